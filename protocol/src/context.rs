@@ -1,0 +1,76 @@
+//! Context strings: one for each thing that is signed, sealed or hashed under a key.
+//!
+//! A signature made for one purpose verifies for no other, because its context and the network are in
+//! the COSE external_aad (RFC 9052, 4.4).
+
+use crate::ids::NetworkId;
+use crate::wire::{Enc, Wire};
+
+macro_rules! contexts {
+    ($($(#[$meta:meta])* $name:ident = $text:literal;)+) => {
+        /// What a signature, seal or keyed hash is for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Context { $($(#[$meta])* $name),+ }
+
+        impl Context {
+            /// Every context.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The string that goes under the signature or into the key derivation.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => concat!("hospes/1/", $text)),+ }
+            }
+        }
+    };
+}
+
+contexts! {
+    /// A header, signed by its node.
+    Header = "header";
+    /// A tap, signed by a card.
+    Tap = "tap";
+    /// A consensus vote.
+    Vote = "vote";
+    /// A consensus proposal.
+    Proposal = "proposal";
+    /// A sign-in challenge, signed by a card.
+    Session = "session";
+    /// A placement order, signed by a node.
+    Order = "order";
+    /// A receipt of a holder, signed by a node.
+    Receipt = "receipt";
+    /// A locker packet, sealed to a reader.
+    Packet = "packet";
+    /// A data key, sealed to a locker or an organization.
+    DataKey = "data-key";
+    /// An organization's epoch secret, sealed to a member's card.
+    OrganizationKey = "organization-key";
+    /// K of a patient, sealed to an organization.
+    PatientKey = "patient-key";
+    /// The patient secret, sealed to a card or recovery code.
+    PatientSecret = "patient-secret";
+    /// HMAC key K per organization, from the patient secret.
+    DeriveSubject = "derive/subject";
+    /// HMAC key of locks, from the patient secret.
+    DeriveLock = "derive/lock";
+    /// HMAC key of the pseudonym, from the patient secret.
+    DerivePseudonym = "derive/pseudonym";
+    /// Reading key of the recovery code.
+    DeriveRecovery = "derive/recovery";
+    /// Node-wide key of what is sealed at rest.
+    DeriveAtRest = "derive/at-rest";
+    /// Membership part of the state root.
+    StateMembership = "state/membership";
+    /// The state root itself.
+    StateRoot = "state/root";
+}
+
+/// external_aad of every COSE message: the deterministic encoding of [context, network id].
+#[must_use]
+pub fn external_aad(context: Context, network: &NetworkId) -> Vec<u8> {
+    let mut e = Enc::default();
+    e.array(2).text(context.text());
+    network.put(&mut e);
+    e.into_bytes()
+}

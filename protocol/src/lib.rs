@@ -1,0 +1,24 @@
+//! The wire format of Hospes and every rule that judges it, without IO.
+//!
+//! Nothing here opens a file or a socket, reads a clock or draws a random number: bytes, times and
+//! generators are arguments. Every other crate calls this one; it calls none of them.
+//! `protocol/README.md` draws each format byte by byte.
+
+pub mod accumulator;
+pub mod block;
+pub mod check;
+pub mod context;
+pub mod control;
+pub mod entry;
+pub mod genesis;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod patient;
+pub mod personal;
+pub mod policy;
+pub mod seal;
+pub mod sign1;
+pub mod state;
+pub mod tap;
+pub mod wire;

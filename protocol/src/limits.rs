@@ -1,0 +1,42 @@
+//! Limits of what is accepted, in one place, each with its reason.
+
+/// A signed header in bytes: 8 reveals and every field at its widest come to about 760.
+pub const HEADER_BYTES_MAX: usize = 1024;
+/// A content in bytes: consent texts and lists of record ids fit; anything larger is an object.
+pub const CONTENT_BYTES_MAX: usize = 64 * 1024;
+/// A body in bytes: a content and up to 64 card signatures with their paths.
+pub const BODY_BYTES_MAX: usize = CONTENT_BYTES_MAX + 64 * 1024;
+/// A block in bytes: control bodies are rare, cuts are about 80 bytes a node.
+pub const BLOCK_BYTES_MAX: usize = 1024 * 1024;
+/// A gossip message in bytes: the largest that gossipsub carries without splitting badly.
+pub const GOSSIP_BYTES_MAX: usize = 64 * 1024;
+/// An answer to a request in bytes; longer lists come in pages.
+pub const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Nesting of any CBOR; the types nest to 9.
+pub const NESTING_MAX: usize = 16;
+/// A stored segment in bytes, tag included: just under 1 MiB, because the database's pages are powers of two.
+pub const SEGMENT_BYTES: usize = 1_048_064;
+/// Segment ids in one manifest page: the page stays under 40 KiB.
+pub const MANIFEST_PAGE_IDS: usize = 1024;
+/// A record in bytes.
+pub const RECORD_BYTES_MAX: u64 = 64 * 1024 * 1024 * 1024;
+/// Headers per block and organization: one organization cannot fill the blocks of all.
+pub const HEADERS_PER_ORGANIZATION_MAX: usize = 2000;
+/// Reveals in one header.
+pub const REVEALS_MAX: usize = 8;
+/// Entries that one content may stand on.
+pub const STANDS_ON_MAX: usize = 64;
+/// Clock skew that voters allow a proposer, in milliseconds.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5_000;
+/// How far ahead of the block's time an entry may be signed, in milliseconds.
+pub const SIGNED_AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
+/// Contents under one tap.
+pub const TAP_CONTENTS_MAX: usize = 4096;
+/// Validators in a set.
+pub const VALIDATORS_MAX: usize = 64;
+/// How far consent may reach without a newer certified block, in milliseconds (policy may shorten it).
+pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
+/// Idle blocks come at this interval, in milliseconds.
+pub const IDLE_BLOCK_MS: u64 = 60 * 60 * 1000;
+/// Handover certificates are trusted for this long, in milliseconds.
+pub const TRUST_PERIOD_MS: u64 = 90 * 24 * 60 * 60 * 1000;

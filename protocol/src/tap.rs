@@ -1,0 +1,261 @@
+//! A tap signs once, for everything done in it; a body carries that signature and its own path.
+//!
+//! The Merkle tree is that of RFC 9162, 2.1 (leaf prefix 0, node prefix 1), over content ids.
+
+use crate::check::{Check, Rejected, ensure};
+use crate::context::Context;
+use crate::entry::Content;
+use crate::ids::{ContentId, KeyId, NetworkId, sha256};
+use crate::keys::{KeyError, Signer, VerifyingKey};
+use crate::limits::{BODY_BYTES_MAX, TAP_CONTENTS_MAX};
+use crate::sign1::{Sign1, sign1};
+use crate::wire::{Bytes, Wire};
+use crate::wire_struct;
+
+wire_struct! {
+    /// What a card signs in a tap.
+    pub struct TapPayload {
+        /// SHA-256 of the UTF-8 text that was shown.
+        pub text_hash: [u8; 32],
+        /// Its language, a BCP 47 tag.
+        pub language: String,
+        /// The Merkle root over the content ids of the tap.
+        pub root: [u8; 32],
+    }
+}
+
+wire_struct! {
+    /// A card's signature over a tap, and the path of one content under its root.
+    pub struct CardSignature {
+        /// The place of the content among the leaves, from 0.
+        pub index: u64,
+        /// How many contents the tap holds.
+        pub leaves: u64,
+        /// The sibling hashes from leaf to root.
+        pub path: Vec<[u8; 32]>,
+        /// COSE_Sign1 over a [`TapPayload`].
+        pub sign1: Bytes,
+    }
+}
+
+wire_struct! {
+    /// A content with the card signatures that will it.
+    pub struct Body {
+        /// The encoding of a [`Content`].
+        pub content: Bytes,
+        /// The signatures, at most 64; they are not part of the body's id.
+        pub signatures: Vec<CardSignature>,
+    }
+}
+
+fn leaf(id: &ContentId) -> [u8; 32] {
+    sha256(&[&[0], &id.0])
+}
+
+fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    sha256(&[&[1], left, right])
+}
+
+/// The largest power of two below `n`, for n of 2 and more.
+fn split(n: usize) -> usize {
+    n.next_power_of_two() / 2
+}
+
+/// The Merkle root over `ids`; the hash of nothing for none.
+#[must_use]
+pub fn merkle_root(ids: &[ContentId]) -> [u8; 32] {
+    match ids {
+        [] => sha256(&[]),
+        [one] => leaf(one),
+        _ => {
+            let (left, right) = ids.split_at(split(ids.len()));
+            node(&merkle_root(left), &merkle_root(right))
+        }
+    }
+}
+
+/// The path from the leaf at `index` to the root; empty where there is no such leaf.
+#[must_use]
+pub fn merkle_path(ids: &[ContentId], index: usize) -> Vec<[u8; 32]> {
+    if ids.len() < 2 || index >= ids.len() {
+        return Vec::new();
+    }
+    let (left, right) = ids.split_at(split(ids.len()));
+    let (mut path, sibling) = if index < left.len() {
+        (merkle_path(left, index), merkle_root(right))
+    } else {
+        (merkle_path(right, index - left.len()), merkle_root(left))
+    };
+    path.push(sibling);
+    path
+}
+
+/// The root that `path` leads to from `id` at `index` of `leaves` (RFC 9162, 2.1.3.2).
+///
+/// # Errors
+/// [`Check::TapPath`] where index, number and path don't fit together.
+pub fn merkle_climb(
+    id: &ContentId,
+    index: u64,
+    leaves: u64,
+    path: &[[u8; 32]],
+) -> Result<[u8; 32], Rejected> {
+    ensure(index < leaves && leaves <= TAP_CONTENTS_MAX as u64, Check::TapPath)?;
+    let (mut at, mut last, mut hash) = (index, leaves - 1, leaf(id));
+    for sibling in path {
+        ensure(last > 0, Check::TapPath)?;
+        if at & 1 == 1 || at == last {
+            hash = node(sibling, &hash);
+            while at & 1 == 0 && at > 0 {
+                at >>= 1;
+                last >>= 1;
+            }
+        } else {
+            hash = node(&hash, sibling);
+        }
+        at >>= 1;
+        last >>= 1;
+    }
+    ensure(last == 0, Check::TapPath)?;
+    Ok(hash)
+}
+
+/// Signs `contents` in one tap: one signature of the card, one [`CardSignature`] for each content.
+///
+/// # Errors
+/// As the card; [`KeyError::Unsupported`] for none or more than 4096 contents.
+pub fn sign_tap(
+    signer: &mut dyn Signer,
+    network: &NetworkId,
+    shown: (&str, &str),
+    contents: &[ContentId],
+) -> Result<Vec<CardSignature>, KeyError> {
+    if contents.is_empty() || contents.len() > TAP_CONTENTS_MAX {
+        return Err(KeyError::Unsupported("a tap of no or of too many contents"));
+    }
+    let (text, language) = shown;
+    let payload = TapPayload {
+        text_hash: sha256(&[text.as_bytes()]),
+        language: language.to_owned(),
+        root: merkle_root(contents),
+    };
+    let sign1 = Bytes(sign1(signer, Context::Tap, network, &payload.encode())?);
+    let one = |i: usize| CardSignature {
+        index: i as u64,
+        leaves: contents.len() as u64,
+        path: merkle_path(contents, i),
+        sign1: sign1.clone(),
+    };
+    Ok((0..contents.len()).map(one).collect())
+}
+
+impl CardSignature {
+    /// The key that is said to have signed.
+    ///
+    /// # Errors
+    /// As [`Sign1::parse`].
+    pub fn kid(&self) -> Result<KeyId, Rejected> {
+        Ok(Sign1::parse(&self.sign1)?.kid())
+    }
+
+    /// Verifies that the holder of `key` signed a tap that contains `content`; gives what was shown.
+    ///
+    /// # Errors
+    /// As [`Sign1::verify`]; [`Check::TapPath`] where the content is not under the root.
+    pub fn verify(
+        &self,
+        content: &ContentId,
+        key: &VerifyingKey,
+        network: &NetworkId,
+    ) -> Result<TapPayload, Rejected> {
+        let message = Sign1::parse(&self.sign1)?;
+        message.verify(key, Context::Tap, network)?;
+        let payload = TapPayload::decode(message.payload())?;
+        let root = merkle_climb(content, self.index, self.leaves, &self.path)?;
+        ensure(root == payload.root, Check::TapPath)?;
+        Ok(payload)
+    }
+}
+
+/// A body's signatures, at most.
+pub const SIGNATURES_MAX: usize = 64;
+
+impl Body {
+    /// Reads a body and its content within the limits; signatures are left to [`Body::signed_by`].
+    ///
+    /// # Errors
+    /// Checks 101 to 106, and those of [`Content::read`].
+    pub fn read(bytes: &[u8], network: &NetworkId) -> Result<(Self, Content), Rejected> {
+        let body = Self::decode_within(bytes, BODY_BYTES_MAX)?;
+        ensure(body.signatures.len() <= SIGNATURES_MAX, Check::TooLarge)?;
+        let content = Content::read(&body.content, network)?;
+        Ok((body, content))
+    }
+
+    /// The content id.
+    #[must_use]
+    pub fn id(&self) -> ContentId {
+        ContentId(sha256(&[&self.content]))
+    }
+
+    /// Whether the holder of `key` signed this body; gives what was shown.
+    ///
+    /// # Errors
+    /// [`Check::MissingSignature`] where no signature names the key; otherwise the first that failed.
+    pub fn signed_by(&self, key: &VerifyingKey, network: &NetworkId) -> Result<TapPayload, Rejected> {
+        let id = self.id();
+        let mut why = Check::MissingSignature.into();
+        for signature in &self.signatures {
+            if signature.kid() != Ok(key.id()) {
+                continue;
+            }
+            match signature.verify(&id, key, network) {
+                Ok(payload) => return Ok(payload),
+                Err(e) => why = e,
+            }
+        }
+        Err(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::SoftwareSigner;
+
+    const NET: NetworkId = NetworkId([3; 32]);
+
+    fn ids(n: usize) -> Vec<ContentId> {
+        (0..n).map(|i| ContentId(sha256(&[&i.to_be_bytes()]))).collect()
+    }
+
+    #[test]
+    fn every_leaf_climbs_to_the_root_and_no_other_does() {
+        for n in 1..40 {
+            let ids = ids(n);
+            let root = merkle_root(&ids);
+            for (i, id) in ids.iter().enumerate() {
+                let path = merkle_path(&ids, i);
+                assert_eq!(merkle_climb(id, i as u64, n as u64, &path), Ok(root), "leaf {i} of {n}");
+                let other = ContentId([0xee; 32]);
+                assert_ne!(merkle_climb(&other, i as u64, n as u64, &path), Ok(root), "a stranger");
+                let longer = [path.clone(), vec![[0; 32]]].concat();
+                assert!(merkle_climb(id, i as u64, n as u64, &longer).is_err(), "a longer path");
+            }
+        }
+    }
+
+    #[test]
+    fn one_tap_signs_a_batch_and_says_what_was_shown() {
+        let mut card = SoftwareSigner::from_seed(&[1; 32]);
+        let key = card.verifying_key();
+        let ids = ids(50);
+        let signed = sign_tap(&mut card, &NET, ("May read.", "en"), &ids).expect("software signs");
+        for (id, signature) in ids.iter().zip(&signed) {
+            let shown = signature.verify(id, &key, &NET).expect("each content is under the root");
+            assert_eq!(shown.text_hash, sha256(&[b"May read."]), "the text is bound");
+        }
+        let swapped = signed[0].verify(&ids[1], &key, &NET);
+        assert_eq!(swapped, Err(Check::TapPath.into()), "another content's path");
+    }
+}
