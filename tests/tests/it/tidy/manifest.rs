@@ -1,0 +1,117 @@
+//! The root manifest and the lock file: versions that must not fall below, dependencies that say what they are for.
+
+use std::cmp::Ordering;
+
+use crate::tidy::{assert_names, assert_none};
+use crate::tree::{Source, TRACKED, file};
+
+/// Versions below these have holes that advisory databases mostly miss. A crate that isn't locked breaks nothing.
+const FLOORS: [(&str, &str); 7] = [
+    ("libp2p-gossipsub", "0.50.1"),
+    ("yamux", "0.14.1"),
+    ("libp2p-rendezvous", "0.17.1"),
+    ("libp2p-quic", "0.13.1"),
+    ("quinn-proto", "0.11.15"),
+    ("snow", "0.9.5"),
+    ("redb", "4.4.0"),
+];
+
+/// Name and version of each locked package.
+fn locked(lock: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    let mut name = "";
+    for line in lock.lines() {
+        if let Some(text) = quoted(line, "name = ") {
+            name = text;
+        } else if let Some(version) = quoted(line, "version = ") {
+            found.push((name, version));
+        }
+    }
+    found
+}
+
+fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.strip_prefix(key)?.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// Number by number; what follows a hyphen (a pre-release) is left out.
+fn compare(left: &str, right: &str) -> Ordering {
+    let numbers = |version: &str| -> Vec<u64> {
+        let release = version.split(['-', '+']).next().unwrap_or_default();
+        release.split('.').map(|part| part.parse().unwrap_or(0)).collect()
+    };
+    numbers(left).cmp(&numbers(right))
+}
+
+fn below_floors(lock: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (name, version) in locked(lock) {
+        let floor = FLOORS.iter().find(|(floored, _)| *floored == name);
+        if let Some((_, floor)) = floor.filter(|(_, floor)| compare(version, floor).is_lt()) {
+            found.push(format!("{name} {version} is below {floor}"));
+        }
+    }
+    found
+}
+
+#[test]
+fn no_dependency_falls_below_its_floor() {
+    let lock = file("Cargo.lock");
+    assert_none("versions with known holes stay out", &below_floors(&lock));
+    let low = "[[package]]\nname = \"snow\"\nversion = \"0.9.4\"\n\n[[package]]\nname = \"redb\"\nversion = \"4.10.0\"\n";
+    assert_names(&below_floors(low), "snow 0.9.4");
+    assert!(locked(&lock).len() > 100, "the lock file was read");
+    assert!(locked(&lock).iter().any(|(name, _)| *name == "libp2p-gossipsub"), "gossip is there to be checked");
+}
+
+/// First lines of groups under `[workspace.dependencies]` that no comment introduces. Our own packages need none.
+fn unexplained(manifest: &str) -> Vec<String> {
+    let section = manifest.split("\n[workspace.dependencies]\n").nth(1).unwrap_or_default();
+    let mut found = Vec::new();
+    let mut introduced = false;
+    for line in section.lines().take_while(|line| !line.starts_with('[')) {
+        if line.trim().is_empty() {
+            introduced = false;
+        } else if line.starts_with('#') {
+            introduced = true;
+        } else if !introduced && !line.starts_with("hospes") {
+            found.push(format!("nothing says what {line} is for"));
+        }
+    }
+    found
+}
+
+#[test]
+fn each_group_of_dependencies_says_what_it_is_for() {
+    let manifest = file("Cargo.toml");
+    assert_none("each group has a comment", &unexplained(&manifest));
+    assert!(manifest.contains("\n[workspace.dependencies]\n"), "the section was found");
+    let planted = "[x]\n\n[workspace.dependencies]\n# Clocks.\na = \"1\"\nb = \"1\"\n\nc = \"1\"\n[profile.dev]\nd = 1\n";
+    assert_names(&unexplained(planted), "c = ");
+}
+
+/// Dependencies of a member that state a version of their own.
+fn pinned_apart(files: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+        let mut among_dependencies = false;
+        for line in file.text.lines() {
+            if line.starts_with('[') {
+                among_dependencies = line.ends_with("dependencies]");
+            } else if among_dependencies && line.contains('=') && !line.starts_with('#') && !line.contains("workspace") {
+                found.push(format!("{}: {line}", file.path));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn versions_are_stated_once() {
+    assert_none("a member takes its dependencies from the workspace", &pinned_apart(&TRACKED));
+    let planted = [
+        Source::new("a/Cargo.toml", "[dependencies]\nredb = \"4\"\n[lib]\ndoctest = false\n"),
+        Source::new("b/Cargo.toml", "[dev-dependencies]\nredb.workspace = true\nserde = { workspace = true }\n"),
+    ];
+    assert_names(&pinned_apart(&planted), "a/Cargo.toml: redb");
+}
