@@ -237,7 +237,10 @@ impl SignedVote {
     /// [`Check::UnknownSigner`], [`Check::BadSignature`].
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), Rejected> {
         ensure(key.id().0 == self.vote.validator.0, Check::UnknownSigner)?;
-        key.verify(&to_be_signed(key, Context::Vote, &self.vote.network, &self.vote.encode()), &self.signature)
+        key.verify(
+            &to_be_signed(key, Context::Vote, &self.vote.network, &self.vote.encode()),
+            &self.signature,
+        )
     }
 }
 
@@ -348,7 +351,11 @@ mod tests {
         let cert = certify(&four, &mut signers[..3]);
         assert_eq!(cert.verify(&NET, &four), Ok(()), "three of four");
         let (other, _) = set(1..6);
-        assert_eq!(cert.verify(&NET, &other), Err(Check::ForeignValidators.into()), "a set that shares signers");
+        assert_eq!(
+            cert.verify(&NET, &other),
+            Err(Check::ForeignValidators.into()),
+            "a set that shares signers"
+        );
         let few = certify(&four, &mut signers[..2]);
         assert_eq!(few.verify(&NET, &four), Err(Check::QuorumMissing.into()), "two of four");
         let moved = CommitCertificate { block: BlockHash([8; 32]), ..cert.clone() };

@@ -193,7 +193,10 @@ impl Header {
         ensure(is_control(fields.kind) == fields.subject.is_none(), Check::SubjectForm)?;
         ensure(fields.reveal.len() <= REVEALS_MAX, Check::WrongReveal)?;
         ensure(fields.reveal.windows(2).all(|w| w[0] < w[1]), Check::WrongReveal)?;
-        ensure(fields.sequence > 0 && (fields.sequence == 1) == fields.previous.is_none(), Check::PrevMismatch)?;
+        ensure(
+            fields.sequence > 0 && (fields.sequence == 1) == fields.previous.is_none(),
+            Check::PrevMismatch,
+        )?;
         let id = HeaderId(sha256(&[message.payload()]));
         Ok(Self { fields, id, kid: message.kid(), bytes: Bytes(bytes.to_vec()) })
     }

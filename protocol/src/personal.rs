@@ -4,7 +4,8 @@
 
 use crate::check::{Check, Rejected, ensure};
 use crate::ids::{
-    BlockHash, ContentId, KeyId, Lock, ObjectId, OrganizationId, PatientId, PersonId, RecordId, Reveal, StudyId,
+    BlockHash, ContentId, KeyId, Lock, ObjectId, OrganizationId, PatientId, PersonId, RecordId, Reveal,
+    StudyId,
 };
 use crate::keys::{AgreementKey, VerifyingKey};
 use crate::wire::{Bytes, Dec, Enc, Wire};

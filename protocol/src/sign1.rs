@@ -74,7 +74,8 @@ impl Sign1 {
         let payload = message.payload.clone().ok_or(Check::Malformed)?;
         let plain = HeaderBuilder::new().algorithm(iana_algorithm(algorithm)).key_id(kid.0.to_vec()).build();
         let ours = CoseSign1Builder::new().protected(plain).payload(payload);
-        let ours = ours.signature(message.signature.clone()).build().to_vec().map_err(|_| Check::Malformed)?;
+        let ours =
+            ours.signature(message.signature.clone()).build().to_vec().map_err(|_| Check::Malformed)?;
         ensure(ours == bytes, Check::NonCanonical)?;
         Ok(Self { message, algorithm, kid })
     }
