@@ -62,14 +62,21 @@ pub struct Needle {
 /// Shorter strings are dropped: they occur by chance.
 pub const NEEDLE_BYTES_MIN: usize = 6;
 
+/// What sample documents write where a name is missing: words that identify nobody and stand in any text.
+const BLANKS: [&str; 9] =
+    ["unknown", "assigned", "primary", "mother", "father", "patient", "person", "anonymous", "withheld"];
+
 impl Needle {
-    /// The trimmed text, or nothing where it is too short to mean anything when found.
+    /// The trimmed text, or nothing where its occurrence would mean nothing: shorter than six bytes, a word that stands
+    /// for a missing name, or digits that count up from one or are all the same.
     ///
     /// Counted in bytes of UTF-8, so that two Chinese characters, a full name, still count.
     #[must_use]
     pub fn new(kind: Kind, text: &str) -> Option<Self> {
         let text = text.trim();
-        (text.len() >= NEEDLE_BYTES_MIN).then(|| Self { kind, text: text.to_owned() })
+        let blank =
+            kind != Kind::Given && (BLANKS.contains(&text.to_lowercase().as_str()) || counts_up(text));
+        (text.len() >= NEEDLE_BYTES_MIN && !blank).then(|| Self { kind, text: text.to_owned() })
     }
 
     /// The text, for those who encode it.
@@ -90,6 +97,13 @@ impl fmt::Debug for Needle {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Needle({}, {})", self.kind, self.tag())
     }
+}
+
+fn counts_up(text: &str) -> bool {
+    let steps = |by: u8| {
+        text.as_bytes().windows(2).all(|two| two[1].wrapping_sub(two[0]).wrapping_add(10) % 10 == by)
+    };
+    text.bytes().all(|byte| byte.is_ascii_digit()) && (steps(0) || (text.starts_with('1') && steps(1)))
 }
 
 /// The needles of a run, each once.
@@ -153,7 +167,9 @@ pub fn files_below(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ScanError> {
 
 fn children(folder: &Path) -> Result<Vec<PathBuf>, ScanError> {
     let mut names = std::fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| entry.map(|found| found.path())).collect::<io::Result<Vec<_>>>())
+        .and_then(|entries| {
+            entries.map(|entry| entry.map(|found| found.path())).collect::<io::Result<Vec<_>>>()
+        })
         .map_err(|source| ScanError::io(folder, source))?;
     names.sort();
     Ok(names)

@@ -63,7 +63,11 @@ fn options(arguments: impl Iterator<Item = String>) -> Option<Options> {
 fn scan(options: &Options) -> Result<u64, ScanError> {
     let needles = needles(options)?;
     let scanner = Scanner::new(&needles)?;
-    println!("searching for {} strings in {} forms; planted ones are found", needles.len(), scanner.patterns());
+    println!(
+        "searching for {} strings in {} forms; planted ones are found",
+        needles.len(),
+        scanner.patterns()
+    );
     let (mut hits, mut bytes, mut files) = (0, 0, 0_u64);
     for path in files_below(&options.searched)? {
         let found = scanner.search_file(&path)?;

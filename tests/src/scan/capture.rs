@@ -46,8 +46,8 @@ pub fn read(bytes: &[u8]) -> Result<Capture, ScanError> {
     while let Some(length) = order.u32(bytes, at + 8).and_then(|length| usize::try_from(length).ok()) {
         let Some(frame) = bytes.get(at + 16..at + 16 + length) else { break };
         packets += 1;
-        if let Some((key, sequence, opens, payload)) = network_layer(link, frame).and_then(segment) {
-            directions.entry(key).or_default().add(sequence, opens, payload);
+        if let Some(found) = network_layer(link, frame).and_then(segment) {
+            directions.entry(found.ends).or_default().add(found.sequence, found.opens, found.payload);
         }
         at += 16 + length;
     }
@@ -113,8 +113,16 @@ fn network_layer(link: u32, frame: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Addresses and ports, sequence number, whether the segment opens the connection, payload.
-fn segment(packet: &[u8]) -> Option<((End, End), u32, bool, &[u8])> {
+/// One TCP segment.
+struct Segment<'a> {
+    ends: (End, End),
+    sequence: u32,
+    /// Whether it opens the connection (SYN).
+    opens: bool,
+    payload: &'a [u8],
+}
+
+fn segment(packet: &[u8]) -> Option<Segment<'_>> {
     let (from, to, tcp) = match packet.first()? >> 4 {
         4 if packet.get(9) == Some(&6) => {
             let header = usize::from(packet.first()? & 15) * 4;
@@ -130,7 +138,8 @@ fn segment(packet: &[u8]) -> Option<((End, End), u32, bool, &[u8])> {
     let sequence = u32::from_be_bytes(tcp.get(4..8)?.try_into().ok()?);
     let payload = tcp.get(usize::from(tcp.get(12)? >> 4) * 4..)?;
     let opens = tcp.get(13)? & 2 != 0;
-    Some((((from.to_vec(), port(0)?), (to.to_vec(), port(2)?)), sequence, opens, payload))
+    let ends = ((from.to_vec(), port(0)?), (to.to_vec(), port(2)?));
+    Some(Segment { ends, sequence, opens, payload })
 }
 
 /// Which end of a number comes first in this capture.

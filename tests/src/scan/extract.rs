@@ -53,7 +53,8 @@ impl Taken {
     /// A date in either spelling, `2001-02-03` or `20010203`, is looked for in both.
     fn birth_date(&mut self, text: &str) {
         let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
-        let (Some(year), Some(month), Some(day)) = (digits.get(..4), digits.get(4..6), digits.get(6..8)) else {
+        let (Some(year), Some(month), Some(day)) = (digits.get(..4), digits.get(4..6), digits.get(6..8))
+        else {
             return;
         };
         self.add(Kind::BirthDate, &format!("{year}-{month}-{day}"));

@@ -161,7 +161,8 @@ impl Scanner {
             planted.extend_from_slice(&[0xf6; NEIGHBOURS]);
             let needle = self.needles.get(pattern.needle);
             let kind = needle.map_or(Kind::Given, |found| found.kind);
-            let seen = self.search_by(CHUNK_BYTES_CONTROL, planted.as_slice()).is_ok_and(|found| found.count > 0);
+            let seen =
+                self.search_by(CHUNK_BYTES_CONTROL, planted.as_slice()).is_ok_and(|found| found.count > 0);
             if !seen {
                 return Err(ScanError::Blind { kind, form: pattern.form });
             }
@@ -181,8 +182,10 @@ impl Pattern {
         let before = buffer.get(..start).unwrap_or_default().iter().rev().take(NEIGHBOURS);
         let after = buffer.get(end..).unwrap_or_default().iter().take(NEIGHBOURS);
         let run = |of: fn(&u8) -> bool| {
-            before.clone().take_while(|byte| of(byte)).count() + after.clone().take_while(|byte| of(byte)).count()
+            before.clone().take_while(|byte| of(byte)).count()
+                + after.clone().take_while(|byte| of(byte)).count()
         };
-        run(u8::is_ascii_digit) > 0 || run(u8::is_ascii_hexdigit) + self.bytes.len() >= 12.max(self.bytes.len() + 4)
+        run(u8::is_ascii_digit) > 0
+            || run(u8::is_ascii_hexdigit) + self.bytes.len() >= 12.max(self.bytes.len() + 4)
     }
 }

@@ -3,6 +3,9 @@
 //! Method: one string planted at a time into bytes of no meaning, across the borders of reads; real clinical formats in
 //! small; packets built by hand. Replay: `cargo test -p hospes-tests scan::`.
 
+use std::path::Path;
+use std::process::Command;
+
 use hospes_tests::scan::encode::{Form, forms};
 use hospes_tests::scan::search::{Found, Scanner};
 use hospes_tests::scan::{Kind, Needle, Needles, capture, extract};
@@ -40,11 +43,16 @@ fn planted(at: usize, leak: &[u8], length: usize) -> Vec<u8> {
 fn each_form_of_a_planted_name_is_found_where_it_stands() {
     let scanner = scanner(Kind::Name, NAME);
     for (form, leak) in forms(NAME) {
-        for at in [0, 100, (1 << 20) - 3, (1 << 20) + 1, (3 << 20) - leak.len()] {
-            let found = search(&scanner, &planted(at, &leak, 3 << 20));
+        let length = (1 << 20) + 5_000;
+        for at in [0, (1 << 20) - 3, length - leak.len()] {
+            let found = search(&scanner, &planted(at, &leak, length));
             assert_eq!(found.count, 1, "{form} at {at} is found, and once");
-            assert_eq!((found.hits[0].form, found.hits[0].offset), (form, at as u64), "{form} is named and placed");
-            assert_eq!(found.bytes, 3 << 20, "all bytes were searched");
+            assert_eq!(
+                (found.hits[0].form, found.hits[0].offset),
+                (form, at as u64),
+                "{form} is named and placed"
+            );
+            assert_eq!(found.bytes, length as u64, "all bytes were searched");
         }
     }
 }
@@ -78,8 +86,12 @@ fn forms_written_by_other_means_are_found() {
 #[test]
 fn noise_and_other_peoples_names_are_no_hits() {
     let scanner = scanner(Kind::Name, NAME);
-    assert_eq!(search(&scanner, &noise(4 << 20)).count, 0, "noise holds nothing");
-    assert_eq!(search(&scanner, "Zoe Bronnimann, Zoë Brönn".as_bytes()).count, 0, "another spelling is another name");
+    assert_eq!(search(&scanner, &noise(1 << 20)).count, 0, "noise holds nothing");
+    assert_eq!(
+        search(&scanner, "Zoe Bronnimann, Zoë Brönn".as_bytes()).count,
+        0,
+        "another spelling is another name"
+    );
 }
 
 #[test]
@@ -93,11 +105,60 @@ fn a_code_inside_a_hash_is_chance_and_in_a_text_a_leak() {
     assert_eq!(search(&scanner, b"333133373832").count, 1, "the code in hexadecimal digits");
 }
 
+/// Runs the program on a folder of input and a folder to search.
+fn run_program(input: &Path, searched: &Path, options: &[&str]) -> (Option<i32>, String) {
+    let done = Command::new(env!("CARGO_BIN_EXE_hospes-scan"))
+        .arg("--input")
+        .arg(input)
+        .args(options)
+        .arg("--")
+        .arg(searched)
+        .output()
+        .unwrap();
+    (done.status.code(), String::from_utf8(done.stdout).unwrap())
+}
+
 #[test]
-fn short_strings_are_not_searched_for() {
+fn the_program_tells_a_planted_leak_by_its_exit_and_shows_no_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, searched) = (folder.path().join("input"), folder.path().join("searched/logs"));
+    std::fs::create_dir_all(&input).unwrap();
+    std::fs::create_dir_all(&searched).unwrap();
+    let resource = r#"{"resourceType":"Patient","birthDate":"1951-07-02","name":[{"family":"Betterhalf"}],
+                       "maritalStatus":{"coding":[{"code":"87915002"}]}}"#;
+    std::fs::write(input.join("patient.json"), resource).unwrap();
+    std::fs::write(searched.join("node.log"), "height 7 committed\n").unwrap();
+
+    let (exit, text) = run_program(&input, &searched, &[]);
+    assert_eq!(exit, Some(0), "nothing leaked: {text}");
+    std::fs::write(searched.join("node.log"), "cannot find Betterhalf, 87915002\n").unwrap();
+    let (exit, text) = run_program(&input, &searched, &[]);
+    assert_eq!(exit, Some(1), "a planted leak is told by the exit: {text}");
+    assert!(text.contains("name ") && text.contains("code "), "kinds are named: {text}");
+    assert!(text.contains("at 12 of") && text.contains("node.log"), "so is the place: {text}");
+    assert!(
+        !text.contains("Betterhalf") && !text.contains("87915002"),
+        "what was found is not shown: {text}"
+    );
+    std::fs::write(searched.join("node.log"), "code 87915002\n").unwrap();
+    assert_eq!(run_program(&input, &searched, &[]).0, Some(1), "a code alone is a leak");
+    assert_eq!(run_program(&input, &searched, &["--skip-code-list"]).0, Some(0), "unless codes are left out");
+    assert_eq!(run_program(&searched, &searched, &[]).0, Some(2), "an input without strings is no scan");
+}
+
+#[test]
+fn short_and_blank_strings_are_not_searched_for() {
     assert!(Needle::new(Kind::Name, "Ada").is_none(), "three letters occur by chance");
     assert!(Needle::new(Kind::Name, " Ada  ").is_none(), "spaces don't make a name longer");
     assert!(Needle::new(Kind::Name, "李慧").is_some(), "two Chinese characters are a full name");
+    for blank in ["Unknown", "PATIENT", "1234567890123", "99999999999"] {
+        assert!(Needle::new(Kind::Identifier, blank).is_none(), "{blank} stands for nobody");
+        assert!(Needle::new(Kind::Given, blank).is_some(), "unless the caller asks for {blank}");
+    }
+    assert!(
+        Needle::new(Kind::Identifier, "1234568").is_some(),
+        "a number that does not just count up is one's own"
+    );
 }
 
 #[test]
@@ -113,7 +174,11 @@ fn texts(needles: &Needles) -> Vec<(Kind, &str)> {
 
 fn assert_taken(needles: &Needles, expected: &[(Kind, &str)]) {
     for one in expected {
-        assert!(texts(needles).contains(one), "{one:?} is taken out of the file; taken: {:?}", texts(needles));
+        assert!(
+            texts(needles).contains(one),
+            "{one:?} is taken out of the file; taken: {:?}",
+            texts(needles)
+        );
     }
 }
 
@@ -144,7 +209,10 @@ fn fhir_gives_names_dates_addresses_telecoms_identifiers_and_codes() {
         ],
     );
     let words = texts(&needles);
-    assert!(!words.iter().any(|(_, text)| text.contains("laboratory") || text.contains("tumor")), "no ordinary words");
+    assert!(
+        !words.iter().any(|(_, text)| text.contains("laboratory") || text.contains("tumor")),
+        "no ordinary words"
+    );
 }
 
 #[test]
@@ -254,7 +322,11 @@ fn a_name_across_two_packets_between_nodes_is_found_and_the_local_api_is_set_apa
         packet(7171, 5000, 1, b"HTTP/1.1 200 OK\r\n\r\nEve Betterhalf"),
     ]))
     .unwrap();
-    assert_eq!((capture.packets, capture.libp2p, capture.http), (6, 1, 2), "one direction of libp2p, two of HTTP");
+    assert_eq!(
+        (capture.packets, capture.libp2p, capture.http),
+        (6, 1, 2),
+        "one direction of libp2p, two of HTTP"
+    );
     let scanner = scanner(Kind::Name, "Eve Betterhalf");
     let hits: u64 = capture.between_nodes.iter().map(|payload| search(&scanner, payload).count).sum();
     assert_eq!(hits, 1, "the name in two packets that came out of order is found");

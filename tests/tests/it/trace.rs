@@ -56,7 +56,9 @@ fn rows(table: &str) -> Vec<(u32, &str)> {
         let number = line.strip_prefix("| ")?.split(" | ").next()?.parse().ok()?;
         Some((number, line.trim_end_matches([' ', '|']).rfind(" | ")? + 3))
     };
-    let row = |line| cells(line).map(|(number, at): (u32, usize)| (number, line[at..].trim_end_matches([' ', '|'])));
+    let row = |line| {
+        cells(line).map(|(number, at): (u32, usize)| (number, line[at..].trim_end_matches([' ', '|'])))
+    };
     table.lines().filter_map(row).collect()
 }
 
@@ -91,7 +93,10 @@ fn untraced(table: &str, known: &Known) -> Vec<String> {
 #[test]
 fn every_requirement_names_tests_that_exist_or_is_not_met_yet() {
     let known = Known::of(&TRACKED);
-    assert!(known.tests.contains("every_requirement_names_tests_that_exist_or_is_not_met_yet"), "tests are found");
+    assert!(
+        known.tests.contains("every_requirement_names_tests_that_exist_or_is_not_met_yet"),
+        "tests are found"
+    );
     let table = file("tests/TRACE.md");
     assert_none("TRACE.md is whole and true", &untraced(&table, &known));
     let met = rows(&table).iter().filter(|(_, cell)| *cell != UNMET).count();

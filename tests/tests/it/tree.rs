@@ -49,6 +49,13 @@ pub(crate) static METADATA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(&text).unwrap()
 });
 
+/// What is built on any platform, tests apart: one `name version` in each line, some more than once.
+pub(crate) static BUILT: LazyLock<String> = LazyLock::new(|| {
+    let of =
+        ["tree", "--locked", "--workspace", "--target", "all", "--edges", "normal,build", "--prefix", "none"];
+    output(env!("CARGO"), &of)
+});
+
 /// One file of the repository.
 pub(crate) fn file(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()

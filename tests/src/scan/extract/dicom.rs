@@ -59,7 +59,9 @@ fn header(bytes: &[u8], tag: (u16, u16)) -> Option<(usize, u32, bool)> {
 
 fn identify(tag: (u16, u16), value: &[u8], taken: &mut Taken) {
     let text = String::from_utf8_lossy(value);
-    for value in text.split('\\').map(|value| value.trim_matches(|end: char| end == '\0' || end.is_whitespace())) {
+    for value in
+        text.split('\\').map(|value| value.trim_matches(|end: char| end == '\0' || end.is_whitespace()))
+    {
         match tag {
             (0x0010, 0x0010 | 0x1001 | 0x1005 | 0x1060)
             | (0x0008, 0x0090 | 0x1048 | 0x1050 | 0x1060 | 0x1070)

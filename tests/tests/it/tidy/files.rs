@@ -77,7 +77,8 @@ fn no_source_is_longer_than_800_lines() {
 
 /// Words that promise something, in pieces so that this file doesn't hold them.
 fn promises(files: &[Source]) -> Vec<String> {
-    let words = [["to", "do!("], ["unimple", "mented!("], ["TO", "DO"], ["FIX", "ME"], ["XX", "X"]].map(|two| two.concat());
+    let words = [["to", "do!("], ["unimple", "mented!("], ["TO", "DO"], ["FIX", "ME"], ["XX", "X"]]
+        .map(|two| two.concat());
     let read = [".rs", ".py", ".md", ".toml", ".sh", ".js", ".html", "/run", "/setup"];
     let mut found = Vec::new();
     for file in files.iter().filter(|file| read.iter().any(|end| file.ends_with(end))) {
@@ -110,7 +111,8 @@ fn nothing_is_promised_in_the_sources() {
 
 fn empty_names(files: &[Source]) -> Vec<String> {
     let stem = |part: &str| part.split('.').next().unwrap_or_default().to_owned();
-    let says_nothing = |file: &&Source| file.path.split('/').any(|part| EMPTY_NAMES.contains(&stem(part).as_str()));
+    let says_nothing =
+        |file: &&Source| file.path.split('/').any(|part| EMPTY_NAMES.contains(&stem(part).as_str()));
     rust(files).filter(says_nothing).map(|file| format!("{} says nothing by its name", file.path)).collect()
 }
 
@@ -141,13 +143,14 @@ fn each_package_has_a_readme() {
 /// Folders of a person's machine and settings of a package registry; sample data may hold anything.
 fn local_to_a_machine(files: &[Source]) -> Vec<String> {
     let folders = ["work", "root", "farm"].map(|name| ["/", name, "/"].concat());
-    let settings = ["index-", "extra-index-"].map(|name| [name, "url"].concat());
+    let settings = [["index-", "url"], ["replace-", "with ="]].map(|two| two.concat());
     let home = ["/", "home", "/"].concat();
     let mut found = Vec::new();
     for file in files.iter().filter(|file| !file.path.contains("/samples/") && !file.ends_with(".lock")) {
         for (number, line) in file.text.lines().enumerate() {
-            let starts = |part: &String| line.match_indices(part.as_str()).any(|(at, _)| begins_a_path(&line[..at]));
-            let registry = settings.iter().any(|name| line.contains(name.as_str())) || line.contains("replace-with =");
+            let starts =
+                |part: &String| line.match_indices(part.as_str()).any(|(at, _)| begins_a_path(&line[..at]));
+            let registry = settings.iter().any(|name| line.contains(name.as_str()));
             if folders.iter().any(starts) || starts(&home) || registry {
                 found.push(format!("{}:{} {}", file.path, number + 1, line.trim()));
             }
@@ -158,7 +161,8 @@ fn local_to_a_machine(files: &[Source]) -> Vec<String> {
 
 /// Whether what follows starts at the root of the file system: not in the middle of a longer path.
 fn begins_a_path(before: &str) -> bool {
-    !before.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '.' | '_' | '-' | '}' | ')' | '/'))
+    !before
+        .ends_with(|last: char| last.is_alphanumeric() || matches!(last, '.' | '_' | '-' | '}' | ')' | '/'))
 }
 
 #[test]

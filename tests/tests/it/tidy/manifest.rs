@@ -61,7 +61,10 @@ fn no_dependency_falls_below_its_floor() {
     let low = "[[package]]\nname = \"snow\"\nversion = \"0.9.4\"\n\n[[package]]\nname = \"redb\"\nversion = \"4.10.0\"\n";
     assert_names(&below_floors(low), "snow 0.9.4");
     assert!(locked(&lock).len() > 100, "the lock file was read");
-    assert!(locked(&lock).iter().any(|(name, _)| *name == "libp2p-gossipsub"), "gossip is there to be checked");
+    assert!(
+        locked(&lock).iter().any(|(name, _)| *name == "libp2p-gossipsub"),
+        "gossip is there to be checked"
+    );
 }
 
 /// First lines of groups under `[workspace.dependencies]` that no comment introduces. Our own packages need none.
@@ -98,7 +101,11 @@ fn pinned_apart(files: &[Source]) -> Vec<String> {
         for line in file.text.lines() {
             if line.starts_with('[') {
                 among_dependencies = line.ends_with("dependencies]");
-            } else if among_dependencies && line.contains('=') && !line.starts_with('#') && !line.contains("workspace") {
+            } else if among_dependencies
+                && line.contains('=')
+                && !line.starts_with('#')
+                && !line.contains("workspace")
+            {
                 found.push(format!("{}: {line}", file.path));
             }
         }
@@ -111,7 +118,10 @@ fn versions_are_stated_once() {
     assert_none("a member takes its dependencies from the workspace", &pinned_apart(&TRACKED));
     let planted = [
         Source::new("a/Cargo.toml", "[dependencies]\nredb = \"4\"\n[lib]\ndoctest = false\n"),
-        Source::new("b/Cargo.toml", "[dev-dependencies]\nredb.workspace = true\nserde = { workspace = true }\n"),
+        Source::new(
+            "b/Cargo.toml",
+            "[dev-dependencies]\nredb.workspace = true\nserde = { workspace = true }\n",
+        ),
     ];
     assert_names(&pinned_apart(&planted), "a/Cargo.toml: redb");
 }
