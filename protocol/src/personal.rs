@@ -4,8 +4,8 @@
 
 use crate::check::{Check, Rejected, ensure};
 use crate::ids::{
-    BlockHash, ContentId, KeyId, Lock, ObjectId, OrganizationId, PatientId, PersonId, RecordId, Reveal,
-    StudyId,
+    BlockHash, ContentId, KeyId, Lock, NodeId, ObjectId, OrganizationId, PatientId, PersonId, RecordId,
+    Reveal, StudyId,
 };
 use crate::keys::{AgreementKey, VerifyingKey};
 use crate::wire::{Bytes, Dec, Enc, Wire};
@@ -125,6 +125,17 @@ impl Wire for Grantee {
 }
 
 wire_struct! {
+    /// K of one organization, sealed to the X25519 key of one of its nodes, so that the node can make and
+    /// recognise subjects.
+    pub struct SubjectKey {
+        /// The node.
+        pub node: NodeId,
+        /// COSE_Encrypt of the 32 bytes of K.
+        pub sealed: Bytes,
+    }
+}
+
+wire_struct! {
     /// Kind 16. A patient is enrolled by the home organization's card, or moves home by the patient's card.
     pub struct PatientEntry {
         /// The pseudonym.
@@ -135,8 +146,8 @@ wire_struct! {
         pub language: String,
         /// Identifying data, sealed to the home organization's epoch key.
         pub sealed_identity: Bytes,
-        /// K of the home organization, sealed to its epoch key.
-        pub sealed_key: Bytes,
+        /// K of the home organization, sealed to its nodes.
+        pub subject_keys: Vec<SubjectKey>,
     }
 }
 
@@ -199,6 +210,8 @@ wire_struct! {
         pub rests_on: Vec<ContentId>,
         /// The packets.
         pub packets: Vec<PacketRef>,
+        /// K for nodes of organizations that come to treat the patient with this epoch.
+        pub subject_keys: Vec<SubjectKey>,
         /// A staged epoch has no readers and waits for the closing of break-glass.
         pub staged: bool,
     }
