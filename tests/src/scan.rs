@@ -63,8 +63,18 @@ pub struct Needle {
 pub const NEEDLE_BYTES_MIN: usize = 6;
 
 /// What sample documents write where a name is missing: words that identify nobody and stand in any text.
-const BLANKS: [&str; 9] =
-    ["unknown", "assigned", "primary", "mother", "father", "patient", "person", "anonymous", "withheld"];
+const BLANKS: [&str; 10] = [
+    "unknown",
+    "assigned",
+    "primary",
+    "mother",
+    "father",
+    "patient",
+    "person",
+    "anonymous",
+    "withheld",
+    "operator",
+];
 
 impl Needle {
     /// The trimmed text, or nothing where its occurrence would mean nothing: shorter than six bytes, a word that stands
