@@ -8,7 +8,7 @@ use crate::accumulator::RangeNode;
 use crate::block::{Block, Cut, Fork, SignedVote, Validator, ValidatorSet, VoteKind};
 use crate::check::{Check, Rejected, ensure};
 use crate::control::Standing;
-use crate::entry::{FORMAT, Header, is_control};
+use crate::entry::{Content, FORMAT, Header, is_control};
 use crate::ids::{BlockHash, HeaderId, Lock, NodeId, OrganizationId};
 use crate::limits::{CLOCK_SKEW_MS_MAX, HEADERS_PER_ORGANIZATION_MAX, SIGNED_AHEAD_MS_MAX};
 use crate::tap::Body;
@@ -98,6 +98,15 @@ impl LedgerState {
         ensure(block.state_root == executed.state.root(), Check::StateRoot)?;
         executed.state.block = block.hash();
         Ok(executed)
+    }
+
+    /// Judges a control body as if it came next, so that its author hears at once why it would have no effect.
+    ///
+    /// # Errors
+    /// The check that would void it.
+    pub fn judge_control(&self, content: &Content, body: &Body) -> Result<(), Rejected> {
+        let mut membership = (*self.membership).clone();
+        authority::apply(&mut membership, content, body, &self.network).map(|_| ())
     }
 
     /// Names the block that led to an executed state; for the proposer, who hashes last.

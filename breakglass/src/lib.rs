@@ -1,0 +1,1 @@
+//! Break-glass: the types of the escrow.

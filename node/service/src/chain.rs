@@ -1,0 +1,348 @@
+//! Ordering: headers into the pool, the pool into blocks, blocks into the state.
+//!
+//! A block that was proposed waits as a candidate until its headers are here and it has been judged; a
+//! block that was decided is committed in one transaction with everything that follows from it.
+
+use hospes_protocol::block::{Block, CommitCertificate};
+use hospes_protocol::check::{Check, Rejected};
+use hospes_protocol::entry::{Header, is_control};
+use hospes_protocol::ids::{BlockHash, ContentId, NodeId};
+use hospes_protocol::limits::GOSSIP_BYTES_MAX;
+use hospes_protocol::state::{Draft, Executed};
+use hospes_protocol::tap::Body;
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_storage::{Commit, HeaderRow};
+
+use crate::effects::{Effect, Event, Timer};
+use crate::follow::Asked;
+use crate::messages::{Channel, Gossip, HeaderItem, HeaderRun, Request};
+use crate::service::{Fatal, Service};
+
+/// Candidates of one height that are kept; an honest height sees one a round.
+const CANDIDATES_MAX: usize = 64;
+
+/// A proposed block.
+pub(crate) struct Candidate {
+    block: Block,
+    from: NodeId,
+    verdict: Option<bool>,
+    executed: Option<Executed>,
+}
+
+impl Service {
+    /// Takes headers from a peer; gives what was wrong with the first that was refused.
+    pub(crate) fn on_headers(
+        &mut self,
+        from: NodeId,
+        items: Vec<HeaderItem>,
+    ) -> Result<Option<Rejected>, Fatal> {
+        let mut wrong = None;
+        let mut taken = Vec::new();
+        for item in items {
+            match self.judge_header(&item) {
+                Ok((header, control)) => {
+                    taken.push(header.clone());
+                    self.take_header(header, control)?;
+                }
+                Err(rejected) => {
+                    self.on_refused_header(from, &item, rejected);
+                    wrong = wrong.or(Some(rejected));
+                }
+            }
+        }
+        if !taken.is_empty() {
+            self.after_headers(&taken)?;
+        }
+        Ok(wrong)
+    }
+
+    fn judge_header(&self, item: &HeaderItem) -> Result<(Header, Option<(ContentId, Bytes)>), Rejected> {
+        let header = Header::read(&item.header, &self.network)?;
+        self.pool.judge(&header).or_else(|r| {
+            // A replay is not worth a verification; a fork is evidence only if both are signed.
+            if r.check == Check::Replay { Err(r) } else { self.verify_header(&header).and(Err(r)) }
+        })?;
+        self.verify_header(&header)?;
+        let fields = header.fields();
+        if !is_control(fields.kind) {
+            return Ok((header, None));
+        }
+        let Some(bytes) = &item.control else { return Ok((header, None)) };
+        let (body, _) = Body::read(bytes, &self.network)?;
+        hospes_protocol::check::ensure(body.id() == fields.content, Check::ContentMismatch)?;
+        let control = (fields.content, bytes.clone());
+        Ok((header, Some(control)))
+    }
+
+    fn take_header(&mut self, header: Header, control: Option<(ContentId, Bytes)>) -> Result<(), Fatal> {
+        let fields = header.fields();
+        let row = HeaderRow {
+            node: fields.node,
+            sequence: fields.sequence,
+            id: header.id(),
+            bytes: header.as_bytes().to_vec(),
+            control: control.as_ref().map(|(id, body)| (*id, body.0.clone())),
+        };
+        self.ledger.put_headers(std::slice::from_ref(&row))?;
+        for reveal in fields.reveal.clone() {
+            self.see_reveal(&reveal)?;
+        }
+        if let Some((id, body)) = control {
+            self.pool.keep_control(id, body);
+        }
+        self.pool.keep(header);
+        Ok(())
+    }
+
+    /// A reveal closes its lock on sight, final or not.
+    fn see_reveal(&mut self, reveal: &hospes_protocol::ids::Reveal) -> Result<(), Fatal> {
+        let lock = reveal.lock();
+        if self.seen.insert(lock) {
+            self.ledger.see_lock(&lock)?;
+            self.event(Event::LockClosed(lock));
+        }
+        Ok(())
+    }
+
+    fn on_refused_header(&mut self, from: NodeId, item: &HeaderItem, rejected: Rejected) {
+        let Ok(header) = Header::read(&item.header, &self.network) else { return };
+        let fields = header.fields();
+        match rejected.check {
+            Check::SequenceGap => {
+                let run = HeaderRun {
+                    node: fields.node,
+                    from: self.pool.head(&fields.node).0 + 1,
+                    to: fields.sequence,
+                };
+                self.ask_headers(from, vec![run]);
+            }
+            Check::Fork => {
+                if let Some(other) = self.pool.get(&fields.node, fields.sequence).cloned() {
+                    self.pool.keep_fork(fields.node, &other, &header);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// New headers wait: candidates may be complete now, and there is something to order.
+    fn after_headers(&mut self, taken: &[Header]) -> Result<(), Fatal> {
+        let bodies: Vec<_> = taken.iter().map(|h| h.fields().content).collect();
+        self.on_headers_known(&bodies)?;
+        self.judge_candidates()?;
+        self.want_block();
+        Ok(())
+    }
+
+    /// Asks for a height to be decided, a little later so that more headers share it.
+    pub(crate) fn want_block(&mut self) {
+        if self.engine.is_some() && !self.pool.is_empty() {
+            let delay = self.state.membership.policy.block_delay_ms;
+            self.set_timer(Timer::Gather, self.now + delay);
+        }
+    }
+
+    /// Builds a block for this height; gives its hash.
+    pub(crate) fn build_block(&mut self) -> Result<BlockHash, Fatal> {
+        let time = self.now.max(self.state.time);
+        let picked = self.pool.select(&self.state, time);
+        let draft = Draft {
+            time,
+            cuts: &picked.cuts,
+            headers: &picked.headers,
+            control: &picked.control,
+            forks: &picked.forks,
+        };
+        let mut executed = self.state.execute(&draft).map_err(Fatal::Contradiction)?;
+        let mut block = Block::over(&self.state, &draft, &executed, self.me.node);
+        block.last_commit = self.ledger.certificate(self.state.height)?;
+        let hash = block.hash();
+        executed.state.seal(hash);
+        let bytes = Channel::Block(Bytes(block.encode())).encode();
+        self.send_validators(&bytes);
+        let candidate =
+            Candidate { block, from: self.me.node, verdict: Some(true), executed: Some(executed) };
+        self.candidates.insert(hash, candidate);
+        Ok(hash)
+    }
+
+    /// Sends to every other validator of the height.
+    pub(crate) fn send_validators(&mut self, bytes: &[u8]) {
+        let others: Vec<_> =
+            self.state.validators.validators.iter().map(|v| v.node).filter(|n| *n != self.me.node).collect();
+        for to in others {
+            self.emit(Effect::Send { to, bytes: bytes.to_vec() });
+        }
+    }
+
+    /// A proposed block from a validator.
+    pub(crate) fn on_block(&mut self, from: NodeId, bytes: &[u8]) -> Result<Option<Rejected>, Fatal> {
+        let block = match Block::read(bytes, &self.network) {
+            Ok(block) => block,
+            Err(rejected) => return Ok(Some(rejected)),
+        };
+        if block.height != self.state.height + 1 || self.state.validators.get(&from).is_none() {
+            self.note_height(from, block.height.saturating_sub(1));
+            return Ok(None);
+        }
+        let hash = block.hash();
+        if self.candidates.len() >= CANDIDATES_MAX || self.candidates.contains_key(&hash) {
+            return Ok(None);
+        }
+        self.candidates.insert(hash, Candidate { block, from, verdict: None, executed: None });
+        self.judge_candidates()?;
+        Ok(None)
+    }
+
+    /// Judges every candidate whose headers are here, and asks for those that are missing.
+    pub(crate) fn judge_candidates(&mut self) -> Result<(), Fatal> {
+        let open: Vec<_> =
+            self.candidates.iter().filter(|(_, c)| c.verdict.is_none()).map(|(hash, _)| *hash).collect();
+        for hash in open {
+            let Some(candidate) = self.candidates.get(&hash) else { continue };
+            let headers = match self.pool.headers_of(&candidate.block.cuts) {
+                Ok(headers) => headers,
+                Err(missing) => {
+                    let (from, runs) = (candidate.from, runs(missing));
+                    self.ask_headers(from, runs);
+                    continue;
+                }
+            };
+            let judged = self.state.judge(&candidate.block, &headers, Some(self.now));
+            let valid = judged.is_ok();
+            if let Err(rejected) = &judged {
+                let from = candidate.from;
+                self.judge_peer(from, Some(*rejected));
+            }
+            if let Some(candidate) = self.candidates.get_mut(&hash) {
+                candidate.verdict = Some(valid);
+                candidate.executed = judged.ok();
+            }
+            self.tell_verdict(hash, valid)?;
+        }
+        Ok(())
+    }
+
+    /// The verdict on a block, if it is here and judged.
+    pub(crate) fn verdict(&self, hash: &BlockHash) -> Option<bool> {
+        self.candidates.get(hash).and_then(|c| c.verdict)
+    }
+
+    /// The engine decided: commits the block if it is here, otherwise asks for it.
+    pub(crate) fn on_decided(&mut self, certificate: CommitCertificate) -> Result<(), Fatal> {
+        match self.candidates.remove(&certificate.block) {
+            Some(Candidate { block, executed: Some(executed), .. }) => {
+                let item = (certificate.clone(), Some(Bytes(block.encode())));
+                self.commit(&block, &certificate, executed)?;
+                self.announce(item);
+                Ok(())
+            }
+            _ => {
+                let certified: Vec<_> = certificate.signatures.iter().map(|s| s.validator).collect();
+                for peer in certified {
+                    self.note_height(peer, certificate.height);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn announce(&mut self, (certificate, block): (CommitCertificate, Option<Bytes>)) {
+        let whole = Gossip::Decided((certificate.clone(), block)).encode();
+        let bytes = if whole.len() < GOSSIP_BYTES_MAX - 1024 {
+            whole
+        } else {
+            Gossip::Decided((certificate, None)).encode()
+        };
+        self.emit(Effect::Gossip(bytes));
+    }
+
+    /// Takes a certified block that follows the state; asks the peer for headers that are missing.
+    pub(crate) fn take_certified(
+        &mut self,
+        from: NodeId,
+        bytes: &[u8],
+        certificate: &CommitCertificate,
+    ) -> Result<Result<bool, Rejected>, Fatal> {
+        match self.judge_certified(bytes, certificate) {
+            Ok((block, Ok(executed))) => {
+                self.commit(&block, certificate, executed)?;
+                Ok(Ok(true))
+            }
+            Ok((_, Err(missing))) => {
+                self.ask_headers(from, runs(missing));
+                Ok(Ok(false))
+            }
+            Err(rejected) => Ok(Err(rejected)),
+        }
+    }
+
+    #[allow(clippy::type_complexity, reason = "the inner result names missing headers, not an error")]
+    fn judge_certified(
+        &self,
+        bytes: &[u8],
+        certificate: &CommitCertificate,
+    ) -> Result<(Block, Result<Executed, Vec<(NodeId, u64, u64)>>), Rejected> {
+        use hospes_protocol::check::ensure;
+        let block = Block::read(bytes, &self.network)?;
+        ensure(block.height == self.state.height + 1, Check::BlockHeight)?;
+        ensure(certificate.height == block.height, Check::CertificateHeight)?;
+        ensure(block.hash() == certificate.block, Check::BlockHash)?;
+        certificate.verify(&self.network, &self.state.validators)?;
+        let headers = match self.pool.headers_of(&block.cuts) {
+            Ok(headers) => headers,
+            Err(missing) => return Ok((block, Err(missing))),
+        };
+        let executed = self.state.judge(&block, &headers, None)?;
+        Ok((block, Ok(executed)))
+    }
+
+    fn commit(
+        &mut self,
+        block: &Block,
+        certificate: &CommitCertificate,
+        executed: Executed,
+    ) -> Result<(), Fatal> {
+        let headers = self.pool.headers_of(&block.cuts).unwrap_or_default();
+        self.ledger.commit(&Commit {
+            height: block.height,
+            hash: certificate.block,
+            block: block.encode(),
+            certificate: certificate.clone(),
+            headers: executed.outcomes.iter().map(|o| (o.header, o.void)).collect(),
+            closed: executed.closed.clone(),
+            range: executed.range.clone(),
+            state: executed.state.snapshot().encode(),
+        })?;
+        let before: std::collections::BTreeSet<_> =
+            self.state.membership.active_nodes().map(|(n, _)| *n).collect();
+        let membership_changed = !std::sync::Arc::ptr_eq(&self.state.membership, &executed.state.membership);
+        self.state = executed.state;
+        self.pool.finalised(&self.state, &block.cuts);
+        self.candidates.clear();
+        self.seen.extend(executed.closed.iter().copied());
+        self.event(Event::BlockCommitted { height: block.height, headers: headers.len() });
+        if membership_changed {
+            self.admit();
+            let now: std::collections::BTreeSet<_> =
+                self.state.membership.active_nodes().map(|(n, _)| *n).collect();
+            self.event(Event::MembershipChanged { left: before.difference(&now).copied().collect() });
+        }
+        self.on_final(block.height, &headers, &executed.outcomes)?;
+        self.after_commit()
+    }
+}
+
+fn runs(missing: Vec<(NodeId, u64, u64)>) -> Vec<HeaderRun> {
+    missing.into_iter().map(|(node, from, to)| HeaderRun { node, from, to }).collect()
+}
+
+impl Service {
+    /// Asks a peer for runs of headers, once at a time.
+    pub(crate) fn ask_headers(&mut self, from: NodeId, runs: Vec<HeaderRun>) {
+        let busy = self.asked.values().any(|a| matches!(a, Asked::Headers { peer, .. } if *peer == from));
+        if !busy && from != self.me.node && !runs.is_empty() {
+            self.ask(from, &Request::Headers(runs), Asked::Headers { peer: from });
+        }
+    }
+}

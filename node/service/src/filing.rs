@@ -1,0 +1,154 @@
+//! Filing: this node's own entries, from a signed body to a header that is on its way.
+//!
+//! The body is judged and kept first, then the header that names it, in one durable commit with the
+//! sequence number; only then is it published.
+
+use hospes_protocol::check::{Check, Rejected, ensure};
+use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, is_control};
+use hospes_protocol::ids::{ContentId, HeaderId, Reveal};
+use hospes_protocol::limits::CLOCK_SKEW_MS_MAX;
+use hospes_protocol::patient::PatientKey;
+use hospes_protocol::tap::Body;
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_storage::HeaderRow;
+
+use crate::messages::HeaderItem;
+use crate::service::{Fatal, Service};
+
+/// One entry to file.
+pub struct Filing {
+    /// The encoding of a body whose content names this node's organization.
+    pub body: Vec<u8>,
+    /// K of this organization for the patient; null for control kinds.
+    pub key: Option<PatientKey>,
+    /// Values that close locks.
+    pub reveal: Vec<Reveal>,
+    /// Sealed packets that the body names.
+    pub packets: Vec<Vec<u8>>,
+}
+
+/// What was filed. It is durable here and on its way; final when an event says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// Its header.
+    pub header: HeaderId,
+    /// Its content.
+    pub content: ContentId,
+}
+
+/// Why an entry was not filed. Nothing of it is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// It is unlawful.
+    #[error("{0}")]
+    Rejected(#[from] Rejected),
+    /// The node's clock is behind the ledger's, so it does not sign.
+    #[error("this node's clock is {behind_ms} ms behind the ledger: set it, then try again")]
+    Clock {
+        /// By how much.
+        behind_ms: u64,
+    },
+    /// The service stops.
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
+}
+
+impl From<hospes_storage::StoreError> for FileError {
+    fn from(e: hospes_storage::StoreError) -> Self {
+        Self::Fatal(Fatal::Store(e))
+    }
+}
+
+impl Service {
+    /// Files entries in order, as one batch: all are judged before the first is kept.
+    ///
+    /// # Errors
+    /// [`FileError`]; on [`FileError::Rejected`] none was filed.
+    pub fn file(&mut self, filings: Vec<Filing>) -> Result<Vec<Filed>, FileError> {
+        let behind_ms = self.state.time.saturating_sub(self.now);
+        if behind_ms > CLOCK_SKEW_MS_MAX {
+            return Err(FileError::Clock { behind_ms });
+        }
+        let mut read = Vec::new();
+        for filing in &filings {
+            read.push(self.read_filing(filing)?);
+        }
+        let (mut filed, mut items, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+        for (filing, (body, content)) in filings.into_iter().zip(read) {
+            let header = self.file_one(&filing, &body, &content)?;
+            filed.push(Filed { header: header.id(), content: content.id() });
+            let control = is_control(content.kind).then_some(Bytes(filing.body));
+            items.push(HeaderItem { header: Bytes(header.as_bytes().to_vec()), control });
+            taken.push(header);
+        }
+        self.publish_headers(items);
+        self.after_filing(&taken)?;
+        Ok(filed)
+    }
+
+    fn read_filing(&self, filing: &Filing) -> Result<(Body, Content), FileError> {
+        let (body, content) = Body::read(&filing.body, &self.network)?;
+        ensure(content.organization == self.me.organization, Check::WrongOrganization)?;
+        ensure(is_control(content.kind) == filing.key.is_none(), Check::SubjectForm)?;
+        let closed = content.lock.is_some_and(|l| self.seen.contains(&l) || self.state.locks.is_closed(&l));
+        ensure(!closed, Check::LockClosed)?;
+        ensure(!self.ledger.is_filed(&content.id()).map_err(Fatal::Store)?, Check::ContentFiled)?;
+        if is_control(content.kind) {
+            self.state.judge_control(&content, &body)?;
+        } else {
+            self.judge_personal(&body, &content)?;
+        }
+        Ok((body, content))
+    }
+
+    fn file_one(&mut self, filing: &Filing, body: &Body, content: &Content) -> Result<Header, FileError> {
+        if !is_control(content.kind) {
+            self.keep_own_body(&filing.body, body, content, &filing.packets)?;
+        }
+        let header = self.sign_header(filing, content)?;
+        let control = is_control(content.kind).then(|| (content.id(), filing.body.clone()));
+        self.take_own_header(&header, control)?;
+        Ok(header)
+    }
+
+    fn sign_header(&mut self, filing: &Filing, content: &Content) -> Result<Header, FileError> {
+        let (sequence, previous) = self.pool.head(&self.me.node);
+        let sequence = sequence + 1;
+        let mut reveal = filing.reveal.clone();
+        reveal.sort_unstable();
+        let fields = HeaderFields {
+            format: FORMAT,
+            network: self.network,
+            organization: self.me.organization,
+            node: self.me.node,
+            sequence,
+            previous,
+            kind: content.kind,
+            subject: filing.key.as_ref().map(|k| k.subject(&self.me.node, sequence)),
+            content: content.id(),
+            lock: content.lock,
+            reveal,
+            signed_at: self.now,
+        };
+        Header::sign(fields, &mut self.me.signer)
+            .map_err(|e| FileError::Fatal(Fatal::Engine(format!("the node key: {e}"))))
+    }
+}
+
+/// The row of an own header, with its place in the outbox.
+pub(crate) fn own_row(header: &Header, control: Option<(ContentId, Vec<u8>)>) -> HeaderRow {
+    let fields = header.fields();
+    HeaderRow {
+        node: fields.node,
+        sequence: fields.sequence,
+        id: header.id(),
+        bytes: header.as_bytes().to_vec(),
+        control,
+    }
+}
+
+/// The encoding of a body over a content and its signatures.
+#[must_use]
+pub fn body_bytes(content: &Content, signatures: Vec<hospes_protocol::tap::CardSignature>) -> Vec<u8> {
+    Body { content: Bytes(content.encode()), signatures }.encode()
+}

@@ -1,0 +1,280 @@
+//! Catching up: on every connection both sides say how far they are, and each fetches what it lacks.
+//!
+//! Headers come in runs, certified blocks in pages. What a peer claims is never believed: a claimed height
+//! only makes us ask, and an answer that brings nothing ends the asking until the peer says more.
+
+use std::collections::BTreeMap;
+
+use hospes_protocol::block::CommitCertificate;
+use hospes_protocol::check::Rejected;
+use hospes_protocol::entry::is_control;
+use hospes_protocol::ids::NodeId;
+use hospes_protocol::state::Frontier;
+use hospes_protocol::wire::{Bytes, Wire};
+
+use crate::effects::{Effect, Event, Timer};
+use crate::messages::{Answer, BlockItem, HeaderItem, HeaderRun, Position, Request, page};
+use crate::service::{Fatal, Service};
+
+/// Headers in one answer, at most.
+const HEADERS_PAGE: usize = 2000;
+/// Blocks in one answer, at most.
+const BLOCKS_PAGE: usize = 64;
+/// Runs that one request may name.
+const RUNS_MAX: usize = 1024;
+/// How often peers are asked where they are, in milliseconds; news normally comes by gossip.
+pub(crate) const UPKEEP_MS: u64 = 2_000;
+
+/// What is known of a connected peer.
+#[derive(Default)]
+pub(crate) struct Peer {
+    /// The height that it claims.
+    pub(crate) height: u64,
+    /// Headers that it says it has.
+    pub(crate) heads: BTreeMap<NodeId, u64>,
+}
+
+/// A request of ours that is under way.
+pub(crate) enum Asked {
+    /// Where a peer is.
+    Position,
+    /// Runs of headers.
+    Headers {
+        /// Of whom.
+        peer: NodeId,
+    },
+    /// Blocks from a height on.
+    Blocks {
+        /// Of whom.
+        peer: NodeId,
+    },
+    /// Bodies that it should hold.
+    Offer,
+    /// Bodies that it lacked, by content.
+    Deliver(Vec<hospes_protocol::ids::ContentId>),
+    /// Bodies of a patient who is signed in here.
+    Collect(u64),
+    /// Orders, by root.
+    Orders(Vec<hospes_protocol::ids::ObjectId>),
+    /// Receipts.
+    Receipts(Vec<hospes_protocol::ids::ObjectId>),
+}
+
+impl Service {
+    /// A peer is connected, both hellos passed.
+    ///
+    /// # Errors
+    /// [`Fatal`] only.
+    pub fn on_connected(&mut self, peer: NodeId) -> Result<(), Fatal> {
+        self.peers.insert(peer, Peer::default());
+        self.event(Event::Peer { node: peer, connected: true });
+        let position = self.position();
+        self.ask(peer, &Request::Position(position), Asked::Position);
+        self.engine_peer_connected(peer)?;
+        self.owe_peer(peer)
+    }
+
+    /// A peer is gone; what was asked of it is not answered any more.
+    pub fn on_disconnected(&mut self, peer: NodeId) {
+        self.peers.remove(&peer);
+        self.event(Event::Peer { node: peer, connected: false });
+        self.peer_gone(peer);
+    }
+
+    /// How far this node is.
+    pub(crate) fn position(&self) -> Position {
+        let head = |(node, (sequence, last)): (&NodeId, &(u64, _))| Frontier {
+            node: *node,
+            sequence: *sequence,
+            last: *last,
+        };
+        Position {
+            height: self.state.height,
+            block: self.state.block,
+            frontiers: self.pool.heads().map(head).collect(),
+        }
+    }
+
+    pub(crate) fn on_position_asked(&mut self, from: NodeId, theirs: &Position) -> Result<Position, Fatal> {
+        let ours = self.position();
+        self.compare(from, theirs);
+        Ok(ours)
+    }
+
+    /// Fetches what the peer has beyond us.
+    fn compare(&mut self, from: NodeId, theirs: &Position) {
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.height = theirs.height;
+        peer.heads = theirs.frontiers.iter().map(|f| (f.node, f.sequence)).collect();
+        if theirs.height > self.state.height {
+            self.ask_blocks(from);
+        }
+        self.ask_lacking(from);
+    }
+
+    fn ask_lacking(&mut self, from: NodeId) {
+        let Some(peer) = self.peers.get(&from) else { return };
+        let lacking = |(node, theirs): (&NodeId, &u64)| {
+            let ours = self.pool.head(node).0;
+            let member = self.state.membership.nodes.contains_key(node);
+            (member && *theirs > ours).then_some(HeaderRun { node: *node, from: ours + 1, to: *theirs })
+        };
+        let runs: Vec<_> = peer.heads.iter().filter_map(lacking).take(RUNS_MAX).collect();
+        self.ask_headers(from, runs);
+    }
+
+    fn ask_blocks(&mut self, from: NodeId) {
+        let busy = self.asked.values().any(|a| matches!(a, Asked::Blocks { .. }));
+        if !busy {
+            let next = self.state.height + 1;
+            self.ask(from, &Request::Blocks(next), Asked::Blocks { peer: from });
+        }
+    }
+
+    /// A peer is seen to be at `height`.
+    pub(crate) fn note_height(&mut self, from: NodeId, height: u64) {
+        let Some(peer) = self.peers.get_mut(&from) else { return };
+        peer.height = peer.height.max(height);
+        if height > self.state.height {
+            self.ask_blocks(from);
+        }
+    }
+
+    pub(crate) fn on_decided_elsewhere(
+        &mut self,
+        from: NodeId,
+        certificate: CommitCertificate,
+        block: Option<Bytes>,
+    ) -> Result<Option<Rejected>, Fatal> {
+        let height = certificate.height;
+        if height <= self.state.height {
+            return Ok(None);
+        }
+        if let (true, Some(block)) = (height == self.state.height + 1, block) {
+            if let Err(rejected) = self.take_certified(from, &block, &certificate)? {
+                return Ok(Some(rejected));
+            }
+        }
+        self.note_height(from, height);
+        Ok(None)
+    }
+
+    pub(crate) fn header_page(&self, runs: &[HeaderRun]) -> Result<Vec<HeaderItem>, Fatal> {
+        let mut rows = Vec::new();
+        for run in runs.iter().take(RUNS_MAX) {
+            let room = HEADERS_PAGE - rows.len();
+            let to = run.to.min(run.from.saturating_add(room as u64).saturating_sub(1));
+            rows.extend(self.ledger.headers(&run.node, run.from, to)?);
+            if rows.len() >= HEADERS_PAGE {
+                break;
+            }
+        }
+        let mut items = Vec::new();
+        for row in rows {
+            let header = hospes_protocol::entry::Header::read(&row, &self.network).map_err(Fatal::Contradiction)?;
+            let fields = header.fields();
+            let control = match is_control(fields.kind) {
+                true => self.ledger.control_body(&fields.content)?.map(Bytes),
+                false => None,
+            };
+            items.push(HeaderItem { header: Bytes(row), control });
+        }
+        Ok(page(items.into_iter(), HEADERS_PAGE))
+    }
+
+    pub(crate) fn block_page(&self, from: u64) -> Result<Vec<BlockItem>, Fatal> {
+        let mut items = Vec::new();
+        for height in (from.max(1)..=self.state.height).take(BLOCKS_PAGE) {
+            let Some((block, certificate)) = self.ledger.block(height)? else { break };
+            items.push(BlockItem { block: Bytes(block), certificate });
+        }
+        Ok(page(items.into_iter(), BLOCKS_PAGE))
+    }
+
+    /// An answer to one of our requests, or null where it failed.
+    ///
+    /// # Errors
+    /// [`Fatal`] only.
+    pub fn on_response(&mut self, from: NodeId, id: u64, bytes: Option<&[u8]>) -> Result<(), Fatal> {
+        let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
+        let Some(bytes) = bytes else { return self.on_unanswered(from, asked) };
+        let answer = match Answer::decode(bytes) {
+            Ok(answer) => answer,
+            Err(rejected) => {
+                self.judge_peer(from, Some(rejected));
+                return self.on_unanswered(from, asked);
+            }
+        };
+        match (asked, answer) {
+            (Asked::Position, Answer::Position(theirs)) => {
+                self.compare(from, &theirs);
+                Ok(())
+            }
+            (Asked::Headers { .. }, Answer::Headers(items)) => self.on_header_page(from, items),
+            (Asked::Blocks { .. }, Answer::Blocks(items)) => self.on_block_page(from, items),
+            (asked, answer) => self.on_record_answer(from, asked, answer),
+        }
+    }
+
+    fn on_header_page(&mut self, from: NodeId, items: Vec<HeaderItem>) -> Result<(), Fatal> {
+        let before = self.pool.len();
+        let wrong = self.on_headers(from, items)?;
+        let hostile = wrong.filter(|r| r.check.blame() == hospes_protocol::check::Blame::Hostile);
+        self.judge_peer(from, hostile);
+        if self.pool.len() > before {
+            self.ask_lacking(from);
+            let behind = self.peers.get(&from).is_some_and(|p| p.height > self.state.height);
+            if behind {
+                self.ask_blocks(from);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_block_page(&mut self, from: NodeId, items: Vec<BlockItem>) -> Result<(), Fatal> {
+        let mut progressed = false;
+        for item in items {
+            if item.certificate.height <= self.state.height {
+                continue;
+            }
+            match self.take_certified(from, &item.block, &item.certificate)? {
+                Ok(true) => progressed = true,
+                // Its headers were asked for; the blocks are asked for again when they are here.
+                Ok(false) => return Ok(()),
+                Err(rejected) => {
+                    self.judge_peer(from, Some(rejected));
+                    return Ok(());
+                }
+            }
+        }
+        let behind = self.peers.get(&from).is_some_and(|p| p.height > self.state.height);
+        if progressed && behind {
+            self.ask_blocks(from);
+        }
+        Ok(())
+    }
+
+    /// Asks a peer again where it is, and every peer for what is still owed.
+    ///
+    /// # Errors
+    /// [`Fatal`] only.
+    pub(crate) fn upkeep(&mut self) -> Result<(), Fatal> {
+        let peers: Vec<_> = self.peers.keys().copied().collect();
+        for peer in peers {
+            let waiting = self.asked.values().any(|a| matches!(a, Asked::Position));
+            if !waiting {
+                let position = self.position();
+                self.ask(peer, &Request::Position(position), Asked::Position);
+            }
+            self.owe_peer(peer)?;
+        }
+        self.hold_upkeep()?;
+        self.set_timer(Timer::Upkeep, self.now + UPKEEP_MS);
+        Ok(())
+    }
+
+    /// Publishes headers of ours.
+    pub(crate) fn publish_headers(&mut self, items: Vec<HeaderItem>) {
+        self.emit(Effect::Gossip(crate::messages::Gossip::Headers(items).encode()));
+    }
+}

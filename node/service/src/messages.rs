@@ -1,0 +1,191 @@
+//! Messages between nodes, beside those of the consensus engine. All are deterministic CBOR.
+//!
+//! Gossip carries news to everyone; the validators' channel carries votes and blocks; requests carry what
+//! one node asks of another. Every answer is bounded by [`ANSWER_BYTES_MAX`] and comes in pages.
+
+use hospes_protocol::block::CommitCertificate;
+use hospes_protocol::check::{Check, Rejected};
+use hospes_protocol::ids::{BlockHash, ContentId, NodeId};
+use hospes_protocol::limits::ANSWER_BYTES_MAX;
+use hospes_protocol::state::Frontier;
+use hospes_protocol::wire::{Bytes, Dec, Enc, Wire};
+use hospes_protocol::wire_struct;
+
+/// Declares a union whose encoding is [number, value].
+macro_rules! wire_union {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident($ty:ty) = $code:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $name { $($(#[$vmeta])* $variant($ty)),+ }
+
+        impl Wire for $name {
+            fn put(&self, e: &mut Enc) {
+                e.array(2);
+                match self { $(Self::$variant(v) => { e.u64($code); v.put(e); })+ }
+            }
+            fn get(d: &mut Dec<'_>) -> Result<Self, Rejected> {
+                d.array_of(2)?;
+                match d.u64()? { $($code => <$ty as Wire>::get(d).map(Self::$variant),)+ _ => Err(Check::Malformed.into()) }
+            }
+        }
+    };
+}
+
+wire_struct! {
+    /// A header, with its body where that belongs into the block.
+    pub struct HeaderItem {
+        /// The COSE_Sign1.
+        pub header: Bytes,
+        /// The body of a control kind.
+        pub control: Option<Bytes>,
+    }
+}
+
+wire_struct! {
+    /// A block and what made it final.
+    pub struct BlockItem {
+        /// The block.
+        pub block: Bytes,
+        /// Its certificate.
+        pub certificate: CommitCertificate,
+    }
+}
+
+wire_union! {
+    /// On the network's gossip topic.
+    pub enum Gossip {
+        /// New headers of one node, in order.
+        Headers(Vec<HeaderItem>) = 1,
+        /// A block became final; null in place of a block that is too large for gossip.
+        Decided((CommitCertificate, Option<Bytes>)) = 2,
+    }
+}
+
+wire_union! {
+    /// On the validators' channel.
+    pub enum Channel {
+        /// A message of the consensus engine.
+        Engine(Bytes) = 1,
+        /// A proposed block.
+        Block(Bytes) = 2,
+    }
+}
+
+wire_struct! {
+    /// How far a node is.
+    pub struct Position {
+        /// Its newest certified block.
+        pub height: u64,
+        /// Its hash.
+        pub block: BlockHash,
+        /// Its last known header of each node, final or not.
+        pub frontiers: Vec<Frontier>,
+    }
+}
+
+wire_struct! {
+    /// A run of one node's headers.
+    pub struct HeaderRun {
+        /// The node.
+        pub node: NodeId,
+        /// The first sequence number.
+        pub from: u64,
+        /// The last.
+        pub to: u64,
+    }
+}
+
+wire_union! {
+    /// What one node asks of another.
+    pub enum Request {
+        /// Say how far you are; here is how far I am.
+        Position(Position) = 1,
+        /// Headers of these runs, as many as fit.
+        Headers(Vec<HeaderRun>) = 2,
+        /// Blocks from this height on, as many as fit.
+        Blocks(u64) = 3,
+        /// Which of these bodies do you lack? They are offered because their audience includes you.
+        Offer(Vec<ContentId>) = 4,
+        /// Bodies that were lacking, with the sealed packets that they name.
+        Deliver(Vec<Delivery>) = 5,
+        /// Bodies of a patient, against an authorization signed by the patient's card.
+        Collect(Collection) = 6,
+        /// Orders to hold or drop objects, each a COSE_Sign1.
+        Orders(Vec<Bytes>) = 7,
+        /// Receipts for what was ordered, each a COSE_Sign1.
+        Receipts(Vec<Bytes>) = 8,
+    }
+}
+
+wire_struct! {
+    /// A body on its way to its audience.
+    pub struct Delivery {
+        /// The body.
+        pub body: Bytes,
+        /// Packets that it names and that the receiver is to hold.
+        pub packets: Vec<Bytes>,
+    }
+}
+
+wire_struct! {
+    /// What a patient signed in at one node asks of the others.
+    pub struct Collection {
+        /// The contents, found by their subjects.
+        pub contents: Vec<ContentId>,
+        /// COSE_Sign1 of the patient's card over [node, time], context `session`.
+        pub authorization: Bytes,
+    }
+}
+
+wire_union! {
+    /// What the other answers.
+    pub enum Answer {
+        /// To `Position`.
+        Position(Position) = 1,
+        /// To `Headers`.
+        Headers(Vec<HeaderItem>) = 2,
+        /// To `Blocks`.
+        Blocks(Vec<BlockItem>) = 3,
+        /// To `Offer`: those that are lacking.
+        Lacking(Vec<ContentId>) = 4,
+        /// To `Deliver`, `Orders` and `Receipts`: one number for each item, 0 for accepted, else the check.
+        Verdicts(Vec<u64>) = 5,
+        /// To `Collect`.
+        Bodies(Vec<Delivery>) = 6,
+        /// Refused as a whole, with the check.
+        Refused(u64) = 7,
+    }
+}
+
+/// Takes items as long as an answer stays within its limit.
+#[must_use]
+pub fn page<T: Wire>(items: impl Iterator<Item = T>, items_max: usize) -> Vec<T> {
+    let (mut out, mut bytes) = (Vec::new(), 64);
+    for item in items.take(items_max) {
+        bytes += item.encode().len();
+        if bytes > ANSWER_BYTES_MAX {
+            break;
+        }
+        out.push(item);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_stops_below_the_limit() {
+        let items = (0..100).map(|_| Bytes(vec![0; 100_000]));
+        let taken = page(items, 1000).len();
+        assert_eq!(taken, ANSWER_BYTES_MAX / 100_005, "as many as fit");
+    }
+
+    #[test]
+    fn an_unknown_message_is_refused() {
+        assert!(Request::decode(&[0x82, 0x18, 99, 0xf6]).is_err(), "number 99");
+        let asked = Request::Blocks(7);
+        assert_eq!(Request::decode(&asked.encode()), Ok(asked), "a known one");
+    }
+}

@@ -1,0 +1,225 @@
+//! Headers that are known here and not yet final: what the next block may order.
+//!
+//! Each node's headers form one chain; the pool takes the next one only, names the gap otherwise, and
+//! keeps the evidence when a chain forks. It reads no disk: the caller stores what was taken.
+
+use std::collections::BTreeMap;
+
+use hospes_protocol::block::{Cut, Fork};
+use hospes_protocol::check::{Check, Rejected, ensure};
+use hospes_protocol::entry::{Header, is_control};
+use hospes_protocol::ids::{ContentId, HeaderId, NodeId, OrganizationId};
+use hospes_protocol::limits::{BLOCK_BYTES_MAX, HEADERS_PER_ORGANIZATION_MAX, SIGNED_AHEAD_MS_MAX};
+use hospes_protocol::state::LedgerState;
+use hospes_protocol::wire::Bytes;
+
+/// Headers of one node that may wait here: ten blocks' worth. A node that files faster is asked to wait.
+pub const PENDING_PER_NODE_MAX: usize = 10 * HEADERS_PER_ORGANIZATION_MAX;
+/// Room that a draft leaves in a block for everything beside control bodies.
+const BLOCK_RESERVE_BYTES: usize = 128 * 1024;
+
+/// Headers that wait for a block.
+#[derive(Default)]
+pub struct Pool {
+    pending: BTreeMap<(NodeId, u64), Header>,
+    /// The last header known of each node, final or not.
+    known: BTreeMap<NodeId, (u64, HeaderId)>,
+    control: BTreeMap<ContentId, Bytes>,
+    forks: BTreeMap<NodeId, Fork>,
+}
+
+/// What a proposer would order now.
+#[derive(Default)]
+pub struct Selection {
+    /// Ascending by node.
+    pub cuts: Vec<Cut>,
+    /// In the order of the cuts.
+    pub headers: Vec<Header>,
+    /// In the order of the headers.
+    pub control: Vec<Bytes>,
+    /// Forked sequences.
+    pub forks: Vec<Fork>,
+}
+
+impl Selection {
+    /// Whether there is nothing to order.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.cuts.is_empty() && self.forks.is_empty()
+    }
+}
+
+impl Pool {
+    /// An empty pool over a state and the headers that storage holds beyond it, in order.
+    #[must_use]
+    pub fn over(state: &LedgerState, waiting: Vec<Header>, control: BTreeMap<ContentId, Bytes>) -> Self {
+        let mut pool = Self { known: state.frontiers.clone(), control, ..Self::default() };
+        for header in waiting {
+            pool.keep(header);
+        }
+        pool
+    }
+
+    /// The last header known of `node`: its sequence number and id; zero and null for none.
+    #[must_use]
+    pub fn head(&self, node: &NodeId) -> (u64, Option<HeaderId>) {
+        self.known.get(node).map_or((0, None), |(sequence, id)| (*sequence, Some(*id)))
+    }
+
+    /// The last header known of each node.
+    pub fn heads(&self) -> impl Iterator<Item = (&NodeId, &(u64, HeaderId))> {
+        self.known.iter()
+    }
+
+    /// How many headers wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.forks.is_empty()
+    }
+
+    /// A header that waits.
+    #[must_use]
+    pub fn get(&self, node: &NodeId, sequence: u64) -> Option<&Header> {
+        self.pending.get(&(*node, sequence))
+    }
+
+    /// Judges whether `header` is the next of its node; its signature is the caller's.
+    ///
+    /// # Errors
+    /// [`Check::Replay`] for one that is known, [`Check::SequenceGap`] where headers before it are missing,
+    /// [`Check::PrevMismatch`], [`Check::Fork`] for a second one with its number, [`Check::CapExceeded`].
+    pub fn judge(&self, header: &Header) -> Result<(), Rejected> {
+        let fields = header.fields();
+        let (sequence, head) = self.head(&fields.node);
+        if fields.sequence <= sequence {
+            let other = self.pending.get(&(fields.node, fields.sequence));
+            let forked = other.is_some_and(|o| o.id() != header.id());
+            return Err(if forked { Check::Fork } else { Check::Replay }.into());
+        }
+        ensure(fields.sequence == sequence + 1, Check::SequenceGap)?;
+        ensure(fields.previous == head, Check::PrevMismatch)?;
+        let first = self.pending.range((fields.node, 0)..=(fields.node, u64::MAX)).next();
+        let waiting = first.map_or(0, |((_, from), _)| fields.sequence - from);
+        ensure(waiting < PENDING_PER_NODE_MAX as u64, Check::CapExceeded)
+    }
+
+    /// Takes a judged and stored header.
+    pub fn keep(&mut self, header: Header) {
+        let fields = header.fields();
+        self.known.insert(fields.node, (fields.sequence, header.id()));
+        self.pending.insert((fields.node, fields.sequence), header);
+    }
+
+    /// Takes the body of a control header.
+    pub fn keep_control(&mut self, id: ContentId, body: Bytes) {
+        self.control.insert(id, body);
+    }
+
+    /// The body of a control header that waits.
+    #[must_use]
+    pub fn control_body(&self, id: &ContentId) -> Option<&Bytes> {
+        self.control.get(id)
+    }
+
+    /// Keeps the evidence of a fork; the first suffices to retire a node.
+    pub fn keep_fork(&mut self, node: NodeId, one: &Header, other: &Header) {
+        let fork = || Fork { one: Bytes(one.as_bytes().to_vec()), other: Bytes(other.as_bytes().to_vec()) };
+        self.forks.entry(node).or_insert_with(fork);
+    }
+
+    /// What a block at `time` may order, within the caps and the block's size.
+    #[must_use]
+    pub fn select(&self, state: &LedgerState, time: u64) -> Selection {
+        let mut picked = Selection::default();
+        let mut room = Room {
+            headers: usize::try_from(state.membership.policy.block_headers_max).unwrap_or(usize::MAX),
+            bytes: BLOCK_BYTES_MAX - BLOCK_RESERVE_BYTES,
+            filed: BTreeMap::new(),
+        };
+        for node in self.known.keys() {
+            self.select_run(node, state, time, &mut room, &mut picked);
+        }
+        let standing = |(node, _): &(&NodeId, &Fork)| state.membership.node(node).is_some();
+        picked.forks = self.forks.iter().filter(standing).map(|(_, f)| f.clone()).take(8).collect();
+        picked
+    }
+
+    fn select_run(&self, node: &NodeId, state: &LedgerState, time: u64, room: &mut Room, out: &mut Selection) {
+        let Some(member) = state.membership.node(node) else { return };
+        let from = state.frontiers.get(node).map_or(1, |f| f.0 + 1);
+        let mut last = None;
+        for ((_, sequence), header) in self.pending.range((*node, from)..=(*node, u64::MAX)) {
+            let fields = header.fields();
+            let in_time = fields.signed_at <= time + SIGNED_AHEAD_MS_MAX;
+            let body = self.control.get(&fields.content);
+            if !in_time || fields.organization != member.organization || !room.takes(header, body) {
+                break;
+            }
+            if is_control(fields.kind) {
+                let Some(body) = body else { break };
+                out.control.push(body.clone());
+            }
+            out.headers.push(header.clone());
+            last = Some((*sequence, header.id()));
+        }
+        if let Some((to, last)) = last {
+            out.cuts.push(Cut { node: *node, from, to, last });
+        }
+    }
+
+    /// The headers that `cuts` order, or the runs of those that are missing.
+    ///
+    /// # Errors
+    /// The missing runs, as (node, from, to).
+    pub fn headers_of(&self, cuts: &[Cut]) -> Result<Vec<Header>, Vec<(NodeId, u64, u64)>> {
+        let (mut headers, mut missing) = (Vec::new(), Vec::new());
+        for cut in cuts {
+            let have = self.head(&cut.node).0;
+            if have < cut.to {
+                missing.push((cut.node, have + 1, cut.to));
+                continue;
+            }
+            let run = self.pending.range((cut.node, cut.from)..=(cut.node, cut.to));
+            headers.extend(run.map(|(_, h)| h.clone()));
+        }
+        if missing.is_empty() { Ok(headers) } else { Err(missing) }
+    }
+
+    /// Forgets what has become final.
+    pub fn finalised(&mut self, state: &LedgerState, cuts: &[Cut]) {
+        for cut in cuts {
+            for sequence in cut.from..=cut.to {
+                if let Some(header) = self.pending.remove(&(cut.node, sequence)) {
+                    self.control.remove(&header.fields().content);
+                }
+            }
+        }
+        self.forks.retain(|node, _| state.membership.node(node).is_some());
+    }
+}
+
+struct Room {
+    headers: usize,
+    bytes: usize,
+    filed: BTreeMap<OrganizationId, usize>,
+}
+
+impl Room {
+    fn takes(&mut self, header: &Header, body: Option<&Bytes>) -> bool {
+        let size = body.map_or(0, |b| b.len() + 8);
+        let filed = self.filed.entry(header.fields().organization).or_default();
+        if self.headers == 0 || self.bytes < size || *filed >= HEADERS_PER_ORGANIZATION_MAX {
+            return false;
+        }
+        self.headers -= 1;
+        self.bytes -= size;
+        *filed += 1;
+        true
+    }
+}

@@ -1,0 +1,237 @@
+//! The service: one struct that owns the node's state and decides; the runtime feeds it and carries out
+//! its effects.
+//!
+//! Inputs arrive one at a time, with the time. Whatever an input changes is durable before an effect that
+//! rests on it is in the outbox. The parts are `impl` blocks beside their subject: `chain` orders and
+//! commits, `follow` catches up, `filing` puts this node's own entries on the ledger, `records` keeps
+//! bodies and what they permit, `holding` places objects.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hospes_protocol::check::{Check, Rejected};
+use hospes_protocol::entry::Header;
+use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId};
+use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
+use hospes_protocol::state::LedgerState;
+use hospes_protocol::wire::Wire;
+use hospes_storage::{Ledger, Objects, StoreError};
+use rand_core::{CryptoRng, Rng};
+
+use crate::chain::Candidate;
+use crate::consensus::Driver;
+use crate::effects::{Effect, Event, Member, Timer};
+use crate::follow::{Asked, Peer};
+use crate::messages::{Answer, Channel, Gossip, Request};
+use crate::pool::Pool;
+
+/// Why the service stops: its store or its engine failed, and going on would risk what was promised.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The store failed.
+    #[error("the store failed: {0}")]
+    Store(#[from] StoreError),
+    /// The consensus engine halted.
+    #[error("the consensus engine halted: {0}")]
+    Engine(String),
+    /// What is stored contradicts itself.
+    #[error("the stored ledger contradicts itself: {0}")]
+    Contradiction(Rejected),
+}
+
+/// Keys and place of this node.
+pub struct Identity {
+    /// SHA-256 of its public key.
+    pub node: NodeId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Signs headers and votes.
+    pub signer: SoftwareSigner,
+    /// Opens what is sealed to the node.
+    pub agreement: SoftwareAgreement,
+}
+
+impl Identity {
+    /// From the two secrets of a node.
+    #[must_use]
+    pub fn new(signing: &[u8; 32], agreement: &[u8; 32], organization: OrganizationId) -> Self {
+        let signer = SoftwareSigner::from_seed(signing);
+        let node = NodeId(signer.verifying_key().id().0);
+        Self { node, organization, signer, agreement: SoftwareAgreement::from_secret(agreement) }
+    }
+
+    /// The key that others seal to.
+    #[must_use]
+    pub fn agreement_key(&self) -> hospes_protocol::keys::AgreementKey {
+        self.agreement.agreement_key()
+    }
+}
+
+/// A source of randomness that can be sent to the service's thread.
+pub trait Random: CryptoRng + Rng + Send {}
+impl<T: CryptoRng + Rng + Send> Random for T {}
+
+/// A node, without its IO.
+pub struct Service {
+    /// Keys and place.
+    pub(crate) me: Identity,
+    /// The network.
+    pub(crate) network: NetworkId,
+    /// Headers, blocks, WAL.
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Bodies, packets, segments and sealed indexes.
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) rng: Box<dyn Random>,
+    /// The state after the newest block.
+    pub(crate) state: LedgerState,
+    pub(crate) pool: Pool,
+    /// Null on a node that is no validator.
+    pub(crate) engine: Option<Driver>,
+    pub(crate) candidates: BTreeMap<BlockHash, Candidate>,
+    pub(crate) peers: BTreeMap<NodeId, Peer>,
+    pub(crate) asked: BTreeMap<u64, Asked>,
+    pub(crate) next_id: u64,
+    /// Locks whose reveal was seen, final or not.
+    pub(crate) seen: BTreeSet<Lock>,
+    outbox: Vec<Effect>,
+    pub(crate) now: u64,
+}
+
+impl Service {
+    /// Takes what is to be done, in order.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    pub(crate) fn emit(&mut self, effect: Effect) {
+        self.outbox.push(effect);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.emit(Effect::Event(event));
+    }
+
+    pub(crate) fn set_timer(&mut self, timer: Timer, at: u64) {
+        self.emit(Effect::SetTimer { timer, at });
+    }
+
+    /// The ledger's state after the newest block.
+    #[must_use]
+    pub fn state(&self) -> &LedgerState {
+        &self.state
+    }
+
+    /// Moves the service's clock; it never runs backwards.
+    pub fn tick(&mut self, now: u64) {
+        self.now = self.now.max(now);
+    }
+
+    /// The service's clock, in milliseconds since 1970 UTC.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Admits exactly the nodes of the newest state.
+    pub(crate) fn admit(&mut self) {
+        let member = |(node, entry): (&NodeId, &hospes_protocol::control::NodeEntry)| Member {
+            node: *node,
+            key: entry.key.clone(),
+            addresses: entry.addresses.clone(),
+        };
+        let members = self.state.membership.active_nodes().map(member).collect();
+        self.emit(Effect::Admit(members));
+    }
+
+    /// A peer's gossip. The answer says whether it may be relayed.
+    ///
+    /// # Errors
+    /// [`Fatal`] only; what the peer did wrong is blamed on it.
+    pub fn on_gossip(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, Fatal> {
+        let relay = match Gossip::decode(bytes) {
+            Ok(Gossip::Headers(items)) => self.on_headers(from, items)?,
+            Ok(Gossip::Decided((certificate, block))) => self.on_decided_elsewhere(from, certificate, block)?,
+            Err(rejected) => Some(rejected),
+        };
+        Ok(self.judge_peer(from, relay))
+    }
+
+    /// A message on the validators' channel.
+    ///
+    /// # Errors
+    /// [`Fatal`] only.
+    pub fn on_channel(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), Fatal> {
+        let wrong = match Channel::decode(bytes) {
+            Ok(Channel::Engine(message)) => self.on_engine_message(from, &message)?,
+            Ok(Channel::Block(block)) => self.on_block(from, &block)?,
+            Err(rejected) => Some(rejected),
+        };
+        self.judge_peer(from, wrong);
+        Ok(())
+    }
+
+    /// A peer's request; the answer goes into the outbox under `token`.
+    ///
+    /// # Errors
+    /// [`Fatal`] only.
+    pub fn on_request(&mut self, from: NodeId, token: u64, bytes: &[u8]) -> Result<(), Fatal> {
+        let answer = match Request::decode(bytes) {
+            Err(rejected) => Err(rejected),
+            Ok(Request::Position(position)) => Ok(Answer::Position(self.on_position_asked(from, &position)?)),
+            Ok(Request::Headers(runs)) => Ok(Answer::Headers(self.header_page(&runs)?)),
+            Ok(Request::Blocks(height)) => Ok(Answer::Blocks(self.block_page(height)?)),
+            Ok(Request::Offer(contents)) => self.on_offer(&contents).map(Answer::Lacking),
+            Ok(Request::Deliver(deliveries)) => Ok(Answer::Verdicts(self.on_deliver(from, deliveries)?)),
+            Ok(Request::Collect(collection)) => self.on_collect(from, &collection)?.map(Answer::Bodies),
+            Ok(Request::Orders(orders)) => Ok(Answer::Verdicts(self.on_orders(from, &orders)?)),
+            Ok(Request::Receipts(receipts)) => Ok(Answer::Verdicts(self.on_receipts(from, &receipts)?)),
+        };
+        let answer = answer.unwrap_or_else(|rejected| {
+            self.judge_peer(from, Some(rejected));
+            Answer::Refused(u64::from(rejected.check.code()))
+        });
+        self.emit(Effect::Respond { token, bytes: answer.encode() });
+        Ok(())
+    }
+
+    /// Blames the peer where it is to blame; gives whether the message was good.
+    pub(crate) fn judge_peer(&mut self, from: NodeId, wrong: Option<Rejected>) -> bool {
+        match wrong {
+            None => true,
+            Some(Rejected { check }) => {
+                if check.blame() != hospes_protocol::check::Blame::None {
+                    self.emit(Effect::Blame { node: from, check });
+                }
+                false
+            }
+        }
+    }
+
+    /// Sends a request; what comes back is matched by its id.
+    pub(crate) fn ask(&mut self, to: NodeId, request: &Request, asked: Asked) {
+        let id = self.fresh_id();
+        self.asked.insert(id, asked);
+        self.emit(Effect::Request { id, to, bytes: request.encode() });
+    }
+
+    pub(crate) fn fresh_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    /// Verifies a header's signature under the state's key for its node.
+    pub(crate) fn verify_header(&self, header: &Header) -> Result<(), Rejected> {
+        let node = self.state.membership.nodes.get(&header.fields().node).ok_or(Check::UnknownNode)?;
+        if self.state.membership.node(&header.fields().node).is_none() {
+            return Err(Check::RetiredNode.into());
+        }
+        header.verify(&node.key)
+    }
+
+    /// Fresh random bytes.
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+}

@@ -1,0 +1,2 @@
+//! Hospes: the daemon and its command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a node keeps on disk: ledger, objects, WAL and erasable keys in redb.
