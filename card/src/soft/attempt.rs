@@ -185,3 +185,63 @@ pub(super) fn new_gate(
     let wrapped = seal(&key, &bound_to(code.part(), Some(serial)), card_key, rng);
     Ok(Gate { tries_left: TRIES_MAX.into(), cost, salt, wrapped })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::info::HolderKind;
+    use crate::pin::Puk;
+    use crate::soft::SoftCardSpec;
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+    use std::path::Path;
+
+    const PIN: &str = "271828";
+
+    fn card(folder: &Path) -> (CardFile, CardSerial) {
+        let spec =
+            SoftCardSpec { cost: PinCost::cheap_for_tests(), ..SoftCardSpec::new(HolderKind::Patient) };
+        let (pin, puk) = (Pin::new(PIN).unwrap(), Puk::new("31415926").unwrap());
+        let path = folder.join("ada.card");
+        let card = spec.create(&path, &pin, &puk, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();
+        (CardFile::at(&path).unwrap(), card.serial())
+    }
+
+    fn tries_left(file: &CardFile) -> u64 {
+        Image::read(&file.read().unwrap().0).unwrap().contents.pin.tries_left
+    }
+
+    fn begin(file: &CardFile, serial: CardSerial) -> Result<Attempt, Refusal> {
+        Attempt::begin(file, serial, &Watch::default(), Code::Pin)
+    }
+
+    #[test]
+    fn a_try_is_on_the_disk_before_the_pin_is_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, serial) = card(folder.path());
+        // Each attempt dies here as a killed process would: begun, not checked.
+        for expected in [2, 1, 0] {
+            let attempt = begin(&file, serial);
+            assert_eq!(tries_left(&file), expected, "counted while the check is still to come");
+            drop(attempt);
+            assert_eq!(tries_left(&file), expected, "and not given back");
+        }
+        assert!(
+            matches!(begin(&file, serial), Err(Refusal::Blocked { puk_works: true })),
+            "the PIN is blocked"
+        );
+    }
+
+    #[test]
+    fn a_right_pin_on_a_card_pulled_during_the_check_opens_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, serial) = card(folder.path());
+        let attempt = begin(&file, serial).ok().expect("three tries are left");
+        let pocket = folder.path().join("pocket");
+        std::fs::rename(folder.path().join("ada.card"), &pocket).unwrap();
+        let unlocked = attempt.check(PIN.as_bytes()).ok().expect("the PIN is right");
+        assert_eq!(unlocked.commit(&Watch::default()).map(drop), Err(KeyError::Removed), "pulled meanwhile");
+        assert_eq!(tries_left(&CardFile::at(&pocket).unwrap()), 2, "the pulled card keeps the try it lost");
+        assert!(!file.is_there(), "and no second card was made");
+    }
+}

@@ -265,3 +265,51 @@ pub(super) fn info_of(contents: &Contents) -> Result<CardInfo, KeyError> {
         puk_tries_left: tries(contents.puk.tries_left)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::soft::{PinCost, SoftCardSpec};
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    fn card(folder: &Path) -> SoftCard {
+        let spec =
+            SoftCardSpec { cost: PinCost::cheap_for_tests(), ..SoftCardSpec::new(HolderKind::Patient) };
+        let (pin, puk) = (Pin::new("271828").unwrap(), Puk::new("31415926").unwrap());
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let mut card = spec.create(&folder.join("ada.card"), &pin, &puk, &mut rng).unwrap();
+        card.verify_pin(&pin).unwrap();
+        card
+    }
+
+    #[test]
+    fn a_result_of_a_card_pulled_while_it_worked_is_not_given_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut card = card(folder.path());
+        assert_eq!(card.finish("signature"), Ok("signature"), "while the card is in");
+        std::fs::rename(folder.path().join("ada.card"), folder.path().join("pocket")).unwrap();
+        assert_eq!(card.finish("signature"), Err(KeyError::Removed), "once it is pulled");
+        std::fs::rename(folder.path().join("pocket"), folder.path().join("ada.card")).unwrap();
+        assert_eq!(
+            card.sign(Slot::Authentication, b"x"),
+            Err(KeyError::PinNeeded),
+            "and the session is over"
+        );
+    }
+
+    #[test]
+    fn a_part_moved_to_another_place_does_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut card = card(folder.path());
+        assert!(card.sign(Slot::Authentication, b"x").is_ok(), "as it was made");
+        card.change(|c| std::mem::swap(&mut c.authentication.secret, &mut c.signature.secret)).unwrap();
+        let refusal = card.sign(Slot::Authentication, b"x");
+        assert!(
+            matches!(refusal, Err(KeyError::Failed(_))),
+            "9A doesn't sign with the key of 9C: {refusal:?}"
+        );
+        card.change(|c| c.authentication.public = c.card_authentication.public.clone()).unwrap();
+        assert!(card.sign(Slot::Authentication, b"x").is_err(), "nor under another public key");
+    }
+}

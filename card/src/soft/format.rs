@@ -102,7 +102,6 @@ wire_struct! {
 }
 
 /// A card file, read or about to be written.
-#[derive(Clone)]
 pub(super) struct Image {
     pub(super) revision: u64,
     pub(super) file_key: Zeroizing<[u8; 32]>,
@@ -213,5 +212,88 @@ pub(super) fn put<T>(list: &mut Vec<(Object, T)>, object: Object, value: T) {
     match list.binary_search_by_key(&object, |(o, _)| *o) {
         Ok(at) => list[at].1 = value,
         Err(at) => list.insert(at, (object, value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::info::HolderKind;
+    use crate::pin::{Pin, Puk};
+    use crate::soft::card::info_of;
+    use crate::soft::{PinCost, SoftCardSpec};
+    use rand_chacha::ChaCha20Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    fn image() -> Image {
+        let spec =
+            SoftCardSpec { cost: PinCost::cheap_for_tests(), ..SoftCardSpec::new(HolderKind::Patient) };
+        let (pin, puk) = (Pin::new("271828").unwrap(), Puk::new("31415926").unwrap());
+        spec.image(&pin, &puk, &mut ChaCha20Rng::seed_from_u64(1)).unwrap()
+    }
+
+    fn reseal(image: &Image, plain: &[u8]) -> Vec<u8> {
+        let aad = bound_to(Part::File(image.revision), None);
+        let mut envelope = Envelope::decode(&image.to_bytes()).unwrap();
+        envelope.sealed = Bytes(seal_with(&image.file_key, &nonce(image.revision), &aad, plain));
+        envelope.encode()
+    }
+
+    #[test]
+    fn a_card_reads_back_and_encodes_the_same() {
+        let image = image();
+        let bytes = image.to_bytes();
+        let again = Image::read(&bytes).unwrap();
+        assert_eq!(again.contents, image.contents, "every field");
+        assert_eq!(again.to_bytes(), bytes, "every byte");
+        assert_eq!(reseal(&image, &image.contents.encode()), bytes, "the test's own seal is the format's");
+    }
+
+    #[test]
+    fn contents_out_of_bounds_are_refused_though_their_checksum_is_right() {
+        let changes: [fn(&mut Contents); 7] = [
+            |c| c.pin.tries_left = 4,
+            |c| c.puk.tries_left = u64::MAX,
+            |c| c.pin.wrapped.bytes.0.truncate(47),
+            |c| c.signature.secret.bytes.0.push(0),
+            |c| c.free.push((Object::HolderKind, Bytes(vec![1]))),
+            |c| c.free.push((Object::PatientSecret, Bytes(vec![1]))),
+            |c| c.free.push((Object::Network, Bytes(vec![0; 31]))),
+        ];
+        for (i, change) in changes.iter().enumerate() {
+            let mut bad = image();
+            change(&mut bad.contents);
+            let refusal = Image::read(&bad.to_bytes()).map(drop);
+            assert!(matches!(refusal, Err(KeyError::Failed(_))), "change {i}: {refusal:?}");
+        }
+        let mut good = image();
+        good.contents.pin.tries_left = 0;
+        assert!(Image::read(&good.to_bytes()).is_ok(), "within bounds it reads");
+    }
+
+    // The envelope's key is in the clear, so anyone can write contents with a right checksum.
+    #[test]
+    fn no_forged_contents_make_the_reader_panic() {
+        let image = image();
+        let plain = image.contents.encode();
+        for place in 0..plain.len() {
+            for flip in [0x01, 0x20, 0x80, 0xff] {
+                let mut forged = plain.clone();
+                forged[place] ^= flip;
+                if let Ok(read) = Image::read(&reseal(&image, &forged)) {
+                    assert!(info_of(&read.contents).is_ok(), "what reads can be shown, byte {place}");
+                }
+            }
+            assert!(Image::read(&reseal(&image, &plain[..place])).is_err(), "cut at {place}");
+        }
+    }
+
+    #[test]
+    fn other_formats_and_endless_files_are_refused() {
+        let mut envelope = Envelope::decode(&image().to_bytes()).unwrap();
+        envelope.format = 2;
+        let newer = Image::read(&envelope.encode()).map(drop).unwrap_err().to_string();
+        assert!(newer.contains("format"), "says which part it cannot read: {newer}");
+        assert!(Image::read(&vec![0; FILE_BYTES_MAX + 1]).is_err(), "too long");
     }
 }

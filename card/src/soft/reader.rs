@@ -22,10 +22,17 @@ pub const CARDS_PER_READER_MAX: usize = 4096;
 const EXTENSION: &str = "card";
 
 /// What the last poll found under a name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Card(CardSerial),
+    /// The same card as another file that is in.
+    Copy(CardSerial),
+    Unreadable,
+}
+
 struct Known {
     stamp: Option<Stamp>,
-    // None: it could not be read as a card, or another file is the same card.
-    serial: Option<CardSerial>,
+    found: Found,
 }
 
 /// A folder of soft cards.
@@ -78,43 +85,42 @@ impl SoftReader {
         info_of(&image.contents)
     }
 
-    fn is_known(&self, serial: CardSerial) -> bool {
-        self.known.values().any(|k| k.serial == Some(serial))
+    fn is_in(&self, serial: CardSerial) -> bool {
+        self.known.values().any(|k| k.found == Found::Card(serial))
     }
 
-    /// Forgets a name, and says so if it was a card.
+    /// Forgets a name. If it was a card, says so and has its copies looked at again.
     fn forget(&mut self, name: &OsStr, events: &mut Vec<CardEvent>) {
-        if let Some(Known { serial: Some(serial), .. }) = self.known.remove(name) {
+        if let Some(Known { found: Found::Card(serial), .. }) = self.known.remove(name) {
             self.watch.removed(serial);
             events.push(CardEvent::Removed(serial));
+            self.known.retain(|_, k| k.found != Found::Copy(serial));
         }
     }
 
     /// Looks at a file that is new or has changed.
     fn look(&mut self, name: OsString, stamp: Option<Stamp>, events: &mut Vec<CardEvent>) {
-        let before = self.known.get(&name).and_then(|k| k.serial);
+        let before = self.known.get(&name).map(|k| k.found);
         let read = self.read(&name);
-        if let Ok(info) = &read
-            && before == Some(info.serial)
-        {
-            // Only written to: the same card is still in.
-            self.known.insert(name, Known { stamp, serial: before });
+        let same = read.as_ref().is_ok_and(|info| before == Some(Found::Card(info.serial)));
+        if same {
+            // Only written to: the card is still in.
+            self.known.entry(name).and_modify(|k| k.stamp = stamp);
             return;
         }
         self.forget(&name, events);
-        let (serial, event) = match read {
-            // Gone since it was listed: the next poll would not find it either.
+        let (found, event) = match read {
+            // Gone since it was listed.
             Err(KeyError::Absent) => return,
-            Ok(info) if !self.is_known(info.serial) => {
-                (Some(info.serial), CardEvent::Inserted(Box::new(info)))
+            Ok(info) if self.is_in(info.serial) => {
+                let twice = KeyError::Failed("this card is in the reader twice".to_owned());
+                (Found::Copy(info.serial), unreadable(&name, twice))
             }
-            Ok(_) => {
-                (None, unreadable(&name, KeyError::Failed("this card is in the reader twice".to_owned())))
-            }
-            Err(error) => (None, unreadable(&name, error)),
+            Ok(info) => (Found::Card(info.serial), CardEvent::Inserted(Box::new(info))),
+            Err(error) => (Found::Unreadable, unreadable(&name, error)),
         };
         events.push(event);
-        self.known.insert(name, Known { stamp, serial });
+        self.known.insert(name, Known { stamp, found });
     }
 }
 

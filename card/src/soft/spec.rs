@@ -76,7 +76,7 @@ impl SoftCardSpec {
         }
     }
 
-    fn image(&self, pin: &Pin, puk: &Puk, rng: &mut dyn CryptoRng) -> Result<Image, KeyError> {
+    pub(super) fn image(&self, pin: &Pin, puk: &Puk, rng: &mut dyn CryptoRng) -> Result<Image, KeyError> {
         let mut serial = CardSerial([0; 16]);
         rng.fill_bytes(&mut serial.0);
         let (file_key, card_key) = (random_key(rng), random_key(rng));
