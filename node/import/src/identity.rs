@@ -76,8 +76,8 @@ enum Attribute {
 /// Whether `a` and `b` name the same person.
 ///
 /// An identifier equal in the same system says yes, unless the birth dates contradict each other (a wrong label on
-/// the right chart happens), which leaves it unsure. Otherwise family name, first given name and birth date must
-/// agree and the gender must not contradict. A different birth date, or no agreement in the name, says no. One
+/// the right chart happens), which leaves it unsure. Otherwise family name, first word of the given names and birth
+/// date must agree and the gender must not contradict. A different birth date, or no agreement in the name, says no. One
 /// differing part of the name with the same birth date (a marriage, a nickname) leaves it unsure.
 #[must_use]
 pub fn same_person(a: &PatientIdentity, b: &PatientIdentity) -> Match {
@@ -87,7 +87,7 @@ pub fn same_person(a: &PatientIdentity, b: &PatientIdentity) -> Match {
         return if birth == Differs { Match::Unsure } else { Match::Yes };
     }
     let family = compare(Some(&a.family), Some(&b.family));
-    let given = compare(a.given.first().map(String::as_str), b.given.first().map(String::as_str));
+    let given = compare(first_given(a), first_given(b));
     let gender = compare(known_gender(a), known_gender(b));
     match (birth, family, given) {
         (Differs, _, _) | (_, Differs, Differs) => Match::No,
@@ -102,6 +102,11 @@ fn shares_identifier(a: &PatientIdentity, b: &PatientIdentity) -> bool {
     a.identifiers.iter().any(|mine| {
         !mine.system.is_empty() && !mine.value.is_empty() && b.identifiers.iter().any(|other| mine == other)
     })
+}
+
+/// Systems disagree whether "Luis Miguel" is one name or two, so only the first word is compared.
+fn first_given(identity: &PatientIdentity) -> Option<&str> {
+    identity.given.first().and_then(|given| given.split_whitespace().next())
 }
 
 fn known_gender(identity: &PatientIdentity) -> Option<&str> {
@@ -148,6 +153,8 @@ mod tests {
         let composed = person("Jos\u{e9}", "Casares", "1990-01-02");
         let decomposed = person("JOSE\u{301}", "casares ", "1990-01-02");
         assert_eq!(same_person(&composed, &decomposed), Match::Yes, "NFC and case don't tell people apart");
+        let both = person("Jos\u{e9} Mar\u{ed}a", "Casares", "1990-01-02");
+        assert_eq!(same_person(&composed, &both), Match::Yes, "a second given name may be missing");
         let other = person("Mar\u{ed}a", "Casares", "1991-01-02");
         assert_eq!(same_person(&composed, &other), Match::No, "another birth date is another person");
     }

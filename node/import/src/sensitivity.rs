@@ -73,7 +73,7 @@ fn sensitivity(code: &str) -> Label {
 }
 
 /// SNOMED CT concepts.
-const SNOMED: [&str; 51] = [
+const SNOMED: [&str; 55] = [
     // HIV: infection, AIDS, positive test, acute and asymptomatic infection.
     "86406008",
     "62479008",
@@ -123,13 +123,18 @@ const SNOMED: [&str; 51] = [
     "1149222004",
     "56876005",
     "266707007",
-    // Sexual health: sexually transmitted infection, syphilis, gonorrhoea, chlamydia, induced abortion.
+    // Sexual health: sexually transmitted infection, syphilis, gonorrhoea, chlamydia; induced abortion, the
+    // counselling before and the care after it.
     "8098009",
     "76272004",
     "15628003",
     "240589008",
     "18391007",
     "57797005",
+    "714812005",
+    "10383002",
+    "386394001",
+    "5880005",
 ];
 
 /// LOINC tests and document types.

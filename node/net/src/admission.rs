@@ -70,6 +70,16 @@ impl AdmittedPeers {
         self.write().cut(peer);
     }
 
+    /// Cuts every socket that has heard nothing for `silence_max`.
+    pub(crate) fn cut_silent(&self, now: Instant, silence_max: Duration) {
+        let state = self.read();
+        for switch in state.sockets.values().flatten().filter_map(Weak::upgrade) {
+            if switch.silence(now) >= silence_max {
+                switch.cut();
+            }
+        }
+    }
+
     /// Cuts `peer` and keeps it out for `first`, doubled for each offence of the last minutes, at most
     /// [`PENALTY_MAX`].
     pub(crate) fn penalise(&self, peer: &PeerId, now: Instant, first: Duration) {
@@ -93,7 +103,7 @@ impl AdmittedPeers {
         if state.penalties.get(peer).is_some_and(|p| now < p.until) {
             return Err(Denied::Penalised);
         }
-        let switch = Arc::new(Switch::default());
+        let switch = Arc::new(Switch::new(now));
         let sockets = state.sockets.entry(*peer).or_default();
         sockets.retain(|s| s.strong_count() > 0);
         sockets.push(Arc::downgrade(&switch));

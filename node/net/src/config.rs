@@ -3,10 +3,13 @@
 //! Nothing here runs: [`spawn`] checks, binds the listeners and hands over to `swarm`. Called by `node`'s runtime.
 
 use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use libp2p::identity::{Keypair, PublicKey, ed25519};
+use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{self, Swarm};
 use libp2p::{Multiaddr, PeerId, noise};
 use tokio::sync::mpsc;
@@ -107,9 +110,9 @@ pub fn spawn(config: NetConfig) -> Result<Net, NetError> {
         swarm::Config::with_tokio_executor().with_idle_connection_timeout(Duration::from_secs(60)),
     );
     for address in config.listen {
-        swarm
-            .listen_on(address.clone())
-            .map_err(|cause| NetError::Listen { address, cause: cause.to_string() })?;
+        let failed = |cause: String| NetError::Listen { address: address.clone(), cause };
+        probe(&address).map_err(|e| failed(e.to_string()))?;
+        swarm.listen_on(address.clone()).map_err(|e| failed(e.to_string()))?;
     }
     let (commands, commanded) = mpsc::channel(COMMAND_QUEUE);
     let (events_out, events) = mpsc::channel(EVENT_QUEUE);
@@ -117,6 +120,18 @@ pub fn spawn(config: NetConfig) -> Result<Net, NetError> {
     let driver = Driver::new(swarm, topic, config.limits, admitted.clone(), Arc::clone(&counters));
     tokio::spawn(driver.run(commanded, events_out, refusals));
     Ok(Net { commands, events, peer_id, admitted, counters })
+}
+
+/// Fails if another socket listens on the address. libp2p binds with SO_REUSEPORT, so without this a second node
+/// on the same port would start and silently get half of the connections.
+fn probe(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    let address: SocketAddr = match (parts.next(), parts.next()) {
+        (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) => (ip, port).into(),
+        (Some(Protocol::Ip6(ip)), Some(Protocol::Tcp(port))) => (ip, port).into(),
+        _ => return Ok(()),
+    };
+    TcpListener::bind(address).map(drop)
 }
 
 /// The peer id of a node with this Ed25519 public key; `None` if the bytes are no point of the curve.

@@ -2,26 +2,48 @@
 //!
 //! A graceful close of a multiplexed connection waits for the other side to read; a peer that was removed must
 //! not decide how long that takes. So the admission set holds a [`Switch`] of every socket, and when it is
-//! thrown all reading and writing fails. It does not say why: the one who throws it reports. Used by
-//! `handshake`, which wraps each socket, and `admission`.
+//! thrown all reading and writing fails. It does not say why: the one who throws it reports. The switch also
+//! tells for how long the socket has heard nothing, by which a dead line is known. Used by `handshake`, which
+//! wraps each socket, and `admission`.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use futures::task::AtomicWaker;
 use futures::{AsyncRead, AsyncWrite};
 
 /// Cuts one socket, from any thread, once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Switch {
     cut: AtomicBool,
     waker: AtomicWaker,
+    opened: Instant,
+    /// When a byte last arrived, in milliseconds after `opened`.
+    heard_ms: AtomicU64,
 }
 
 impl Switch {
+    /// For a socket that was opened just now.
+    pub(crate) fn new(now: Instant) -> Self {
+        let waker = AtomicWaker::new();
+        Self { cut: AtomicBool::new(false), waker, opened: now, heard_ms: AtomicU64::new(0) }
+    }
+
+    /// For how long no byte has arrived.
+    pub(crate) fn silence(&self, now: Instant) -> Duration {
+        let heard = Duration::from_millis(self.heard_ms.load(Ordering::Relaxed));
+        now.saturating_duration_since(self.opened).saturating_sub(heard)
+    }
+
+    fn hear(&self) {
+        let ms = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.heard_ms.store(ms, Ordering::Relaxed);
+    }
+
     /// Makes every further read and write of the socket fail and wakes the task that owns it.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::Release);
@@ -55,7 +77,9 @@ impl<S> Cuttable<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Cuttable<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.switch.check(cx)?;
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let bytes = ready!(Pin::new(&mut self.socket).poll_read(cx, buf))?;
+        self.switch.hear();
+        Poll::Ready(Ok(bytes))
     }
 }
 
@@ -93,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_cut_ends_a_read_that_would_wait_for_ever() {
-        let switch = Arc::new(Switch::default());
+        let switch = Arc::new(Switch::new(Instant::now()));
         let mut socket = Cuttable::new(Silent, Arc::clone(&switch));
         let mut byte = [0];
         let read = future::join(socket.read(&mut byte), async { switch.cut() });
@@ -103,5 +127,15 @@ mod tests {
             io::ErrorKind::ConnectionAborted,
             "the reader was woken and told"
         );
+    }
+
+    #[test]
+    fn silence_ends_with_a_byte() {
+        let opened = Instant::now();
+        let later = |seconds| opened + Duration::from_secs(seconds);
+        let switch = Switch::new(opened);
+        assert_eq!(switch.silence(later(30)), Duration::from_secs(30), "nothing since it was opened");
+        switch.heard_ms.store(20_000, Ordering::Relaxed);
+        assert_eq!(switch.silence(later(30)), Duration::from_secs(10), "nothing since the last byte");
     }
 }

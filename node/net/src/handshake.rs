@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn malformed_greetings_are_refused() {
-        let too_long = (NETWORK_BYTES + HELLO_BYTES_MAX + 1) as u16;
+        let too_long = u16::try_from(NETWORK_BYTES + HELLO_BYTES_MAX + 1).unwrap();
         let cases: [(&str, Vec<u8>); 4] = [
             ("shorter than a network id", vec![CODE_HELLO, 0, 31]),
             ("longer than a hello may be", [&[CODE_HELLO][..], &too_long.to_be_bytes()].concat()),

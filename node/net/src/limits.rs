@@ -37,6 +37,9 @@ pub const CONNECTIONS_TOTAL: u32 = 256;
 pub const CONNECTIONS_PENDING: u32 = 64;
 /// Unfinished inbound handshakes from one IP address: half of the total, so one machine cannot take all places.
 pub const CONNECTIONS_PENDING_PER_ADDRESS: usize = 32;
+/// How long after the first connection with a peer a second one is taken for the other half of two dials at
+/// once. Later it means that the peer lost the first, though we haven't noticed, and it replaces the session.
+pub const SIMULTANEOUS_DIALS_MAX: Duration = Duration::from_secs(10);
 /// Requests in flight with one peer, in each direction (INTERFACES 4).
 pub const REQUESTS_PER_PEER: usize = 32;
 /// Requests of one peer that the caller works on at once: with answers of 4 MiB that is 16 MiB of memory.
@@ -70,7 +73,8 @@ pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 pub const PROGRESS_WINDOW: Duration = Duration::from_secs(15);
 /// Bytes per window below which a transfer counts as stalled: about 1 KiB/s, a tenth of a bad modem line.
 pub const PROGRESS_BYTES_MIN: usize = 16 * 1024;
-/// Interval of pings, and how long one may take; a failed ping ends the connection.
+/// Interval of pings. A connection on which no byte arrives for twice as long is dead: the peer pings too. (The
+/// failures that libp2p's ping reports come after its first free one and a negotiation, up to a minute later.)
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// First pause before dialling a wanted peer again: what a loopback restart takes.
 pub const REDIAL_FIRST: Duration = Duration::from_millis(200);
@@ -113,6 +117,8 @@ pub struct Limits {
     pub connections_pending: u32,
     /// [`CONNECTIONS_PENDING_PER_ADDRESS`].
     pub connections_pending_per_address: usize,
+    /// [`SIMULTANEOUS_DIALS_MAX`].
+    pub simultaneous_dials_max: Duration,
     /// [`REQUESTS_PER_PEER`].
     pub requests_per_peer: usize,
     /// [`MESSAGES_PER_SECOND`].
@@ -147,6 +153,7 @@ impl Default for Limits {
             connections_total: CONNECTIONS_TOTAL,
             connections_pending: CONNECTIONS_PENDING,
             connections_pending_per_address: CONNECTIONS_PENDING_PER_ADDRESS,
+            simultaneous_dials_max: SIMULTANEOUS_DIALS_MAX,
             requests_per_peer: REQUESTS_PER_PEER,
             messages_per_second: MESSAGES_PER_SECOND,
             messages_burst: MESSAGES_BURST,

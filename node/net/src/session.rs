@@ -72,7 +72,7 @@ impl Session {
     /// Whether a second connection can be the other half of two dials at once. Later, an honest peer opens one
     /// only after it has lost the first, though we may not have noticed.
     pub(crate) fn is_young(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.begun) <= self.shared.limits.handshake_time_max
+        now.saturating_duration_since(self.begun) < self.shared.limits.simultaneous_dials_max
     }
 
     /// Counts one inbound message; false when the peer exceeds its rate.

@@ -15,6 +15,7 @@ use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, ping};
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use crate::admission::AdmittedPeers;
 use crate::api::{CallError, Command, DisconnectReason, Event, GossipId, Offence, Verdict};
@@ -92,6 +93,10 @@ impl Driver {
         events: mpsc::Sender<Event>,
         mut refusals: mpsc::Receiver<(PeerId, Refusal)>,
     ) {
+        let ping_interval = self.shared.limits.ping_interval;
+        let mut listen_closely = tokio::time::interval(ping_interval / 2);
+        listen_closely.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut lagged_at = Instant::now();
         loop {
             let keeps_up = self.outbox.len() < OUTBOX_HIGH;
             let redial_at = self.redial.next(|peer| self.admitted.contains(peer));
@@ -110,6 +115,13 @@ impl Driver {
                 Some((peer, reason)) = refusals.recv(), if keeps_up => self.refused(peer, reason),
                 event = self.swarm.select_next_some(), if keeps_up => self.swarm_event(event),
                 () = dial, if redial_at.is_some() => self.dial(),
+                // While the caller lags, silence may be ours.
+                _ = listen_closely.tick() => if lagged_at.elapsed() > 2 * ping_interval {
+                    self.admitted.cut_silent(Instant::now(), 2 * ping_interval);
+                },
+            }
+            if !keeps_up {
+                lagged_at = Instant::now();
             }
         }
     }
@@ -117,6 +129,8 @@ impl Driver {
     fn obey(&mut self, command: Command) -> ControlFlow<()> {
         match command {
             Command::Admit(peers) => self.admit(peers),
+            // A set of all nodes holds our own; nobody dials himself.
+            Command::Dial { peer, .. } if peer == *self.swarm.local_peer_id() => {}
             Command::Dial { peer, addrs } => {
                 let connected = self.sessions.contains_key(&peer);
                 self.redial.want(peer, addrs, connected, Instant::now());
@@ -306,7 +320,6 @@ impl Driver {
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.gossip(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event { peer, result: Err(error), .. })) => {
                 tracing::debug!(%peer, %error, "a ping failed");
-                self.cut(&peer, DisconnectReason::Lost);
             }
             _ => {}
         }

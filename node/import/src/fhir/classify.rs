@@ -9,8 +9,10 @@ use crate::fhir::resource::{LOINC, SNOMED, codes, has_code, items, kind, text};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Radiotherapy procedures: radiotherapy, teleradiotherapy, brachytherapy, course and phase of treatment (CodeX).
-const RADIOTHERAPY: [&str; 5] = ["108290001", "33195004", "152198000", "1217123003", "1222565005"];
+/// Radiotherapy procedures: radiotherapy, teleradiotherapy, brachytherapy, with chemotherapy, course and phase of
+/// treatment (CodeX).
+const RADIOTHERAPY: [&str; 6] =
+    ["108290001", "33195004", "152198000", "703423002", "1217123003", "1222565005"];
 /// Procedures and observations of delivered dose in LOINC: regional dose, exposure information, summary.
 const DOSE: [&str; 3] = ["21958-4", "73569-6", "106887-3"];
 /// DICOM modalities of radiotherapy in an ImagingStudy.

@@ -40,7 +40,7 @@ fn notes(found: &Selection) -> Vec<String> {
     }
     let counted = [
         (found.withheld, "withheld because of their sensitivity; ask for the full record"),
-        (found.foreign, "left out because they don't name this patient"),
+        (found.foreign, "left out because they name another patient or none"),
         (found.past, "no longer current and not listed"),
         (found.older, "older or repeated and not listed"),
     ];
@@ -56,7 +56,6 @@ fn line(bundle: &Bundle<'_>, of: Subject, resource: &Value) -> String {
     let details: Vec<String> = match of {
         Subject::Allergies => allergy(resource),
         Subject::Medications => medication(resource),
-        Subject::Results | Subject::Pregnancy => vec![],
         Subject::AdvanceDirectives => consent(resource),
         _ => vec![],
     };
@@ -150,12 +149,17 @@ fn measured(observation: &Value) -> Option<String> {
     concept.or(plain).map(str::to_owned).or_else(other)
 }
 
-/// A number as a person reads it: two decimals where the source gives more, the exact value being in the entry.
+/// A number as a person reads it: two decimals, or three digits below one, where the source gives more. The exact
+/// value is in the entry.
 fn readable(number: &Value) -> String {
     let exact = number.to_string();
-    let decimals = exact.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let decimals = exact.split_once('.').map_or("", |(_, decimals)| decimals);
     match number.as_f64() {
-        Some(value) if decimals > 2 && value.abs() >= 1.0 => format!("{value:.2}"),
+        Some(value) if !exact.contains('e') && decimals.len() > 2 => {
+            let zeros = decimals.bytes().take_while(|digit| *digit == b'0').count();
+            let shown = if value.abs() >= 1.0 { 2 } else { (zeros + 3).min(decimals.len()) };
+            format!("{value:.shown$}")
+        }
         _ => exact,
     }
 }
@@ -198,6 +202,8 @@ mod tests {
         assert_eq!(measured(&height).as_deref(), Some("181.94 cm"), "many decimals are rounded for the eye");
         let trace = json!({"valueQuantity": {"value": 0.0004, "unit": "g", "comparator": "<"}});
         assert_eq!(measured(&trace).as_deref(), Some("<0.0004 g"), "small values keep what they have");
+        let bilirubin = json!({"valueQuantity": {"value": 0.085_785_591_975, "unit": "mg/dL"}});
+        assert_eq!(measured(&bilirubin).as_deref(), Some("0.0858 mg/dL"), "three digits below one");
         assert_eq!(
             measured(&json!({"valueBoolean": true})).as_deref(),
             Some("yes"),
