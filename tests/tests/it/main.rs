@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may panic")]
 
+mod interop;
 mod scan;
 mod tidy;
 mod trace;
