@@ -79,6 +79,11 @@ fn base(file_name: &str) -> &str {
     file_name.rsplit(['/', '\\']).next().unwrap_or(file_name)
 }
 
+/// At most 200 characters, spaces in place of control characters.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().take(200).map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
 /// Refuses what is too large to be read whole.
 ///
 /// # Errors
@@ -141,6 +146,12 @@ mod tests {
     fn titles_come_from_the_file_name_alone() {
         assert_eq!(stem(Some("C:\\scans\\Letter of May.pdf")), Some("Letter of May"), "folders stay out");
         assert_eq!(stem(Some(".pdf")), None, "an extension is no title");
+    }
+
+    #[test]
+    fn titles_are_one_line_of_bounded_length() {
+        assert_eq!(one_line("a\nb\u{7f}c"), "a b c", "control characters are spaces");
+        assert_eq!(one_line(&"\u{e9}".repeat(5000)).chars().count(), 200, "a title is no place for a novel");
     }
 
     #[test]

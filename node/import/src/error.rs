@@ -106,7 +106,7 @@ pub enum ImportError {
     /// More than one patient named: a file is filed under one patient only.
     #[error("the file names {count} patients; split it, one file for each")]
     SeveralPatients {
-        /// How many different patients.
+        /// How many different patients; looking at a file stops counting at 64.
         count: usize,
     },
     /// A summary must carry a date, and no date of care was found to derive it from.

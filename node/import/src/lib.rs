@@ -63,7 +63,7 @@ pub struct Imported {
     pub category: Category,
     /// Proposed label.
     pub label: Label,
-    /// Title to show in a list.
+    /// Title to show in a list: one line of at most 200 characters.
     pub title: String,
     /// Date of care: `YYYY`, `YYYY-MM` or `YYYY-MM-DD`.
     pub date: Option<String>,
@@ -114,19 +114,19 @@ impl fmt::Debug for Imported {
 /// # Errors
 /// `Empty`, `WrongExtension`, or what is wrong with a file of that format.
 pub fn inspect(bytes: &[u8], file_name: Option<&str>) -> Result<Imported, ImportError> {
-    match content::recognise(bytes, file_name)? {
+    let mut imported = match content::recognise(bytes, file_name)? {
         Content::Json => match fhir::parse(bytes)? {
-            Some(root) => fhir::inspect(&root),
-            None => Ok(other("application/json", file_name)),
+            Some(root) => fhir::inspect(&root)?,
+            None => other("application/json", file_name),
         },
-        Content::Xml => match ccda::inspect(bytes)? {
-            Some(imported) => Ok(imported),
-            None => Ok(other("application/xml", file_name)),
-        },
-        Content::Dicom => dicom::inspect(bytes),
-        Content::Pdf => pdf::inspect(bytes, content::stem(file_name)),
-        Content::Other(media_type) => Ok(other(media_type, file_name)),
-    }
+        Content::Xml => ccda::inspect(bytes)?.unwrap_or_else(|| other("application/xml", file_name)),
+        Content::Dicom => dicom::inspect(bytes)?,
+        Content::Pdf => pdf::inspect(bytes, content::stem(file_name))?,
+        Content::Other(media_type) => other(media_type, file_name),
+    };
+    imported.title = content::one_line(&imported.title);
+    imported.source_system = imported.source_system.as_deref().map(content::one_line);
+    Ok(imported)
 }
 
 /// A file that is kept without being understood.

@@ -12,9 +12,10 @@ mod sections;
 
 use self::copy::Copier;
 use self::sections::{SECTIONS, Selection, select};
+use crate::category::Label;
 use crate::error::ImportError;
 use crate::fhir::bundle::Bundle;
-use crate::fhir::resource::{LOINC, kind, text};
+use crate::fhir::resource::{LOINC, items, kind, text};
 use crate::fhir::{PATIENT_SUMMARY, is_ips, newest, parse};
 use crate::sensitivity;
 use serde_json::{Value, json};
@@ -43,20 +44,48 @@ pub fn emergency_summary(fhir_bundle: &[u8]) -> Result<Option<Vec<u8>>, ImportEr
         [patient] => *patient,
         several => return Err(ImportError::SeveralPatients { count: several.len() }),
     };
+    let chart = Chart::new(bundle);
     let selections: Vec<Selection> =
-        SECTIONS.iter().map(|section| select(&bundle, patient, section)).collect();
+        SECTIONS.iter().map(|section| select(&chart, patient, section)).collect();
     if selections.iter().all(Selection::is_silent) {
         return Ok(None);
     }
-    let date = newest(&bundle).ok_or(ImportError::Undated)?.to_string();
+    let date = newest(&chart.bundle).ok_or(ImportError::Undated)?.to_string();
     let ids = Ids::new(fhir_bundle);
-    let document = document(&bundle, patient, &selections, &date, &ids);
+    let document = document(&chart, patient, &selections, &date, &ids);
     Ok(Some(document.to_string().into_bytes()))
 }
 
+/// The source, with the label that each of its resources proposes.
+struct Chart<'a> {
+    bundle: Bundle<'a>,
+    labels: Vec<Label>,
+}
+
+impl<'a> Chart<'a> {
+    fn new(bundle: Bundle<'a>) -> Self {
+        let labels = bundle.resources.iter().map(|resource| sensitivity::of_resource(resource)).collect();
+        Self { bundle, labels }
+    }
+
+    fn is_restricted(&self, position: usize) -> bool {
+        self.labels.get(position).is_some_and(|label| *label > Label::Normal)
+    }
+
+    /// Whether a resource, what it consists of or what it treats is too sensitive for a summary that any two
+    /// guardians may open.
+    fn is_withheld(&self, position: usize) -> bool {
+        let resource = self.bundle.resources.get(position).copied().unwrap_or(&Value::Null);
+        let naming = ["reasonReference", "medicationReference", "device"];
+        let named =
+            naming.iter().flat_map(|key| items(resource, key)).filter_map(|named| self.bundle.resolve(named));
+        std::iter::once(position).chain(named).any(|position| self.is_restricted(position))
+    }
+}
+
 /// Assembles the document: Composition first, then patient, author, entries and what they refer to.
-fn document(bundle: &Bundle<'_>, patient: usize, selections: &[Selection], date: &str, ids: &Ids) -> Value {
-    let mut copier = Copier::new(bundle, ids);
+fn document(chart: &Chart<'_>, patient: usize, selections: &[Selection], date: &str, ids: &Ids) -> Value {
+    let mut copier = Copier::new(chart, ids);
     copier.include(patient);
     for selection in selections {
         selection.entries.iter().for_each(|entry| copier.include(*entry));
@@ -116,7 +145,7 @@ fn section_json(copier: &Copier<'_>, section: &sections::Section, found: &Select
     let mut json = json!({
         "title": section.title,
         "code": {"coding": [{"system": LOINC, "code": section.loinc, "display": section.display}]},
-        "text": {"status": "generated", "div": narrative::section(copier.bundle, section, found)},
+        "text": {"status": "generated", "div": narrative::section(&copier.chart.bundle, section, found)},
     });
     let entries = found.entries.iter().map(|entry| copier.url(*entry));
     let entries = entries.chain(found.implants.iter().map(|device| urn(&copier.device_use_id(*device))));
@@ -155,14 +184,4 @@ impl Ids {
 
 fn urn(id: &str) -> String {
     format!("urn:uuid:{id}")
-}
-
-/// Whether a resource, or the condition that it treats, is too sensitive for a summary that every guardian may open.
-fn is_withheld(bundle: &Bundle<'_>, resource: &Value) -> bool {
-    use crate::category::Label;
-    let reasons =
-        crate::fhir::resource::items(resource, "reasonReference").filter_map(|reason| bundle.target(reason));
-    std::iter::once(resource)
-        .chain(reasons)
-        .any(|resource| sensitivity::of_resource(resource) > Label::Normal)
 }

@@ -65,6 +65,11 @@ pub(crate) fn title(resource: &Value) -> Option<&str> {
     Some(plain).filter(|name| !name.is_empty()).or(named)
 }
 
+/// At most 200 characters of a text, which is more than any name has.
+pub(crate) fn brief(text: &str) -> &str {
+    text.char_indices().nth(200).map_or(text, |(end, _)| &text[..end])
+}
+
 /// Where clinical resources keep the date that orders them, the most telling first.
 const DATES: [&str; 14] = [
     "effectiveDateTime",

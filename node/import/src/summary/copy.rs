@@ -5,9 +5,8 @@
 //! medications that an entry refers to come along; a reference to anything else becomes words. Called by the parent
 //! module.
 
-use super::{Ids, urn};
-use crate::fhir::bundle::Bundle;
-use crate::fhir::resource::{has_code, items, kind, text, title};
+use super::{Chart, Ids, urn};
+use crate::fhir::resource::{brief, has_code, items, kind, text, title};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -18,22 +17,22 @@ const CARRIED: [&str; 5] = ["Medication", "Practitioner", "PractitionerRole", "O
 const DROPPED: [&str; 7] = ["id", "meta", "text", "encounter", "context", "implicitRules", "resourceType"];
 
 pub(super) struct Copier<'a> {
-    pub(super) bundle: &'a Bundle<'a>,
+    pub(super) chart: &'a Chart<'a>,
     pub(super) ids: &'a Ids,
     order: Vec<usize>,
     included: BTreeSet<usize>,
 }
 
 impl<'a> Copier<'a> {
-    pub(super) fn new(bundle: &'a Bundle<'a>, ids: &'a Ids) -> Self {
-        Self { bundle, ids, order: Vec::new(), included: BTreeSet::new() }
+    pub(super) fn new(chart: &'a Chart<'a>, ids: &'a Ids) -> Self {
+        Self { chart, ids, order: Vec::new(), included: BTreeSet::new() }
     }
 
     /// Takes a resource into the document, with what it refers to.
     pub(super) fn include(&mut self, position: usize) {
         let mut waiting = vec![position];
         while let Some(position) = waiting.pop() {
-            let Some(resource) = self.bundle.resources.get(position).copied() else { continue };
+            let Some(resource) = self.chart.bundle.resources.get(position).copied() else { continue };
             if self.included.insert(position) {
                 self.order.push(position);
                 self.carried(resource, &mut waiting);
@@ -41,17 +40,18 @@ impl<'a> Copier<'a> {
         }
     }
 
+    fn comes_along(&self, position: usize) -> bool {
+        let target = self.chart.bundle.resources.get(position);
+        target.is_some_and(|target| CARRIED.contains(&kind(target))) && !self.chart.is_restricted(position)
+    }
+
     /// The positions of resources that come along with this one.
     fn carried(&self, value: &Value, found: &mut Vec<usize>) {
         match value {
             Value::Array(items) => items.iter().for_each(|item| self.carried(item, found)),
             Value::Object(fields) => {
-                if let Some(position) = self.bundle.resolve(value)
-                    && self
-                        .bundle
-                        .resources
-                        .get(position)
-                        .is_some_and(|target| CARRIED.contains(&kind(target)))
+                if let Some(position) = self.chart.bundle.resolve(value)
+                    && self.comes_along(position)
                 {
                     found.push(position);
                 }
@@ -94,7 +94,7 @@ impl<'a> Copier<'a> {
     pub(super) fn finish(&self) -> Vec<Value> {
         self.order
             .iter()
-            .filter_map(|position| Some(self.copy(*position, self.bundle.resources.get(*position)?)))
+            .filter_map(|position| Some(self.copy(*position, self.chart.bundle.resources.get(*position)?)))
             .collect()
     }
 
@@ -142,17 +142,26 @@ impl<'a> Copier<'a> {
         }
     }
 
-    /// Rewrites one Reference: into the document, or to words and identifier where its target stays behind.
+    /// Rewrites one Reference: into the document, or to words and identifier where its target stays behind. Of a
+    /// restricted target that stays behind, nothing is said at all.
     fn refer(&self, reference: &Value, target: &str, copy: &mut Map<String, Value>) {
-        let position = self.bundle.resolve(reference);
-        let included = position.filter(|position| self.included.contains(position));
         let outside = target.starts_with("http://") || target.starts_with("https://");
-        if let Some(position) = included {
-            copy.insert("reference".to_owned(), Value::from(self.url(position)));
-        } else if target.starts_with('#') || (outside && position.is_none()) {
-            copy.insert("reference".to_owned(), Value::from(target));
-        } else if let Some(words) = self.bundle.target(reference).and_then(title) {
-            copy.entry("display").or_insert_with(|| Value::from(words));
+        match self.chart.bundle.resolve(reference) {
+            Some(position) if self.included.contains(&position) => {
+                copy.insert("reference".to_owned(), Value::from(self.url(position)));
+            }
+            Some(position) if self.chart.is_restricted(position) => copy.clear(),
+            Some(position) => {
+                if let Some(words) =
+                    self.chart.bundle.resources.get(position).and_then(|target| title(target))
+                {
+                    copy.entry("display").or_insert_with(|| Value::from(brief(words)));
+                }
+            }
+            None if outside || target.starts_with('#') => {
+                copy.insert("reference".to_owned(), Value::from(target));
+            }
+            None => {}
         }
     }
 }

@@ -7,7 +7,7 @@
 use super::sections::{Section, Selection, Subject};
 use crate::date;
 use crate::fhir::bundle::Bundle;
-use crate::fhir::resource::{codes, concept_text, date as date_of, items, kind, text, title};
+use crate::fhir::resource::{brief, codes, concept_text, date as date_of, items, kind, text, title};
 use serde_json::Value;
 
 /// The narrative of a section.
@@ -51,7 +51,8 @@ fn notes(found: &Selection) -> Vec<String> {
 
 /// One entry as a line of plain text.
 fn line(bundle: &Bundle<'_>, of: Subject, resource: &Value) -> String {
-    let name = name(bundle, resource).unwrap_or("Unnamed entry").to_owned();
+    // One long name that many entries refer to must not multiply.
+    let name = brief(name(bundle, resource).unwrap_or("Unnamed entry"));
     let day = date_of(resource).and_then(date::day);
     let details: Vec<String> = match of {
         Subject::Allergies => allergy(resource),

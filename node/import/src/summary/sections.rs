@@ -4,7 +4,7 @@
 //! procedure and laboratory test. An entry must name the patient of the summary; what names another is left out and
 //! counted. Nothing here writes text or JSON of the document. Called by the parent module.
 
-use super::is_withheld;
+use super::Chart;
 use crate::fhir::bundle::{Bundle, subject};
 use crate::fhir::resource::{LOINC, code, codes, has_code, items, kind, latest, text};
 use crate::sensitivity::is_void;
@@ -153,15 +153,14 @@ enum Standing {
 }
 
 /// Selects the entries of one section for the patient at `patient`.
-pub(super) fn select(bundle: &Bundle<'_>, patient: usize, section: &Section) -> Selection {
+pub(super) fn select(chart: &Chart<'_>, patient: usize, section: &Section) -> Selection {
+    let bundle = &chart.bundle;
     let mut found = Selection { declared: declared_empty(bundle, section), ..Selection::default() };
     for (position, resource) in bundle.resources.iter().copied().enumerate() {
         match standing(section.subject, resource) {
             Standing::Not => {}
             _ if subject(resource).and_then(|of| bundle.resolve(of)) != Some(patient) => found.foreign += 1,
-            _ if section.subject != Subject::Allergies && is_withheld(bundle, resource) => {
-                found.withheld += 1
-            }
+            _ if section.subject != Subject::Allergies && chart.is_withheld(position) => found.withheld += 1,
             Standing::Past => found.past += 1,
             Standing::Current if kind(resource) == "Device" => found.implants.push(position),
             Standing::Current => found.entries.push(position),

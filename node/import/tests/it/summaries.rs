@@ -241,6 +241,8 @@ fn restricted_entries_are_withheld_and_allergies_never() {
     let mut marked = allergy("1", "Latex");
     marked["meta"] = json!({"security": [
         {"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]});
+    marked["extension"] =
+        json!([{"valueReference": {"reference": "urn:uuid:entry-0", "display": "Depression"}}]);
     let resources = [depression, lithium, marked];
     let summary = summary(&resources);
     assert_eq!(empty_code(&summary, PROBLEMS).as_deref(), Some("withheld"), "the problem is withheld");
@@ -251,6 +253,9 @@ fn restricted_entries_are_withheld_and_allergies_never() {
     );
     assert!(!summary.to_string().contains("Depression"), "its name is nowhere in the document");
     assert!(!summary.to_string().contains("Lithium"), "nor is the treatment's");
+    let detail = &summary["entry"].as_array().unwrap().last().unwrap()["resource"];
+    assert_eq!(detail["resourceType"], "AllergyIntolerance", "the allergy comes last");
+    assert!(detail.get("extension").is_none(), "a pointer to what is withheld is gone, words and all");
     assert_eq!(listed(&summary, ALLERGIES), 1, "an allergy kills faster than it embarrasses");
     let whole = inspect(&chart(&resources), None).unwrap();
     assert_eq!(whole.label, Label::Restricted, "the chart itself is proposed as restricted");
