@@ -178,3 +178,6 @@ pub(crate) fn root_of(
 ) -> StateRoot {
     StateRoot(sha256(&[Context::StateRoot.text().as_bytes(), membership, frontiers, locks, range]))
 }
+
+#[cfg(test)]
+mod tests;
