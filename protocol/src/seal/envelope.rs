@@ -15,7 +15,8 @@
 //! Another library (tried with Python's `cwt` 3.3, both curves, both directions): prefix the bytes d8 60 (tag 96),
 //! give the key alg -25 and the kid, the context `{"alg": "ChaCha20/Poly1305"}` and the external_aad above; the
 //! other way round put alg alone into both protected headers, kid into the recipient's unprotected one, and
-//! take the tag off.
+//! take the tag off. (`cwt` 3.3.0 doesn't make ephemeral X25519 keys: subclass its `ECDH_DirectHKDF` and give
+//! `encode` an `OKPKey` with both halves. P-256 needs nothing.)
 //!
 //! An envelope hides and protects its plaintext; it says nothing of the sender. The ephemeral key is not part of
 //! the key derivation, so who holds an envelope can write another (ephemeral point negated, or with a point of

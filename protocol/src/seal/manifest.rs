@@ -61,6 +61,19 @@ pub struct Segment {
     pub sealed_bytes: usize,
 }
 
+impl Segment {
+    /// Whether `sealed` are this segment's bytes.
+    ///
+    /// # Errors
+    /// [`Check::ObjectHash`] for other bytes than the address names: the sender's fault.
+    /// [`Check::ManifestForm`] for the bytes that it names but of a length that doesn't fit the place: the
+    /// author's.
+    pub fn judge(&self, sealed: &[u8]) -> Result<(), Rejected> {
+        ensure(self.id.names(sealed), Check::ObjectHash)?;
+        ensure(sealed.len() == self.sealed_bytes, Check::ManifestForm)
+    }
+}
+
 /// A page that was found consistent with its root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {

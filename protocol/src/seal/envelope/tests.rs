@@ -237,6 +237,43 @@ fn the_largest_plaintext_fits_and_one_byte_more_does_not() {
     }
 }
 
+/// Made by `cwt` 3.3.0 for [`x25519`].
+const FROM_CWT_X25519: &str = "8444a1011818a1054ca6dd1fb7d05df5973fb12e8f583028f9481ef106721897086af8327248941dd6383cb07fb430a4\
+    f2038382bce4a73e8e41851df5b62a273a18f0a993ce71818344a1013818a2045820321284bf5f0c1019f64cc3217db7\
+    3606fe55faaf4b6cdbdb32a395fdf7dee74d20a301012004215820450ca7fc03b07a871f9e82f520806803a7c05539a8\
+    4767a3869b2cb3719be92840";
+/// Made by `cwt` 3.3.0 for [`p256_key`].
+const FROM_CWT_P256: &str = "8444a1011818a1054cb29e305b5a149241e53044015830d6d785678c919ad9c083b1c488b12745aa26b2a6f884853b7d\
+    c1bab06fc2611418456c382aaedcee57ded2708a76b897818344a1013818a204582016ae88b8403de2b42369857421e7\
+    ad43491657651fc1af301c8cc9a5b74a27d620a401022001215820cf2adf376d1a02a1ac1bd55ce4ac44a80b8bfab807\
+    4ac1607eaffee9c5b0596c2258203fb7dfa2cde93857010ce83677d9182fab8043b4701033dfd583800285b4c46540";
+
+#[test]
+fn envelopes_of_another_library_open() {
+    let unhex = |hex: &str| -> Vec<u8> {
+        let byte = |i: usize| u8::from_str_radix(&hex[i..i + 2], 16).expect("hex");
+        (0..hex.len()).step_by(2).map(byte).collect()
+    };
+    let x25519_message = open(&unhex(FROM_CWT_X25519), &mut x25519()).expect("RFC 9053, 6.3.1");
+    assert_eq!(x25519_message.as_slice(), PLAIN, "X25519");
+    let p256_message = open(&unhex(FROM_CWT_P256), &mut p256_key()).expect("RFC 9053, 6.3.1");
+    assert_eq!(p256_message.as_slice(), PLAIN, "P-256");
+}
+
+#[test]
+fn an_envelope_is_not_the_identity_of_what_it_holds() {
+    let envelope = Envelope::parse(&sealed(&p256_key())).expect("our own encoding");
+    let point = envelope.ephemeral.as_bytes();
+    let mirrored = [&[2 + (1 - point[64] % 2)], &point[1..33]].concat();
+    let mirrored = p256::PublicKey::from_sec1_bytes(&mirrored).expect("the other point over x");
+    let mirrored = p256::Sec1Point::from(mirrored);
+    let ephemeral = AgreementKey::new(Curve::P256, mirrored.as_bytes()).expect("a point");
+    let twin = Envelope { ephemeral, ..envelope.clone() }.encode().expect("encodes");
+    assert_ne!(Envelope::parse(&twin), Ok(envelope), "other bytes");
+    let opened = open(&twin, &mut p256_key()).expect("ECDH takes x alone");
+    assert_eq!(opened.as_slice(), PLAIN, "the same plaintext, as the head of the file says");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 

@@ -91,7 +91,7 @@ fn a_root_whose_fields_do_not_fit_is_refused() {
     assert_eq!(changed(&|r| r.size = u64::MAX), form, "far too large");
     assert_eq!(changed(&|r| r.sealed_size += 1), form, "another sealed size");
     assert_eq!(changed(&|r| r.segments += 1), form, "another count");
-    assert_eq!(changed(&|r| drop(r.pages.pop())), form, "a page less");
+    assert_eq!(changed(&|r| r.pages.truncate(1)), form, "a page less");
     assert_eq!(changed(&|r| r.pages.push(r.pages[0])), form, "a page more");
     assert_eq!(changed(&|r| r.pages[1] = r.pages[0]), form, "a page twice");
     assert_eq!(changed(&|r| r.pages[1] = segment_id(0)), form, "a segment as a page");
@@ -140,6 +140,20 @@ fn a_page_that_a_hostile_root_names_is_still_judged() {
     let page_id = ObjectId::of_structured(b"a page");
     assert_eq!(judged(1, vec![ids[0], ids[1], page_id]), form, "not a segment's address");
     assert_eq!(judged(2, ids), Err(Check::UnknownFormat.into()), "another format");
+}
+
+#[test]
+fn fetched_bytes_are_judged_by_length_and_hash() {
+    let segment = |bytes: &[u8], sealed_bytes| Segment {
+        index: 0,
+        id: ObjectId::of_segment(bytes),
+        last: true,
+        sealed_bytes,
+    };
+    assert_eq!(segment(b"sealed", 6).judge(b"sealed"), Ok(()), "what it names");
+    assert_eq!(segment(b"sealed", 6).judge(b"sealeD"), Err(Check::ObjectHash.into()), "one byte off");
+    let short = segment(b"sealed", 7).judge(b"sealed");
+    assert_eq!(short, Err(Check::ManifestForm.into()), "an author whose segment is shorter than its place");
 }
 
 #[test]
