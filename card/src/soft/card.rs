@@ -312,4 +312,14 @@ mod tests {
         card.change(|c| c.authentication.public = c.card_authentication.public.clone()).unwrap();
         assert!(card.sign(Slot::Authentication, b"x").is_err(), "nor under another public key");
     }
+
+    #[test]
+    fn a_whole_key_moved_to_another_slot_does_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut card = card(folder.path());
+        card.change(|c| std::mem::swap(&mut c.authentication, &mut c.signature)).unwrap();
+        assert!(card.sign(Slot::Authentication, b"x").is_err(), "a signature key doesn't become a sign-in key");
+        card.change(|c| std::mem::swap(&mut c.authentication, &mut c.signature)).unwrap();
+        assert!(card.sign(Slot::Authentication, b"x").is_ok(), "in its own slot it works");
+    }
 }
