@@ -34,4 +34,4 @@ pub use counters::Counters;
 pub use handshake::Refusal;
 pub use libp2p::{Multiaddr, PeerId};
 pub use limits::Limits;
-pub use objects::{Frame, ObjectSink, SinkError};
+pub use objects::{Frame, FramePlace, ObjectSink, SinkError};

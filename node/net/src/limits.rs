@@ -49,7 +49,7 @@ pub const REQUESTS_SERVED_TOTAL: usize = 32;
 /// Object streams with one peer, in each direction: one request names many objects, so few streams fill a line.
 pub const OBJECT_STREAMS_PER_PEER: usize = 8;
 /// Yamux streams of one connection, both directions: 64 requests, 16 object streams, 6 of consensus, gossip and
-/// ping, and some that are closing. One more and yamux ends the connection, so there must be room.
+/// ping, and those that are closing. One more and yamux ends the connection, so there must be room.
 pub const STREAMS_PER_CONNECTION: usize = 128;
 /// Yamux receive window of one connection, bytes: 256 KiB for each stream (yamux insists) and 8 MiB to grow
 /// into, where the default is 1 GiB.

@@ -34,7 +34,19 @@ const ACKNOWLEDGED: u8 = 6;
 /// One frame of a transfer. Holding it holds its place among the frames in flight; drop it once it is written.
 pub struct Frame {
     bytes: Vec<u8>,
-    _place: OwnedSemaphorePermit,
+    place: FramePlace,
+}
+
+/// The place of a frame among those in flight; dropping it lets the next one come.
+#[derive(Debug)]
+pub struct FramePlace(#[expect(dead_code, reason = "held for its drop")] OwnedSemaphorePermit);
+
+impl Frame {
+    /// The bytes without a copy, and the place that they hold.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<u8>, FramePlace) {
+        (self.bytes, self.place)
+    }
 }
 
 impl Deref for Frame {
@@ -74,7 +86,7 @@ pub(crate) async fn fetch(link: &Link, id: u64, request: &[u8], limits: &Limits)
         };
         match pace.read_tagged(&mut stream, max).await? {
             (TAG_DATA, bytes) => {
-                link.tell(What::ObjectData { id, frame: Frame { bytes, _place: place } }).await
+                link.tell(What::ObjectData { id, frame: Frame { bytes, place: FramePlace(place) } }).await
             }
             (TAG_END, _) => return acknowledge(stream, pace).await,
             (TAG_REFUSED, refusal) => return Err(CallError::Refused(refusal)),
@@ -116,7 +128,9 @@ pub enum SinkError {
 #[derive(Debug)]
 enum Outgoing {
     Data(Vec<u8>),
-    End { refusal: Option<Vec<u8>>, acknowledged: oneshot::Sender<()> },
+    Refusal(Vec<u8>),
+    /// With the one who waits for the acknowledgement.
+    End(oneshot::Sender<()>),
 }
 
 impl ObjectSink {
@@ -143,28 +157,25 @@ impl ObjectSink {
     /// # Errors
     /// [`SinkError::Gone`] when the acknowledgement doesn't come.
     pub async fn finish(self) -> Result<(), SinkError> {
-        self.end(None).await
+        let (acknowledged, done) = oneshot::channel();
+        self.frames.send(Outgoing::End(acknowledged)).await.map_err(|_| SinkError::Gone)?;
+        done.await.map_err(|_| SinkError::Gone)
     }
 
-    /// Refuses with words for the requester, at most [`OBJECT_REFUSAL_BYTES_MAX`] bytes.
+    /// Refuses with words for the requester, at most [`OBJECT_REFUSAL_BYTES_MAX`] bytes. Waits for nothing but
+    /// frames that were sent before.
     ///
     /// # Errors
-    /// [`SinkError`] when the refusal was not sent.
+    /// [`SinkError`] when the refusal will not be sent.
     pub async fn refuse(self, refusal: Vec<u8>) -> Result<(), SinkError> {
         if refusal.len() > OBJECT_REFUSAL_BYTES_MAX {
             return Err(SinkError::TooLong);
         }
-        self.end(Some(refusal)).await
+        self.frames.send(Outgoing::Refusal(refusal)).await.map_err(|_| SinkError::Gone)
     }
 
     fn check(&self, frame: &[u8]) -> Result<(), SinkError> {
         if frame.len() > self.frame_bytes_max { Err(SinkError::TooLong) } else { Ok(()) }
-    }
-
-    async fn end(self, refusal: Option<Vec<u8>>) -> Result<(), SinkError> {
-        let (acknowledged, done) = oneshot::channel();
-        self.frames.send(Outgoing::End { refusal, acknowledged }).await.map_err(|_| SinkError::Gone)?;
-        done.await.map_err(|_| SinkError::Gone)
     }
 }
 
@@ -194,13 +205,11 @@ async fn send_all(
         let mut pace = Pace::new(limits.progress_window);
         match next {
             Some(Outgoing::Data(frame)) => pace.write_tagged(&mut to_requester, TAG_DATA, &frame).await?,
-            Some(Outgoing::End { refusal: Some(words), acknowledged }) => {
+            Some(Outgoing::Refusal(words)) => {
                 pace.write_tagged(&mut to_requester, TAG_REFUSED, &words).await?;
-                pace.close(&mut to_requester).await?;
-                let _gone = acknowledged.send(());
-                return Ok(());
+                return pace.close(&mut to_requester).await;
             }
-            Some(Outgoing::End { refusal: None, acknowledged }) => {
+            Some(Outgoing::End(acknowledged)) => {
                 pace.write_tagged(&mut to_requester, TAG_END, &[]).await?;
                 let read = from_requester.read(&mut acknowledgement);
                 let done = tokio::time::timeout(limits.progress_window, read).await;

@@ -20,6 +20,10 @@ use crate::link::{Link, What};
 use crate::streams::Channel;
 use crate::{objects, sync_codec};
 
+/// A peer that has its answer may ask again before we have seen the old stream close, so what it may have open
+/// with us is more than what we would open with it.
+const INBOUND_SLACK: usize = 2;
+
 /// What all sessions share.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
@@ -61,10 +65,10 @@ impl Session {
             outgoing: None,
             incoming: None,
             requests_out: places(limits.requests_per_peer),
-            requests_in: places(limits.requests_per_peer),
+            requests_in: places(INBOUND_SLACK * limits.requests_per_peer),
             serving: places(REQUESTS_SERVED_PER_PEER),
             objects_out: places(OBJECT_STREAMS_PER_PEER),
-            objects_in: places(OBJECT_STREAMS_PER_PEER),
+            objects_in: places(INBOUND_SLACK * OBJECT_STREAMS_PER_PEER),
             shared,
         }
     }

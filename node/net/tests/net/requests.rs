@@ -93,6 +93,31 @@ async fn sees_any_response(node: &mut Node) -> (u64, Result<Vec<u8>, CallError>)
     .await
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_keeps_to_its_share_is_never_turned_away() {
+    let (mut a, mut b) = connected_pair(Limits::default(), Limits::default()).await;
+    let answering = tokio::spawn(async move {
+        for _ in 0..500 {
+            let (token, bytes) = sees_request(&mut b).await;
+            b.does(Command::Respond { token, bytes }).await;
+        }
+        b
+    });
+    let mut asked = 0u64;
+    let mut answered = 0;
+    while answered < 500 {
+        while asked < 500 && asked - answered < 32 {
+            a.does(Command::Request { peer: peer(2), id: asked, bytes: asked.to_be_bytes().to_vec() }).await;
+            asked += 1;
+        }
+        let (id, result) = sees_any_response(&mut a).await;
+        assert_eq!(result, Ok(id.to_be_bytes().to_vec()), "as many in flight as allowed, each answered");
+        answered += 1;
+    }
+    let b = answering.await.unwrap();
+    assert_eq!(b.net.counters.streams_refused.load(Ordering::Relaxed), 0, "no stream was refused");
+}
+
 #[tokio::test]
 async fn an_answer_that_never_comes_is_given_up() {
     let impatient = Limits { answer_wait_max: Duration::from_millis(300), ..Limits::default() };
