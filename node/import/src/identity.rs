@@ -77,8 +77,8 @@ enum Attribute {
 ///
 /// An identifier equal in the same system says yes, unless the birth dates contradict each other (a wrong label on
 /// the right chart happens), which leaves it unsure. Otherwise family name, first word of the given names and birth
-/// date must agree and the gender must not contradict. A different birth date, or no agreement in the name, says no. One
-/// differing part of the name with the same birth date (a marriage, a nickname) leaves it unsure.
+/// date must agree, and the gender must not contradict. A different birth date, or no agreement in the name, says
+/// no. One differing part of the name with the same birth date (a marriage, a nickname) leaves it unsure.
 #[must_use]
 pub fn same_person(a: &PatientIdentity, b: &PatientIdentity) -> Match {
     use Attribute::{Differs, Same};

@@ -124,8 +124,6 @@ impl Selection {
 
     /// Why the section is empty (R4 list-empty-reason). `nilknown` is somebody's judgement, so it is only passed on.
     pub(super) fn empty_reason(&self) -> Value {
-        const SYSTEM: &str = "http://terminology.hl7.org/CodeSystem/list-empty-reason";
-        let reason = |code: &str, display: &str, words: &str| json!({"coding": [{"system": SYSTEM, "code": code, "display": display}], "text": words});
         match &self.declared {
             _ if self.withheld > 0 => {
                 reason("withheld", "Information Withheld", "Entries exist and are withheld.")
@@ -143,6 +141,11 @@ impl Selection {
         let reason = self.empty_reason();
         code(&json!({ "reason": reason }), "reason").to_owned()
     }
+}
+
+fn reason(code: &str, display: &str, words: &str) -> Value {
+    let system = "http://terminology.hl7.org/CodeSystem/list-empty-reason";
+    json!({"coding": [{"system": system, "code": code, "display": display}], "text": words})
 }
 
 /// Whether an entry counts for a section.
