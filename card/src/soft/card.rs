@@ -318,7 +318,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut card = card(folder.path());
         card.change(|c| std::mem::swap(&mut c.authentication, &mut c.signature)).unwrap();
-        assert!(card.sign(Slot::Authentication, b"x").is_err(), "a signature key doesn't become a sign-in key");
+        assert!(
+            card.sign(Slot::Authentication, b"x").is_err(),
+            "a signature key doesn't become a sign-in key"
+        );
         card.change(|c| std::mem::swap(&mut c.authentication, &mut c.signature)).unwrap();
         assert!(card.sign(Slot::Authentication, b"x").is_ok(), "in its own slot it works");
     }
