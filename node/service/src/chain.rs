@@ -4,9 +4,9 @@
 //! block that was decided is committed in one transaction with everything that follows from it.
 
 use hospes_protocol::block::{Block, CommitCertificate};
-use hospes_protocol::check::{Check, Rejected};
+use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Header, is_control};
-use hospes_protocol::ids::{BlockHash, ContentId, NodeId};
+use hospes_protocol::ids::{BlockHash, NodeId};
 use hospes_protocol::limits::GOSSIP_BYTES_MAX;
 use hospes_protocol::state::{Draft, Executed};
 use hospes_protocol::tap::Body;
@@ -56,39 +56,33 @@ impl Service {
         Ok(wrong)
     }
 
-    fn judge_header(&self, item: &HeaderItem) -> Result<(Header, Option<(ContentId, Bytes)>), Rejected> {
+    fn judge_header(&self, item: &HeaderItem) -> Result<(Header, Option<Bytes>), Rejected> {
         let header = Header::read(&item.header, &self.network)?;
         self.pool.judge(&header).or_else(|r| {
             // A replay is not worth a verification; a fork is evidence only if both are signed.
             if r.check == Check::Replay { Err(r) } else { self.verify_header(&header).and(Err(r)) }
         })?;
         self.verify_header(&header)?;
-        let fields = header.fields();
-        if !is_control(fields.kind) {
-            return Ok((header, None));
-        }
-        let Some(bytes) = &item.control else { return Ok((header, None)) };
+        let control = item.control.as_ref().filter(|_| is_control(header.fields().kind));
+        let Some(bytes) = control else { return Ok((header, None)) };
         let (body, _) = Body::read(bytes, &self.network)?;
-        hospes_protocol::check::ensure(body.id() == fields.content, Check::ContentMismatch)?;
-        let control = (fields.content, bytes.clone());
-        Ok((header, Some(control)))
+        ensure(body.id() == header.fields().content, Check::ContentMismatch)?;
+        Ok((header, Some(bytes.clone())))
     }
 
-    fn take_header(&mut self, header: Header, control: Option<(ContentId, Bytes)>) -> Result<(), Fatal> {
-        let fields = header.fields();
-        let row = HeaderRow {
-            node: fields.node,
-            sequence: fields.sequence,
-            id: header.id(),
-            bytes: header.as_bytes().to_vec(),
-            control: control.as_ref().map(|(id, body)| (*id, body.0.clone())),
-        };
+    fn take_header(&mut self, header: Header, control: Option<Bytes>) -> Result<(), Fatal> {
+        let row = HeaderRow::of(&header, control.as_ref().map(|body| body.0.clone()));
         self.ledger.put_headers(std::slice::from_ref(&row))?;
-        for reveal in fields.reveal.clone() {
+        self.take_stored(header, control)
+    }
+
+    /// Takes a header that storage has: its reveals act at once, then it waits for a block.
+    pub(crate) fn take_stored(&mut self, header: Header, control: Option<Bytes>) -> Result<(), Fatal> {
+        for reveal in header.fields().reveal.clone() {
             self.see_reveal(&reveal)?;
         }
-        if let Some((id, body)) = control {
-            self.pool.keep_control(id, body);
+        if let Some(body) = control {
+            self.pool.keep_control(header.fields().content, body);
         }
         self.pool.keep(header);
         Ok(())
@@ -132,6 +126,13 @@ impl Service {
         self.judge_candidates()?;
         self.want_block();
         Ok(())
+    }
+
+    /// Own headers wait; their bodies are offered at once.
+    pub(crate) fn after_filing(&mut self, filed: &[Header]) -> Result<(), Fatal> {
+        self.after_headers(filed)?;
+        let peers: Vec<_> = self.peers.keys().copied().collect();
+        peers.into_iter().try_for_each(|peer| self.owe_peer(peer))
     }
 
     /// Asks for a height to be decided, a little later so that more headers share it.
@@ -283,7 +284,6 @@ impl Service {
         bytes: &[u8],
         certificate: &CommitCertificate,
     ) -> Result<(Block, Result<Executed, Vec<(NodeId, u64, u64)>>), Rejected> {
-        use hospes_protocol::check::ensure;
         let block = Block::read(bytes, &self.network)?;
         ensure(block.height == self.state.height + 1, Check::BlockHeight)?;
         ensure(certificate.height == block.height, Check::CertificateHeight)?;

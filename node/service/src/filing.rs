@@ -106,8 +106,9 @@ impl Service {
             self.keep_own_body(&filing.body, body, content, &filing.packets)?;
         }
         let header = self.sign_header(filing, content)?;
-        let control = is_control(content.kind).then(|| (content.id(), filing.body.clone()));
-        self.take_own_header(&header, control)?;
+        let control = is_control(content.kind).then(|| Bytes(filing.body.clone()));
+        self.ledger.put_own(&[HeaderRow::of(&header, control.as_ref().map(|b| b.0.clone()))])?;
+        self.take_stored(header.clone(), control)?;
         Ok(header)
     }
 
@@ -132,18 +133,6 @@ impl Service {
         };
         Header::sign(fields, &mut self.me.signer)
             .map_err(|e| FileError::Fatal(Fatal::Engine(format!("the node key: {e}"))))
-    }
-}
-
-/// The row of an own header, with its place in the outbox.
-pub(crate) fn own_row(header: &Header, control: Option<(ContentId, Vec<u8>)>) -> HeaderRow {
-    let fields = header.fields();
-    HeaderRow {
-        node: fields.node,
-        sequence: fields.sequence,
-        id: header.id(),
-        bytes: header.as_bytes().to_vec(),
-        control,
     }
 }
 

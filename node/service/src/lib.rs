@@ -1,4 +1,16 @@
 //! What a node decides: consensus, sync, placement and policy. No sockets, files, clocks or threads:
 //! time and randomness are arguments, stores are behind traits, and effects leave through an outbox.
+//!
+//! [`service::Service`] is the one type that the runtime, and the simulator, drive.
 
+mod chain;
 pub mod consensus;
+pub mod effects;
+pub mod filing;
+mod follow;
+pub mod holding;
+pub mod messages;
+mod open;
+pub mod pool;
+pub mod records;
+pub mod service;

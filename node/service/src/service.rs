@@ -98,6 +98,34 @@ pub struct Service {
 }
 
 impl Service {
+    pub(crate) fn with(
+        me: Identity,
+        ledger: Arc<dyn Ledger>,
+        objects: Arc<dyn Objects>,
+        rng: Box<dyn Random>,
+        state: LedgerState,
+        pool: Pool,
+        seen: BTreeSet<Lock>,
+    ) -> Self {
+        Self {
+            network: state.network,
+            me,
+            ledger,
+            objects,
+            rng,
+            state,
+            pool,
+            seen,
+            engine: None,
+            candidates: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            next_id: 0,
+            outbox: Vec::new(),
+            now: 0,
+        }
+    }
+
     /// Takes what is to be done, in order.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.outbox)
