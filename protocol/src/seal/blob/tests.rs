@@ -123,6 +123,24 @@ fn a_truncated_or_lengthened_segment_is_refused() {
 }
 
 #[test]
+fn lengths_that_no_sealer_makes_are_refused_even_from_the_key_holder() {
+    let open_forged = |index, last, plain: usize| {
+        let mut buf = file(plain);
+        key()
+            .cipher()
+            .encrypt_in_place(&nonce(index, last), &additional_data(&RECORD), &mut buf)
+            .expect("seals");
+        open_segment(&key(), RECORD, index, last, &mut buf)
+    };
+    assert_eq!(open_forged(0, false, SEGMENT_PLAIN_BYTES), Ok(()), "a full middle");
+    assert_eq!(open_forged(0, false, SEGMENT_PLAIN_BYTES - 1), BROKEN, "a middle that is not full");
+    assert_eq!(open_forged(0, true, SEGMENT_PLAIN_BYTES + 1), BROKEN, "an end that is too long");
+    assert_eq!(open_forged(0, true, 0), Ok(()), "an empty file");
+    assert_eq!(open_forged(1, true, 1), Ok(()), "a short end");
+    assert_eq!(open_forged(1, true, 0), BROKEN, "an empty end after others");
+}
+
+#[test]
 fn the_last_flag_is_bound() {
     let mut full = seal(&key(), RECORD, &file(SEGMENT_PLAIN_BYTES)).remove(0);
     assert_eq!(open_segment(&key(), RECORD, 0, false, &mut full), BROKEN, "the end is not a middle");
