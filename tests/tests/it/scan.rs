@@ -6,6 +6,9 @@
 use std::path::Path;
 use std::process::Command;
 
+use hospes_protocol::entry::{FORMAT, Header, HeaderFields, Kind as EntryKind};
+use hospes_protocol::ids::{ContentId, NetworkId, NodeId, OrganizationId, Subject, sha256};
+use hospes_protocol::keys::{Signer, SoftwareSigner};
 use hospes_tests::scan::encode::{Form, forms};
 use hospes_tests::scan::search::{Found, Scanner};
 use hospes_tests::scan::{Kind, Needle, Needles, capture, extract};
@@ -103,6 +106,45 @@ fn a_code_inside_a_hash_is_chance_and_in_a_text_a_leak() {
     assert_eq!(search(&scanner, br#"{"code":"313782"}"#).count, 1, "the code in JSON");
     assert_eq!(search(&scanner, b"\xa1\x64code\x66313782\x64unit\x61g").count, 1, "the code as a CBOR text");
     assert_eq!(search(&scanner, b"333133373832").count, 1, "the code in hexadecimal digits");
+}
+
+/// A node's header whose content id is not a hash.
+fn header_with(content: [u8; 32]) -> Header {
+    let mut node = SoftwareSigner::from_seed(&[1; 32]);
+    let fields = HeaderFields {
+        format: FORMAT,
+        network: NetworkId([2; 32]),
+        organization: OrganizationId([3; 32]),
+        node: NodeId(node.verifying_key().id().0),
+        sequence: 1,
+        previous: None,
+        kind: EntryKind::Record.code(),
+        subject: Some(Subject([4; 32])),
+        content: ContentId(content),
+        lock: None,
+        reveal: Vec::new(),
+        signed_at: 1_795_000_000_000,
+    };
+    Header::sign(fields, &mut node).unwrap()
+}
+
+#[test]
+fn a_leak_in_a_header_field_is_found() {
+    let scanner = scanner(Kind::Name, NAME);
+    let mut named = [0; 32];
+    named[..NAME.len()].copy_from_slice(NAME.as_bytes());
+    for (what, content) in [("the name", named), ("its unsalted hash", sha256(&[NAME.as_bytes()]))] {
+        let header = header_with(content);
+        assert_eq!(search(&scanner, header.as_bytes()).count, 1, "{what} as a content id");
+        let export = data_encoding::HEXLOWER.encode(header.as_bytes());
+        assert_eq!(
+            search(&scanner, export.as_bytes()).count,
+            1,
+            "{what} as a content id, exported as digits"
+        );
+    }
+    let salted = header_with(sha256(&[&[5; 32], NAME.as_bytes()]));
+    assert_eq!(search(&scanner, salted.as_bytes()).count, 0, "a salted commitment says nothing");
 }
 
 /// Runs the program on a folder of input and a folder to search.
