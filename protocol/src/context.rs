@@ -60,6 +60,8 @@ contexts! {
     DeriveRecovery = "derive/recovery";
     /// Node-wide key of what is sealed at rest.
     DeriveAtRest = "derive/at-rest";
+    /// A sealed segment, in its AAD.
+    Segment = "segment";
     /// Membership part of the state root.
     StateMembership = "state/membership";
     /// The state root itself.

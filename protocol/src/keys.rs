@@ -175,10 +175,11 @@ impl AgreementKey {
     /// A key from its raw bytes.
     ///
     /// # Errors
-    /// [`Check::WeakKey`] for a wrong length, an off-curve point or an X25519 point of small order.
+    /// [`Check::WeakKey`] for a wrong length, an off-curve point, and an X25519 point of small order or not in
+    /// its one reduced encoding.
     pub fn new(curve: Curve, bytes: &[u8]) -> Result<Self, Rejected> {
         let valid = match curve {
-            Curve::X25519 => <[u8; 32]>::try_from(bytes).is_ok_and(contributes),
+            Curve::X25519 => <[u8; 32]>::try_from(bytes).is_ok_and(|u| is_reduced(&u) && contributes(u)),
             Curve::P256 => bytes.len() == 65 && p256::PublicKey::from_sec1_bytes(bytes).is_ok(),
         };
         ensure(valid, Check::WeakKey)?;
@@ -207,6 +208,12 @@ impl AgreementKey {
 // A small-order point gives an all-zero result with every scalar, this one included (RFC 7748, 6.1).
 fn contributes(point: [u8; 32]) -> bool {
     x25519_dalek::x25519([0x42; 32], point) != [0; 32]
+}
+
+// Below 2^255 - 19: RFC 7748 reads larger numbers too, and so gives one point several encodings.
+fn is_reduced(u: &[u8; 32]) -> bool {
+    let [first, middle @ .., last] = u;
+    *last < 0x7f || (*last == 0x7f && (*first < 0xed || middle.iter().any(|b| *b != 0xff)))
 }
 
 impl Wire for AgreementKey {
@@ -339,6 +346,20 @@ mod tests {
         assert!(AgreementKey::new(Curve::P256, &[4; 65]).is_err(), "off the curve");
         let good = SoftwareSigner::from_seed(&[1; 32]).verifying_key();
         assert!(VerifyingKey::new(Algorithm::Ed25519, good.as_bytes()).is_ok(), "an honest key");
+    }
+
+    #[test]
+    fn an_x25519_point_has_one_encoding() {
+        for (low, reduced) in [(0xeb, true), (0xed, false), (0xee, false), (0xff, false)] {
+            let mut x = [0xff; 32];
+            (x[0], x[31]) = (low, 0x7f);
+            assert_eq!(is_reduced(&x), reduced, "2^255 - 19 and its neighbours: {low:02x}");
+        }
+        let mut high: [u8; 32] =
+            SoftwareAgreement::from_secret(&[5; 32]).agreement_key().as_bytes().try_into().expect("32 bytes");
+        assert!(AgreementKey::new(Curve::X25519, &high).is_ok(), "as it was made");
+        high[31] |= 0x80;
+        assert!(AgreementKey::new(Curve::X25519, &high).is_err(), "RFC 7748 would ignore the top bit");
     }
 
     #[test]

@@ -289,10 +289,10 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
 /// Declares a structure whose encoding is the array of its fields in order.
 #[macro_export]
 macro_rules! wire_struct {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$fmeta:meta])* pub $field:ident : $ty:ty),+ $(,)? }) => {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$fmeta:meta])* pub $field:ident : $ty:ty),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct $name { $($(#[$fmeta])* pub $field: $ty),+ }
+        $vis struct $name { $($(#[$fmeta])* pub $field: $ty),+ }
 
         impl $crate::wire::Wire for $name {
             fn put(&self, e: &mut $crate::wire::Enc) {
@@ -310,10 +310,10 @@ macro_rules! wire_struct {
 /// Declares an enumeration whose encoding is its number; another number is malformed.
 #[macro_export]
 macro_rules! wire_enum {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $code:literal),+ $(,)? }) => {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $code:literal),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vmeta])* $variant = $code),+ }
+        $vis enum $name { $($(#[$vmeta])* $variant = $code),+ }
 
         impl $name {
             /// Every variant, by number.
@@ -349,7 +349,7 @@ mod tests {
 
     wire_struct! {
         /// A pair for the tests.
-        pub struct Pair { /// A number.
+        struct Pair { /// A number.
             pub a: u64, /// Perhaps bytes.
             pub b: Option<Bytes> }
     }

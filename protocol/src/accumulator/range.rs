@@ -9,6 +9,7 @@ use crate::wire_struct;
 
 wire_struct! {
     /// The peaks over all leaves, highest first.
+    #[derive(Default)]
     pub struct Range {
         /// How many leaves.
         pub count: u64,
@@ -53,12 +54,6 @@ fn parent(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
 
 fn bag(count: u64, peaks: &[[u8; 32]]) -> [u8; 32] {
     sha256(&[&[2], &count.to_be_bytes(), &peaks.concat()])
-}
-
-impl Default for Range {
-    fn default() -> Self {
-        Self { count: 0, peaks: Vec::new() }
-    }
 }
 
 impl Range {

@@ -2,7 +2,7 @@
 //! section 7) over ChaCha20-Poly1305 (RFC 8439), as age does.
 //!
 //! The nonce of a segment is its index as 11 bytes, big-endian, and a last flag; the additional data are the
-//! deterministic encoding of [`SEGMENT_CONTEXT`], the format and the record id. So a segment opens only at its
+//! deterministic encoding of [`Context::Segment`], the format and the record id. So a segment opens only at its
 //! place, in its record, and the end of the file is where the sealer put it. Each opens by itself, which
 //! makes a blob seekable and resumable.
 //!
@@ -15,14 +15,12 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::check::{Check, Rejected, ensure};
+use crate::context::Context;
 use crate::entry::FORMAT;
 use crate::ids::RecordId;
 use crate::limits::{RECORD_BYTES_MAX, SEGMENT_BYTES};
 use crate::seal::layout::{SEGMENT_PLAIN_BYTES, TAG_BYTES};
 use crate::wire::{Enc, Wire};
-
-/// The context string in the additional data of every segment.
-pub const SEGMENT_CONTEXT: &str = "hospes/1/segment";
 
 /// The key of one record's segments: 32 random bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -180,7 +178,7 @@ fn nonce(index: u64, last: bool) -> Nonce {
 
 fn additional_data(record: &RecordId) -> Vec<u8> {
     let mut e = Enc::default();
-    e.array(3).text(SEGMENT_CONTEXT).u64(FORMAT);
+    e.array(3).text(Context::Segment.text()).u64(FORMAT);
     record.put(&mut e);
     e.into_bytes()
 }

@@ -293,9 +293,10 @@ fn a_withdrawn_content_filed_again_has_no_effect() {
 fn headers_that_arrive_in_any_order_lead_to_one_root() {
     let mut w = World::of(4);
     let mut headers = Vec::new();
-    for i in 0..40 {
-        let content = w.content(i % 4, Kind::Record, &(i as u64));
-        headers.push(w.header(i % 4, &content, vec![Reveal([i as u8; 32])]));
+    for i in 0..40_u8 {
+        let by = usize::from(i % 4);
+        let content = w.content(by, Kind::Record, &u64::from(i));
+        headers.push(w.header(by, &content, vec![Reveal([i; 32])]));
     }
     let (_, forward) = w.block(&headers, &[], &[]).expect("a lawful block");
     headers.reverse();

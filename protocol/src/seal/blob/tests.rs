@@ -192,7 +192,7 @@ fn keys_are_not_printed() {
 fn nonce_and_additional_data_are_as_the_format_says() {
     assert_eq!(nonce(0x0102, true)[..], [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 1], "11 bytes and the flag");
     assert_eq!(nonce(u64::MAX, false)[..], [0, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255, 0], "wide");
-    let head = [&[0x83, 0x70][..], SEGMENT_CONTEXT.as_bytes(), &[1, 0x58, 32], &[7; 32]].concat();
+    let head = [&[0x83, 0x70][..], Context::Segment.text().as_bytes(), &[1, 0x58, 32], &[7; 32]].concat();
     assert_eq!(additional_data(&RECORD), head, "context, format, record");
 }
 
