@@ -163,3 +163,24 @@ mod tests {
         assert_eq!(Check::from_code(303), Some(Check::Fork), "found by number");
     }
 }
+
+#[cfg(test)]
+mod document {
+    use super::*;
+    use crate::context::Context;
+
+    const README: &str = include_str!("../README.md");
+
+    #[test]
+    fn the_document_lists_every_check_and_every_context() {
+        for check in Check::ALL {
+            let row = format!("| {} | {check:?} | ", check.code());
+            assert!(README.contains(&row), "protocol/README.md has no row: {row}");
+            assert!(README.contains(check.text()), "protocol/README.md says otherwise: {}", check.text());
+        }
+        for context in Context::ALL {
+            assert!(README.contains(&format!("| `{}` |", context.text())), "no row for {}", context.text());
+        }
+        assert!(!README.contains("| 999 |"), "a number that doesn't exist would be found missing");
+    }
+}
