@@ -12,6 +12,7 @@ Deliberately written from RFC 9052, 9053, 8949 and protocol/README.md, not from 
     header    bytes, network, algorithm, public_key, id        a sign1; id = SHA-256 of its payload
     body      bytes, network, algorithm, public_key, id, text  content and card signature; id = SHA-256 of the content
     envelope  bytes, network, context, curve, secret_key, plaintext
+    certificate  bytes, network, block, validators             the set's signatures over the block's hash
 
 A file holds {"vectors": […]}; vectors of other kinds are counted and left alone. `tests/run` calls this.
 """
@@ -33,6 +34,7 @@ ED25519, ESP256, ESP384 = -19, -9, -51
 ECDH_ES_HKDF_256, CHACHA20_POLY1305 = -25, 24
 SIGN1, ENCRYPT = 18, 96
 P256, X25519 = 1, 4
+PRECOMMIT = 2
 EC2_CURVES = {ESP256: (1, 32), ESP384: (2, 48)}
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 P384_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973
@@ -169,12 +171,37 @@ def read_envelope(v):
     demand(plain == v["plaintext"], "the plaintext")
 
 
+def read_certificate(v):
+    height, rounds, block, validators, signatures = canonical(v["bytes"])
+    demand(block == sha256(v["block"]) and canonical(v["block"])[2] == height, "the block's hash and height")
+    demand(validators == sha256(v["validators"]), "the hash of the validator set")
+    keys = {node: raw for node, _, (algorithm, raw) in canonical(v["validators"])[0] if algorithm == -ED25519}
+    signers = [signer for signer, _ in signatures]
+    demand(len(set(signers)) == len(signers), "each validator once")
+    demand(3 * len(signers) > 2 * len(keys), "more than two thirds")
+    for signer, signature in signatures:
+        vote = cbor2.dumps([1, v["network"], PRECOMMIT, height, rounds, block, signer], canonical=True)
+        message = [protected_header(ED25519, keys[signer]), {}, vote, signature]
+        sign1(cbor2.dumps(message, canonical=True), v["network"], "hospes/1/vote", ED25519, keys[signer])
+
+
+def protected_header(algorithm, public_key):
+    return cbor2.dumps({1: algorithm, 4: sha256(public_key)}, canonical=True)
+
+
 def kdf_context(protected):
     """COSE_KDF_Context for a ChaCha20/Poly1305 key (RFC 9053, 5.2)."""
     return [CHACHA20_POLY1305, [None, None, None], [None, None, None], [256, protected]]
 
 
-READERS = {"cbor": read_cbor, "sign1": read_sign1, "header": read_header, "body": read_body, "envelope": read_envelope}
+READERS = {
+    "cbor": read_cbor,
+    "sign1": read_sign1,
+    "header": read_header,
+    "body": read_body,
+    "envelope": read_envelope,
+    "certificate": read_certificate,
+}
 TEXTS = {"name", "kind", "context", "text", "language"}
 
 
@@ -208,7 +235,7 @@ def check(paths):
         if why:
             failed += 1
             print(f"{vector['name']}: {why}")
-    missing = sorted({"header", "body", "envelope"} - counts.keys())
+    missing = sorted({"header", "body", "envelope", "certificate"} - counts.keys())
     print("checked by cwt and cbor2:", ", ".join(f"{n} {kind}" for kind, n in sorted(counts.items())) or "nothing")
     if missing:
         print("no vector of kind", ", ".join(missing))
@@ -305,6 +332,24 @@ def make_body(network):
     return vector("body", "body", data, network, algorithm=ESP256, public_key=public, id=sha256(content), text=text)
 
 
+def make_certificate(network):
+    """A block of four validators, three of which committed it."""
+    seeds = {sha256(public): (seed, public) for seed in (bytes([n]) * 32 for n in range(40, 44))
+             for _, public in [signing_key(ED25519, seed)]}
+    nodes = sorted(seeds)
+    validators = cbor2.dumps([[[node, sha256(b"organization"), [-ED25519, seeds[node][1]]] for node in nodes]],
+                             canonical=True)
+    block = cbor2.dumps([1, network, 1, network, 1_900_000_000_000, nodes[0], [], [], sha256(b"state"),
+                         sha256(validators), sha256(validators), None, [], []], canonical=True)
+    signatures = []
+    for node in nodes[1:]:
+        vote = cbor2.dumps([1, network, PRECOMMIT, 1, 0, sha256(block), node], canonical=True)
+        message, _ = write_sign1(vote, network, "hospes/1/vote", ED25519, seeds[node][0])
+        signatures.append([node, cbor2.loads(message)[3]])
+    data = cbor2.dumps([1, 0, sha256(block), sha256(validators), signatures], canonical=True)
+    return vector("certificate", "certificate", data, network, block=block, validators=validators)
+
+
 def write_envelope_to_p256(plaintext, aad, public):
     kid = sha256(public)
     to = COSEKey.new({1: 2, -1: P256, -2: public[1:33], -3: public[33:], 3: ECDH_ES_HKDF_256, 2: kid})
@@ -360,7 +405,8 @@ def vector(name, kind, data, network, **fields):
 
 def make(folder):
     network = sha256(b"a network of another language")
-    made = [*make_signed(network), make_header(network), make_body(network), *make_envelopes(network)]
+    made = [*make_signed(network), make_header(network), make_body(network), make_certificate(network),
+            *make_envelopes(network)]
     path = pathlib.Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     (path / "python.json").write_text(json.dumps({"vectors": made}, indent=1))

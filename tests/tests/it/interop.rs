@@ -9,12 +9,14 @@ mod ours;
 
 use std::path::PathBuf;
 
+use hospes_protocol::block::{Block, CommitCertificate, ValidatorSet};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::Header;
 use hospes_protocol::ids::{NetworkId, sha256};
 use hospes_protocol::keys::{Algorithm, VerifyingKey};
 use hospes_protocol::sign1::Sign1;
 use hospes_protocol::tap::Body;
+use hospes_protocol::wire::Wire;
 use serde_json::Value;
 
 type Verdict = Result<(), String>;
@@ -68,6 +70,13 @@ fn judge(vector: &Value, data: &[u8]) -> Verdict {
             demand(body.id().0.as_slice() == bytes(vector, "id"), "the id")
         }
         "envelope" => keys::open(vector, data),
+        "certificate" => {
+            let certificate = CommitCertificate::decode(data).map_err(refused)?;
+            let set = ValidatorSet::decode(&bytes(vector, "validators")).map_err(refused)?;
+            certificate.verify(&network(vector), &set).map_err(refused)?;
+            let block = Block::read(&bytes(vector, "block"), &network(vector)).map_err(refused)?;
+            demand(certificate.block == block.hash() && certificate.height == block.height, "the block")
+        }
         other => Err(format!("no reader for {other}")),
     }
 }
@@ -108,6 +117,9 @@ fn python_made_messages_verify() {
     let file: Value = serde_json::from_str(&text).unwrap();
     let vectors = file["vectors"].as_array().unwrap();
     vectors.iter().for_each(verifies_and_changed_bits_do_not);
-    assert!(vectors.len() >= 7, "signatures of three algorithms, a header, a body, envelopes on two curves");
+    assert!(
+        vectors.len() >= 8,
+        "signatures of three algorithms, a header, a body, a certificate, envelopes on two curves"
+    );
     eprintln!("{} messages made by another library verified", vectors.len());
 }

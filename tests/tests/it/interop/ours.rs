@@ -1,8 +1,11 @@
 //! Our messages of each kind that another library is asked to read, the same in every run. Called by `interop`.
 
+use hospes_protocol::block::{
+    Block, CommitCertificate, CommitSignature, Cut, SignedVote, Validator, ValidatorSet,
+};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, Kind};
-use hospes_protocol::ids::{BlockHash, HeaderId, Reveal};
+use hospes_protocol::ids::{BlockHash, HeaderId, Reveal, StateRoot};
 use hospes_protocol::ids::{
     ContentId, Lock, NetworkId, NodeId, OrganizationId, PatientId, PersonId, Subject, sha256,
 };
@@ -32,7 +35,7 @@ pub(crate) fn vectors() -> Vec<Value> {
         ("P-384", Box::new(CardP384(p384::ecdsa::SigningKey::from_slice(&[13; 48]).unwrap()))),
     ];
     let bodies = cards.iter_mut().flat_map(|(name, card)| grants(name, card.as_mut())).collect::<Vec<_>>();
-    [headers(), bodies, packets()].concat()
+    [headers(), bodies, packets(), vec![certified_block()]].concat()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -153,4 +156,50 @@ fn packets() -> Vec<Value> {
         }));
     }
     sealed
+}
+
+/// A block that all of four validators committed in the second round.
+fn certified_block() -> Value {
+    let mut signers: Vec<SoftwareSigner> =
+        (50..54).map(|seed| SoftwareSigner::from_seed(&[seed; 32])).collect();
+    let validator = |signer: &SoftwareSigner| Validator {
+        node: NodeId(signer.verifying_key().id().0),
+        organization: OrganizationId([1; 32]),
+        key: signer.verifying_key(),
+    };
+    let set = ValidatorSet::new(signers.iter().map(validator).collect()).unwrap();
+    let block = Block {
+        format: FORMAT,
+        network: NETWORK,
+        height: 3,
+        previous: BlockHash([2; 32]),
+        time: 1_795_000_000_000,
+        proposer: set.validators[0].node,
+        cuts: vec![Cut { node: set.validators[1].node, from: 1, to: 4, last: HeaderId([3; 32]) }],
+        control: Vec::new(),
+        state_root: StateRoot([4; 32]),
+        validators: set.hash(),
+        next_validators: set.hash(),
+        last_commit: None,
+        forks: Vec::new(),
+        equivocations: Vec::new(),
+    };
+    let mut certificate = CommitCertificate {
+        height: 3,
+        round: 1,
+        block: block.hash(),
+        validators: set.hash(),
+        signatures: Vec::new(),
+    };
+    for signer in &mut signers {
+        let validator = NodeId(signer.verifying_key().id().0);
+        let signature =
+            SignedVote::sign(certificate.precommit(&NETWORK, validator), signer).unwrap().signature;
+        certificate.signatures.push(CommitSignature { validator, signature });
+    }
+    certificate.signatures.sort_by_key(|signature| signature.validator);
+    json!({
+        "name": "a certified block", "kind": "certificate", "bytes": hex(&certificate.encode()),
+        "network": hex(&NETWORK.0), "block": hex(&block.encode()), "validators": hex(&set.encode()),
+    })
 }
