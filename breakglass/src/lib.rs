@@ -1,1 +1,9 @@
-//! Break-glass: the types of the escrow.
+//! Break-glass: the types of the escrow, by which several people open the record of someone who can't consent.
+//!
+//! An escrow is a reader of lockers like any other; only its secret stands under a threshold key. This crate
+//! has no keys, no threshold scheme and no ceremony: it fixes the names that locker entries and sealed
+//! escrows must agree on. `node` will call it; it calls `protocol` alone.
+
+pub mod escrow;
+
+pub use escrow::{EscrowLabel, EscrowPublic, Tier};
