@@ -121,7 +121,7 @@ fn versions_are_stated_once() {
         Source::new("a/Cargo.toml", "[dependencies]\nredb = \"4\"\n[lib]\ndoctest = false\n"),
         Source::new(
             "b/Cargo.toml",
-            "[dev-dependencies]\nredb.workspace = true\nserde = { workspace = true }\n",
+            "[dev-dependencies]\nredb.workspace = true\nserde = { workspace = true }\nb = { path = \".\" }\n",
         ),
     ];
     assert_names(&pinned_apart(&planted), "a/Cargo.toml: redb");
