@@ -1,0 +1,194 @@
+//! One redb file: opening, transactions, and what becomes of errors.
+//!
+//! Every write is a two-phase commit with quick repair, so that a crash costs milliseconds and no walk.
+//! redb refuses everything after a failed write; after a full disk it is opened again here, so that reading
+//! goes on. A panic inside redb, which damaged pages can cause, is reported as damage of the file.
+
+use std::io::ErrorKind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, TableHandle, WriteTransaction};
+
+use crate::error::{Item, Result, StoreError};
+use crate::layout::Name;
+use crate::medium::{DbFile, Medium};
+
+/// A redb error as ours.
+pub(crate) fn medium_error(file: &'static str, e: impl Into<redb::Error>) -> StoreError {
+    match e.into() {
+        redb::Error::Io(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+            StoreError::Full
+        }
+        redb::Error::Io(source) if source.kind() == ErrorKind::UnexpectedEof => {
+            StoreError::Corrupt(Item::File(file))
+        }
+        redb::Error::Io(source) => StoreError::Io { file, source },
+        redb::Error::PreviousIo => StoreError::Io { file, source: ErrorKind::BrokenPipe.into() },
+        redb::Error::Corrupted(_)
+        | redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. }
+        | redb::Error::TableDoesNotExist(_)
+        | redb::Error::UpgradeRequired(_)
+        | redb::Error::RepairAborted => StoreError::Corrupt(Item::File(file)),
+        other => StoreError::Io { file, source: std::io::Error::other(other.to_string()) },
+    }
+}
+
+struct Handle {
+    db: Database,
+    full: AtomicBool,
+}
+
+/// An open database.
+pub(crate) struct Db {
+    medium: Medium,
+    file: DbFile,
+    cache_bytes: usize,
+    reserve_bytes: u64,
+    unsynced: bool,
+    handle: RwLock<Option<Arc<Handle>>>,
+    /// Counts commits, so that the scrub knows whether anything changed under it.
+    generation: AtomicU64,
+}
+
+impl Db {
+    /// Opens the file, repairing what a crash left, and makes tables that are missing.
+    pub(crate) fn open(
+        medium: &Medium,
+        file: DbFile,
+        cache_bytes: usize,
+        reserve_bytes: u64,
+        unsynced: bool,
+    ) -> Result<Self> {
+        let db = Self {
+            medium: medium.clone(),
+            file,
+            cache_bytes,
+            reserve_bytes,
+            unsynced,
+            handle: RwLock::new(None),
+            generation: AtomicU64::new(0),
+        };
+        db.handle()?;
+        Ok(db)
+    }
+
+    /// Makes the tables that the file lacks: those of a newer release, or all of a new file.
+    pub(crate) fn ensure_tables(&self, names: &'static [&'static Name]) -> Result<()> {
+        let file = self.file.name();
+        let have = self.read(|txn| {
+            let tables = txn.list_tables().map_err(|e| medium_error(file, e))?;
+            Ok(tables.map(|t| t.name().to_owned()).collect::<Vec<_>>())
+        })?;
+        if names.iter().all(|n| have.iter().any(|h| h == n.table)) {
+            return Ok(());
+        }
+        self.write(0, |txn| names.iter().try_for_each(|n| n.write(txn).map(|_| ())))
+    }
+
+    /// Whether the file has any table: one that a crash left while it was made may have none.
+    pub(crate) fn has_tables(&self) -> Result<bool> {
+        self.read(|txn| {
+            let mut tables = txn.list_tables().map_err(|e| medium_error(self.file.name(), e))?;
+            Ok(tables.next().is_some())
+        })
+    }
+
+    fn handle(&self) -> Result<Arc<Handle>> {
+        if let Some(handle) = &*self.handle.read().unwrap_or_else(PoisonError::into_inner) {
+            return Ok(handle.clone());
+        }
+        let mut slot = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(handle) = &*slot {
+            return Ok(handle.clone());
+        }
+        let db = self.guarded(|| {
+            let backend = self.medium.open(self.file).map_err(redb::StorageError::from);
+            let backend = backend.map_err(|e| medium_error(self.file.name(), e))?;
+            let mut builder = Database::builder();
+            builder.set_cache_size(self.cache_bytes);
+            builder.create_with_backend(backend).map_err(|e| medium_error(self.file.name(), e))
+        })?;
+        let handle = Arc::new(Handle { db, full: AtomicBool::new(false) });
+        *slot = Some(handle.clone());
+        Ok(handle)
+    }
+
+    /// Lets go of a handle that redb has closed after a full disk.
+    fn discard(&self, failed: &Arc<Handle>) {
+        let mut slot = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|h| Arc::ptr_eq(h, failed)) {
+            *slot = None;
+        }
+    }
+
+    fn guarded<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(f))
+            .unwrap_or_else(|_| Err(StoreError::Corrupt(Item::File(self.file.name()))))
+    }
+
+    /// Reads from the last commit.
+    pub(crate) fn read<T>(&self, f: impl Fn(&ReadTransaction) -> Result<T>) -> Result<T> {
+        let handle = self.handle()?;
+        let result = self.read_once(&handle, &f);
+        if result.is_err() && handle.full.load(Ordering::Acquire) {
+            self.discard(&handle);
+            return self.read_once(&*self.handle()?, &f);
+        }
+        result
+    }
+
+    fn read_once<T>(&self, handle: &Handle, f: impl Fn(&ReadTransaction) -> Result<T>) -> Result<T> {
+        self.guarded(|| {
+            let txn = handle.db.begin_read().map_err(|e| medium_error(self.file.name(), e))?;
+            f(&txn)
+        })
+    }
+
+    /// Writes in one durable transaction, about `bytes` of it. An error leaves things as they were, but for
+    /// [`StoreError::Io`], after which only opening again tells.
+    pub(crate) fn write<T>(&self, bytes: usize, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
+        self.has_room(bytes)?;
+        let handle = self.handle()?;
+        let result = self.guarded(|| self.write_once(&handle, f));
+        match result {
+            Err(StoreError::Full) => handle.full.store(true, Ordering::Release),
+            Err(StoreError::Io { .. }) if handle.full.load(Ordering::Acquire) => {}
+            other => return other,
+        }
+        self.discard(&handle);
+        Err(StoreError::Full)
+    }
+
+    fn write_once<T>(&self, handle: &Handle, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
+        let file = self.file.name();
+        let mut txn = handle.db.begin_write().map_err(|e| medium_error(file, e))?;
+        txn.set_two_phase_commit(true);
+        txn.set_quick_repair(true);
+        if self.unsynced {
+            let _no_savepoints = txn.set_durability(Durability::None);
+        }
+        let value = f(&txn)?;
+        txn.commit().map_err(|e| medium_error(file, e))?;
+        self.generation.fetch_add(1, Ordering::Release);
+        Ok(value)
+    }
+
+    /// Refuses early where the medium says that it is nearly full: redb is not brought to fail.
+    fn has_room(&self, bytes: usize) -> Result<()> {
+        // A row may be written twice on the way into its page, and pages grow by powers of two.
+        let needed = self.reserve_bytes.saturating_add(4 * bytes as u64);
+        match self.medium.free_bytes() {
+            Some(free) if free < needed => Err(StoreError::Full),
+            _ => Ok(()),
+        }
+    }
+
+    /// How many commits there were since the file was opened.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}

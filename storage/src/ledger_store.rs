@@ -1,0 +1,152 @@
+//! The store as a [`Ledger`]: each method is one transaction over `headers` or `chain`.
+
+use hospes_protocol::block::CommitCertificate;
+use hospes_protocol::ids::{BlockHash, ContentId, HeaderId, Lock, NodeId};
+
+use crate::error::Result;
+use crate::layout::{CONTROL, LEDGER_META, key};
+use crate::ledger::{
+    ClosedLock, Commit, Finality, Head, HeaderRow, Installation, Ledger, Placed, StoredHeader, Tip,
+};
+use crate::store::Store;
+use crate::{chain, headers};
+
+fn size(rows: &[HeaderRow]) -> usize {
+    rows.iter().map(|r| r.bytes.len() + r.control.as_ref().map_or(0, Vec::len) + 512).sum()
+}
+
+fn property_key(name: &str) -> Vec<u8> {
+    key(&[b"property/", name.as_bytes()])
+}
+
+impl Ledger for Store {
+    fn put_headers(&self, rows: &[HeaderRow]) -> Result<Vec<Placed>> {
+        self.ledger.write(size(rows), |txn| headers::put(txn, rows))
+    }
+
+    fn put_own(&self, rows: &[HeaderRow]) -> Result<()> {
+        self.ledger.write(size(rows), |txn| headers::put_own(txn, rows))
+    }
+
+    fn own_sequence(&self, node: &NodeId) -> Result<u64> {
+        self.ledger.read(|txn| headers::own_sequence(txn, node))
+    }
+
+    fn outbox(&self) -> Result<Vec<StoredHeader>> {
+        self.ledger.read(headers::outbox)
+    }
+
+    fn adopt_branch(&self, rows: &[HeaderRow]) -> Result<()> {
+        self.ledger.write(size(rows), |txn| headers::adopt(txn, rows))
+    }
+
+    fn header(&self, id: &HeaderId) -> Result<Option<StoredHeader>> {
+        self.ledger.read(|txn| headers::header(txn, id))
+    }
+
+    fn headers(&self, node: &NodeId, from: u64, to: u64) -> Result<Vec<Vec<u8>>> {
+        self.ledger.read(|txn| headers::run(txn, node, from, to))
+    }
+
+    fn heads(&self) -> Result<Vec<Head>> {
+        self.ledger.read(headers::heads)
+    }
+
+    fn forks(&self, node: &NodeId) -> Result<Vec<StoredHeader>> {
+        self.ledger.read(|txn| headers::forks(txn, node))
+    }
+
+    fn headers_of(&self, content: &ContentId) -> Result<Vec<HeaderId>> {
+        self.ledger.read(|txn| headers::naming(txn, content))
+    }
+
+    fn control_body(&self, content: &ContentId) -> Result<Option<Vec<u8>>> {
+        self.ledger.read(|txn| CONTROL.read(txn)?.get(&content.0))
+    }
+
+    fn put_control_body(&self, content: &ContentId, body: &[u8]) -> Result<()> {
+        self.ledger.write(body.len(), |txn| CONTROL.write(txn)?.put(&content.0, body).map(drop))
+    }
+
+    fn finality(&self, id: &HeaderId) -> Result<Option<Finality>> {
+        self.ledger.read(|txn| chain::finality(txn, id))
+    }
+
+    fn commit(&self, commit: &Commit) -> Result<()> {
+        let bytes = commit.block.len() + commit.state.len() + 512 * (commit.headers.len() + 1);
+        self.ledger.write(bytes, |txn| chain::commit(txn, commit))
+    }
+
+    fn install(&self, installation: &Installation) -> Result<()> {
+        let bytes = installation.state.len() + 128 * installation.locks.len();
+        self.ledger.write(bytes, |txn| chain::install(txn, installation))
+    }
+
+    fn tip(&self) -> Result<Option<Tip>> {
+        self.ledger.read(chain::tip)
+    }
+
+    fn block(&self, height: u64) -> Result<Option<(Vec<u8>, CommitCertificate)>> {
+        self.ledger.read(|txn| chain::block(txn, height))
+    }
+
+    fn height_of(&self, hash: &BlockHash) -> Result<Option<u64>> {
+        self.ledger.read(|txn| chain::height_of(txn, hash))
+    }
+
+    fn repair_block(&self, height: u64, block: &[u8], certificate: &CommitCertificate) -> Result<()> {
+        self.ledger.write(block.len(), |txn| chain::repair(txn, height, block, certificate))
+    }
+
+    fn prune_blocks(&self, below: u64) -> Result<u64> {
+        let mut pruned = 0;
+        loop {
+            match self.ledger.write(0, |txn| chain::prune(txn, below))? {
+                0 => return Ok(pruned),
+                n => pruned += n as u64,
+            }
+        }
+    }
+
+    fn oldest_block(&self) -> Result<Option<u64>> {
+        self.ledger.read(chain::oldest)
+    }
+
+    fn state(&self) -> Result<Option<Vec<u8>>> {
+        self.ledger.read(chain::state)
+    }
+
+    fn see_locks(&self, locks: &[Lock]) -> Result<()> {
+        self.ledger.write(128 * locks.len(), |txn| chain::close_locks(txn, 0, locks))
+    }
+
+    fn locks(&self, after: Option<&Lock>, limit: usize) -> Result<Vec<ClosedLock>> {
+        self.ledger.read(|txn| chain::locks(txn, after, limit))
+    }
+
+    fn lock(&self, lock: &Lock) -> Result<Option<ClosedLock>> {
+        self.ledger.read(|txn| chain::lock(txn, lock))
+    }
+
+    fn range_node(&self, level: u64, index: u64) -> Result<Option<[u8; 32]>> {
+        self.ledger.read(|txn| chain::range_node(txn, level, index))
+    }
+
+    fn wal_append(&self, height: u64, entries: &[Vec<u8>]) -> Result<()> {
+        let bytes = entries.iter().map(Vec::len).sum();
+        self.ledger.write(bytes, |txn| chain::wal_append(txn, height, entries))
+    }
+
+    fn wal(&self, height: u64) -> Result<Vec<Vec<u8>>> {
+        self.ledger.read(|txn| chain::wal(txn, height))
+    }
+
+    fn property(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.ledger.read(|txn| LEDGER_META.read(txn)?.get(&property_key(name)))
+    }
+
+    fn put_property(&self, name: &str, value: &[u8]) -> Result<()> {
+        self.ledger
+            .write(value.len(), |txn| LEDGER_META.write(txn)?.put(&property_key(name), value).map(drop))
+    }
+}

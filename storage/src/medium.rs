@@ -1,0 +1,246 @@
+//! Where the bytes are: a folder, memory, or a medium that fails on purpose.
+//!
+//! A medium gives redb its two files and replaces the key file whole. It knows nothing of tables. redb's
+//! own file locks are not used: the folder's lock covers all three files.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use redb::StorageBackend;
+
+/// The two databases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DbFile {
+    Ledger,
+    Objects,
+}
+
+impl DbFile {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ledger => "ledger.redb",
+            Self::Objects => "objects.redb",
+        }
+    }
+}
+
+/// The key file's name.
+pub(crate) const KEY_FILE: &str = "erasable.keys";
+const KEY_FILE_NEW: &str = "erasable.keys.new";
+
+/// Where a store lives.
+#[derive(Clone, Debug)]
+pub enum Medium {
+    /// Files in a folder.
+    Folder(PathBuf),
+    /// Memory, shared by clones: a store opened again over a clone finds what was written.
+    Memory(Memory),
+    /// Memory that tears, loses, fills and flips as told.
+    #[cfg(any(test, feature = "faults"))]
+    Faulty(crate::fault::FaultyMedium),
+}
+
+/// Three files in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    ledger: Shared,
+    objects: Shared,
+    keys: Arc<Mutex<Option<Vec<u8>>>>,
+}
+
+type Shared = Arc<RwLock<Vec<u8>>>;
+
+impl Medium {
+    /// Memory, empty.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::Memory(Memory::default())
+    }
+
+    pub(crate) fn open(&self, file: DbFile) -> io::Result<Backend> {
+        match self {
+            Self::Folder(folder) => open_private(&folder.join(file.name())).map(Backend::Disk),
+            Self::Memory(memory) => Ok(Backend::Memory(match file {
+                DbFile::Ledger => memory.ledger.clone(),
+                DbFile::Objects => memory.objects.clone(),
+            })),
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => Ok(Backend::Faulty(faulty.backend(file))),
+        }
+    }
+
+    /// Whether anything was ever written to this file.
+    pub(crate) fn has(&self, file: DbFile) -> io::Result<bool> {
+        match self {
+            Self::Folder(folder) => match std::fs::metadata(folder.join(file.name())) {
+                Ok(meta) => Ok(meta.len() > 0),
+                Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
+                Err(e) => Err(e),
+            },
+            _ => self.open(file)?.len().map(|n| n > 0),
+        }
+    }
+
+    /// Free bytes, where the medium knows.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Folder(folder) => {
+                let stat = rustix::fs::statvfs(folder).ok()?;
+                Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+            }
+            Self::Memory(_) => None,
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.free_bytes(),
+        }
+    }
+
+    pub(crate) fn read_keys(&self) -> io::Result<Option<Vec<u8>>> {
+        match self {
+            Self::Folder(folder) => read_optional(&folder.join(KEY_FILE)),
+            Self::Memory(memory) => Ok(memory.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.read_keys(),
+        }
+    }
+
+    /// Replaces the key file whole: after any crash it is the old one or the new one.
+    pub(crate) fn replace_keys(&self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Folder(folder) => replace_file(folder, bytes),
+            Self::Memory(memory) => {
+                *memory.keys.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes.to_vec());
+                Ok(())
+            }
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.replace_keys(bytes),
+        }
+    }
+
+    /// Makes the names of new files durable.
+    pub(crate) fn sync_names(&self) -> io::Result<()> {
+        match self {
+            Self::Folder(folder) => File::open(folder)?.sync_all(),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Ok(mut file) => file.read_to_end(&mut bytes).map(|_| Some(bytes)),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn replace_file(folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (path, new) = (folder.join(KEY_FILE), folder.join(KEY_FILE_NEW));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let old = OpenOptions::new().write(true).open(&path).ok();
+    std::fs::rename(&new, &path)?;
+    File::open(folder)?.sync_all()?;
+    // The new file is durable, so a failure to wipe what the old one leaves behind undoes nothing.
+    if let Some(old) = old {
+        let _best_effort = wipe(&old);
+    }
+    Ok(())
+}
+
+/// Overwrites a file that no name leads to any more. A medium that writes elsewhere keeps the old bytes.
+fn wipe(file: &File) -> io::Result<()> {
+    let zeros = vec![0; 64 * 1024];
+    let (mut at, len) = (0, file.metadata()?.len());
+    while at < len {
+        let n = usize::try_from(len - at).unwrap_or(zeros.len()).min(zeros.len());
+        file.write_all_at(&zeros[..n], at)?;
+        at += n as u64;
+    }
+    file.sync_data()
+}
+
+/// What redb reads and writes.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    Disk(File),
+    Memory(Shared),
+    #[cfg(any(test, feature = "faults"))]
+    Faulty(crate::fault::FaultyBackend),
+}
+
+fn span(offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
+    let from = usize::try_from(offset).map_err(|_| io::Error::from(ErrorKind::InvalidInput))?;
+    Ok(from..from.checked_add(len).ok_or(ErrorKind::InvalidInput)?)
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        match self {
+            Self::Disk(file) => file.metadata().map(|m| m.len()),
+            Self::Memory(bytes) => Ok(bytes.read().unwrap_or_else(PoisonError::into_inner).len() as u64),
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.len(),
+        }
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Disk(file) => file.read_exact_at(out, offset),
+            Self::Memory(bytes) => {
+                let bytes = bytes.read().unwrap_or_else(PoisonError::into_inner);
+                let from = bytes.get(span(offset, out.len())?).ok_or(ErrorKind::UnexpectedEof)?;
+                out.copy_from_slice(from);
+                Ok(())
+            }
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.read(offset, out),
+        }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        match self {
+            Self::Disk(file) => file.set_len(len),
+            Self::Memory(bytes) => {
+                let len = span(len, 0)?.start;
+                bytes.write().unwrap_or_else(PoisonError::into_inner).resize(len, 0);
+                Ok(())
+            }
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.set_len(len),
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        match self {
+            Self::Disk(file) => file.sync_data(),
+            Self::Memory(_) => Ok(()),
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.sync_data(),
+        }
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Disk(file) => file.write_all_at(data, offset),
+            Self::Memory(bytes) => {
+                let span = span(offset, data.len())?;
+                let mut bytes = bytes.write().unwrap_or_else(PoisonError::into_inner);
+                let len = bytes.len().max(span.end);
+                bytes.resize(len, 0);
+                bytes[span].copy_from_slice(data);
+                Ok(())
+            }
+            #[cfg(any(test, feature = "faults"))]
+            Self::Faulty(faulty) => faulty.write(offset, data),
+        }
+    }
+}
