@@ -137,7 +137,7 @@ impl Service {
 
     /// Asks for a height to be decided, a little later so that more headers share it.
     pub(crate) fn want_block(&mut self) {
-        if self.engine.is_some() && !self.pool.is_empty() {
+        if self.is_validator() && self.pool.can_order(&self.state, self.now) {
             let delay = self.state.membership.policy.block_delay_ms;
             self.set_timer(Timer::Gather, self.now + delay);
         }
@@ -157,6 +157,7 @@ impl Service {
         let mut executed = self.state.execute(&draft).map_err(Fatal::Contradiction)?;
         let mut block = Block::over(&self.state, &draft, &executed, self.me.node);
         block.last_commit = self.ledger.certificate(self.state.height)?;
+        block.equivocations.clone_from(&self.equivocations);
         let hash = block.hash();
         executed.state.seal(hash);
         let bytes = Channel::Block(Bytes(block.encode())).encode();
@@ -222,6 +223,11 @@ impl Service {
             self.tell_verdict(hash, valid)?;
         }
         Ok(())
+    }
+
+    /// A candidate in bytes.
+    pub(crate) fn candidate_bytes(&self, hash: &BlockHash) -> Option<Vec<u8>> {
+        self.candidates.get(hash).map(|c| c.block.encode())
     }
 
     /// The verdict on a block, if it is here and judged.
@@ -320,6 +326,7 @@ impl Service {
         self.state = executed.state;
         self.pool.finalised(&self.state, &block.cuts);
         self.candidates.clear();
+        self.equivocations.retain(|pair| !block.equivocations.contains(pair));
         self.seen.extend(executed.closed.iter().copied());
         self.event(Event::BlockCommitted { height: block.height, headers: headers.len() });
         if membership_changed {

@@ -6,6 +6,7 @@
 mod chain;
 pub mod consensus;
 pub mod effects;
+mod engine;
 pub mod filing;
 mod follow;
 pub mod holding;

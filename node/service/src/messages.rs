@@ -68,6 +68,8 @@ wire_union! {
         Engine(Bytes) = 1,
         /// A proposed block.
         Block(Bytes) = 2,
+        /// A decided height, for a validator that still votes on it.
+        Decided(BlockItem) = 3,
     }
 }
 

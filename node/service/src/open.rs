@@ -47,13 +47,13 @@ fn read_state(ledger: &dyn Ledger, genesis: &Genesis, closed: LockTree) -> Resul
         return LedgerState::genesis(genesis).map_err(Fatal::Contradiction);
     };
     let snapshot = StateSnapshot::decode(&bytes).map_err(Fatal::Contradiction)?;
-    let mut state = LedgerState::restore(snapshot, closed).map_err(Fatal::Contradiction)?;
+    let state = LedgerState::restore(snapshot, closed).map_err(Fatal::Contradiction)?;
     let (block, certificate) =
         ledger.block(state.height)?.ok_or(Fatal::Contradiction(Check::ObjectMissing.into()))?;
-    // The stored snapshot was taken before the block's own hash was known to it.
-    state.seal(certificate.block);
     let block = hospes_protocol::block::Block::read(&block, &state.network).map_err(Fatal::Contradiction)?;
-    let whole = block.state_root == state.root() && state.network == genesis.network();
+    let whole = block.state_root == state.root()
+        && state.block == certificate.block
+        && state.network == genesis.network();
     if whole { Ok(state) } else { Err(Fatal::Contradiction(Check::StateRoot.into())) }
 }
 
@@ -115,7 +115,7 @@ impl Service {
 
     /// Sets the time of the next empty block.
     pub(crate) fn rest(&mut self) {
-        if self.engine.is_some() {
+        if self.is_validator() {
             let at = self.state.time.max(self.now) + self.state.membership.policy.idle_block_ms;
             self.set_timer(Timer::Idle, at);
         }

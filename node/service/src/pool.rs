@@ -133,6 +133,24 @@ impl Pool {
         self.forks.entry(node).or_insert_with(fork);
     }
 
+    /// Whether a block at `time` would order anything.
+    #[must_use]
+    pub fn can_order(&self, state: &LedgerState, time: u64) -> bool {
+        let forked = self.forks.keys().any(|node| state.membership.node(node).is_some());
+        forked || self.known.keys().any(|node| self.next_is_ready(node, state, time))
+    }
+
+    fn next_is_ready(&self, node: &NodeId, state: &LedgerState, time: u64) -> bool {
+        let next = state.frontiers.get(node).map_or(1, |f| f.0 + 1);
+        let (Some(member), Some(header)) = (state.membership.node(node), self.get(node, next)) else {
+            return false;
+        };
+        let fields = header.fields();
+        fields.signed_at <= time + SIGNED_AHEAD_MS_MAX
+            && fields.organization == member.organization
+            && (!is_control(fields.kind) || self.control.contains_key(&fields.content))
+    }
+
     /// What a block at `time` may order, within the caps and the block's size.
     #[must_use]
     pub fn select(&self, state: &LedgerState, time: u64) -> Selection {

@@ -6,9 +6,10 @@
 //! commits, `follow` catches up, `filing` puts this node's own entries on the ledger, `records` keeps
 //! bodies and what they permit, `holding` places objects.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use hospes_protocol::block::SignedVote;
 use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::entry::Header;
 use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId};
@@ -17,9 +18,10 @@ use hospes_protocol::state::LedgerState;
 use hospes_protocol::wire::Wire;
 use hospes_storage::{Ledger, Objects, StoreError};
 use rand_core::{CryptoRng, Rng};
+use zeroize::Zeroizing;
 
 use crate::chain::Candidate;
-use crate::consensus::Driver;
+use crate::consensus::{Driver, Input};
 use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
 use crate::messages::{Answer, Channel, Gossip, Request};
@@ -45,8 +47,9 @@ pub struct Identity {
     pub node: NodeId,
     /// Its organization.
     pub organization: OrganizationId,
-    /// Signs headers and votes.
+    /// Signs headers and orders.
     pub signer: SoftwareSigner,
+    seed: Zeroizing<[u8; 32]>,
     /// Opens what is sealed to the node.
     pub agreement: SoftwareAgreement,
 }
@@ -57,7 +60,13 @@ impl Identity {
     pub fn new(signing: &[u8; 32], agreement: &[u8; 32], organization: OrganizationId) -> Self {
         let signer = SoftwareSigner::from_seed(signing);
         let node = NodeId(signer.verifying_key().id().0);
-        Self { node, organization, signer, agreement: SoftwareAgreement::from_secret(agreement) }
+        let seed = Zeroizing::new(*signing);
+        Self { node, organization, signer, seed, agreement: SoftwareAgreement::from_secret(agreement) }
+    }
+
+    /// The same key, for the engine's votes.
+    pub(crate) fn voter(&self) -> SoftwareSigner {
+        SoftwareSigner::from_seed(&self.seed)
     }
 
     /// The key that others seal to.
@@ -85,8 +94,12 @@ pub struct Service {
     /// The state after the newest block.
     pub(crate) state: LedgerState,
     pub(crate) pool: Pool,
-    /// Null on a node that is no validator.
+    /// Taken out while it runs.
     pub(crate) engine: Option<Driver>,
+    /// Inputs that wait for the engine.
+    pub(crate) steps: VecDeque<Input>,
+    /// Evidence that waits for a block.
+    pub(crate) equivocations: Vec<(SignedVote, SignedVote)>,
     pub(crate) candidates: BTreeMap<BlockHash, Candidate>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
@@ -117,6 +130,8 @@ impl Service {
             pool,
             seen,
             engine: None,
+            steps: VecDeque::new(),
+            equivocations: Vec::new(),
             candidates: BTreeMap::new(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -192,6 +207,9 @@ impl Service {
         let wrong = match Channel::decode(bytes) {
             Ok(Channel::Engine(message)) => self.on_engine_message(from, &message)?,
             Ok(Channel::Block(block)) => self.on_block(from, &block)?,
+            Ok(Channel::Decided(item)) => {
+                self.on_decided_elsewhere(from, item.certificate, Some(item.block))?
+            }
             Err(rejected) => Some(rejected),
         };
         self.judge_peer(from, wrong);
