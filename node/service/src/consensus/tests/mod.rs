@@ -1,0 +1,3 @@
+//! Tests of consensus.
+
+pub(super) mod keys;
