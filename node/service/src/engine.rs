@@ -29,7 +29,7 @@ impl Service {
 
     /// Goes on with the height that was under way when the node stopped.
     pub(crate) fn open_engine(&mut self) -> Result<(), Fatal> {
-        self.engine = Some(Driver::new(self.network, self.me.voter(), ConsensusConfig::default()));
+        self.engine = Some(Driver::new(self.network, Box::new(self.me.voter()), ConsensusConfig::default()));
         self.next_height()
     }
 
