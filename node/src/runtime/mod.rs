@@ -17,7 +17,7 @@ use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::effects::Event;
 use hospes_service::service::{Fatal, Identity, Service};
-use hospes_storage::{Objects, Store, StoreConfig, StoreError};
+use hospes_storage::{Medium, Objects, Options, Store, StoreError};
 use rand::SeedableRng;
 use rand::rngs::SysRng;
 use rand_chacha::ChaCha20Rng;
@@ -116,19 +116,17 @@ impl Running {
 /// [`StartError`]; nothing is left running after it.
 pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
     let network = settings.genesis.network();
-    let store_config = StoreConfig { cache_mib: settings.cache_mib, ..StoreConfig::default() };
-    let store = Arc::new(Store::open(&settings.data_dir, settings.at_rest.clone(), &store_config)?);
+    let store = Arc::new(open_store(&settings)?);
     let objects: Arc<dyn Objects> = store.clone();
     let identity = Identity::new(&settings.signing, &settings.agreement, settings.organization);
     let node = identity.node;
-    let rng = ChaCha20Rng::try_from_rng(&mut SysRng).map_err(|e| StartError::Random(e.to_string()))?;
     let service = Service::open(
         actor::clock_ms(),
         identity,
         &settings.genesis,
         store.clone(),
         objects.clone(),
-        Box::new(rng),
+        Box::new(rng()?),
     )?;
     let (effects_out, effects) = mpsc::unbounded_channel();
     let (service, ended) = actor::start(service, effects_out)?;
@@ -162,6 +160,26 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
         stop,
         bridge,
     })
+}
+
+fn rng() -> Result<ChaCha20Rng, StartError> {
+    ChaCha20Rng::try_from_rng(&mut SysRng).map_err(|e| StartError::Random(e.to_string()))
+}
+
+// A folder without a store is a new node's; one with half a store is an error, never begun again.
+fn open_store(settings: &Settings) -> Result<Store, StartError> {
+    let medium = Medium::Folder(settings.data_dir.clone());
+    let options = Options {
+        ledger_cache_bytes: settings.cache_mib * 1024 * 1024 / 4,
+        objects_cache_bytes: settings.cache_mib * 1024 * 1024 * 3 / 4,
+        ..Options::default()
+    };
+    match Store::open(&medium, &options, &settings.at_rest, Box::new(rng()?)) {
+        Err(StoreError::Absent(_)) => {
+            Ok(Store::create(&medium, &options, &settings.at_rest, Box::new(rng()?))?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 fn net_config(settings: &Settings, network: NetworkId) -> NetConfig {
