@@ -21,7 +21,7 @@ pub(crate) fn medium_error(file: &'static str, e: impl Into<redb::Error>) -> Sto
         redb::Error::Io(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
             StoreError::Full
         }
-        redb::Error::Io(source) if source.kind() == ErrorKind::UnexpectedEof => {
+        redb::Error::Io(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) => {
             StoreError::Corrupt(Item::File(file))
         }
         redb::Error::Io(source) => StoreError::Io { file, source },

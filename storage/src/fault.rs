@@ -143,6 +143,10 @@ impl FileState {
         }
     }
 
+    fn both(&mut self) -> [&mut Vec<u8>; 2] {
+        [&mut self.live, &mut self.durable]
+    }
+
     fn after_cut(&self, choices: &mut Option<Choices>, keep: bool) -> Vec<u8> {
         let mut bytes = self.durable.clone();
         for pending in &self.pending {
@@ -216,6 +220,14 @@ impl FaultyMedium {
         Self(Arc::new(Mutex::new(found)))
     }
 
+    /// Takes the key file as it is on another medium.
+    pub fn take_keys_of(&self, other: &Self) {
+        let keys = other.world().keys.clone();
+        let mut world = self.world();
+        world.keys.clone_from(&keys);
+        world.durable_keys = keys;
+    }
+
     /// The length of a file, in bytes.
     #[must_use]
     pub fn length(&self, file: FaultFile) -> usize {
@@ -240,14 +252,13 @@ impl FaultyMedium {
             }
         };
         match file {
-            FaultFile::Ledger => [&mut world.ledger].map(|f| (flip(&mut f.live), flip(&mut f.durable))),
-            FaultFile::Objects => [&mut world.objects].map(|f| (flip(&mut f.live), flip(&mut f.durable))),
+            FaultFile::Ledger => world.ledger.both().into_iter().for_each(flip),
+            FaultFile::Objects => world.objects.both().into_iter().for_each(flip),
             FaultFile::Keys => {
                 world.keys.iter_mut().for_each(flip);
                 world.durable_keys.iter_mut().for_each(flip);
-                return;
             }
-        };
+        }
     }
 
     fn with<T>(&self, file: FaultFile, f: impl FnOnce(&[u8]) -> T) -> T {

@@ -72,16 +72,31 @@ impl Medium {
         }
     }
 
-    /// Whether anything was ever written to this file.
+    /// Whether a database was ever finished in this file: redb writes its first bytes last.
     pub(crate) fn has(&self, file: DbFile) -> io::Result<bool> {
-        match self {
-            Self::Folder(folder) => match std::fs::metadata(folder.join(file.name())) {
-                Ok(meta) => Ok(meta.len() > 0),
-                Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
-                Err(e) => Err(e),
-            },
-            _ => self.open(file)?.len().map(|n| n > 0),
+        if let Self::Folder(folder) = self {
+            // Looking at a file that is not there must not make it.
+            if !folder.join(file.name()).try_exists()? {
+                return Ok(false);
+            }
         }
+        let backend = self.open(file)?;
+        let mut start = [0; 8];
+        if backend.len()? < start.len() as u64 {
+            return Ok(false);
+        }
+        backend.read(0, &mut start)?;
+        Ok(start != [0; 8])
+    }
+
+    /// Empties a file in which no database was ever finished.
+    pub(crate) fn clear(&self, file: DbFile) -> io::Result<()> {
+        let backend = self.open(file)?;
+        if backend.len()? == 0 {
+            return Ok(());
+        }
+        backend.set_len(0)?;
+        backend.sync_data()
     }
 
     /// Free bytes, where the medium knows.

@@ -13,7 +13,10 @@ use crate::db::Db;
 use crate::erasable::ErasableKeys;
 use crate::error::{Item, Result, StoreError};
 use crate::folder::FolderLock;
-use crate::layout::{FORMAT, LEDGER_META, LEDGER_TABLES, Meta, Name, OBJECTS_META, OBJECTS_TABLES};
+use crate::layout::{
+    BODIES, FORMAT, LEDGER_META, LEDGER_TABLES, Meta, Name, OBJECTS_META, OBJECTS_TABLES, SEALED, SEGMENTS,
+    STRUCTURED,
+};
 use crate::medium::{DbFile, Medium};
 use crate::seal::Sealer;
 
@@ -87,9 +90,11 @@ impl Store {
         if is_created(medium)? {
             return Err(StoreError::Exists(place(medium).to_owned()));
         }
+        [DbFile::Ledger, DbFile::Objects].into_iter().try_for_each(|file| clear_unfinished(medium, file))?;
         let meta = Meta { format: FORMAT, store: sealer.random() };
         let objects = open_db(medium, DbFile::Objects, options)?;
         objects.ensure_tables(OBJECTS_TABLES)?;
+        holds_nothing(&objects)?;
         objects.write(0, |txn| {
             let mut rows = OBJECTS_META.write(txn)?;
             rows.put(META, &meta.encode())?;
@@ -163,13 +168,28 @@ fn has(medium: &Medium, file: DbFile) -> Result<bool> {
     medium.has(file).map_err(|source| StoreError::Io { file: file.name(), source })
 }
 
+fn clear_unfinished(medium: &Medium, file: DbFile) -> Result<()> {
+    match has(medium, file)? {
+        true => Ok(()),
+        false => medium.clear(file).map_err(|source| StoreError::Io { file: file.name(), source }),
+    }
+}
+
 /// Whether both files are there. One alone is what is left of a store, and never made up for.
 fn has_both(medium: &Medium) -> Result<bool> {
     match (has(medium, DbFile::Ledger)?, has(medium, DbFile::Objects)?) {
         (true, true) => Ok(true),
         (true, false) => Err(StoreError::Corrupt(Item::File(DbFile::Objects.name()))),
-        (false, _) => Ok(false),
+        (false, false) => Ok(false),
+        (false, true) => Err(StoreError::Corrupt(Item::File(DbFile::Ledger.name()))),
     }
+}
+
+/// Refuses to make a store over objects whose ledger is gone.
+fn holds_nothing(objects: &Db) -> Result<()> {
+    let tables = [&SEGMENTS, &STRUCTURED, &BODIES, &SEALED];
+    let rows = objects.read(|txn| tables.iter().map(|name| name.read(txn)?.count()).sum::<Result<u64>>())?;
+    if rows == 0 { Ok(()) } else { Err(StoreError::Corrupt(Item::File(DbFile::Ledger.name()))) }
 }
 
 /// Whether a store was finished here: a crash while making one leaves no ledger, or one without its row.
