@@ -69,6 +69,9 @@ impl Service {
         if behind_ms > CLOCK_SKEW_MS_MAX {
             return Err(FileError::Clock { behind_ms });
         }
+        let member = self.state.membership.nodes.contains_key(&self.me.node);
+        ensure(member, Check::UnknownNode)?;
+        ensure(self.state.membership.node(&self.me.node).is_some(), Check::RetiredNode)?;
         let mut read = Vec::new();
         for filing in &filings {
             read.push(self.read_filing(filing)?);
