@@ -46,6 +46,8 @@ pub(super) struct Memory {
     pub(super) wanted: Option<u64>,
     /// Set when the height is decided.
     pub(super) decided: bool,
+    /// Until it is given out.
+    pub(super) decision: Option<Decision>,
 }
 
 /// Hands for one run.
@@ -270,7 +272,7 @@ impl Hands<'_> {
         self.verifier.commit(&certificate).map_err(|r| Halted(format!("own certificate: {r}")))?;
         self.memory.decided = true;
         let evidence = evidence_out(&self.network, evidence);
-        self.out.push(Effect::Decided(Box::new(Decision { certificate, evidence })));
+        self.memory.decision = Some(Decision { certificate, evidence });
         Ok(())
     }
 }

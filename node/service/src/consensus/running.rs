@@ -147,6 +147,8 @@ impl Running {
         hands.run(&mut self.state, input)?;
         if hands.memory.decided {
             hands.timers.clear_all(hands.out);
+            let decision = hands.memory.decision.take();
+            hands.out.push(Effect::Decided(Box::new(decision.expect("set together with `decided`"))));
         } else {
             self.ask_block(hands);
         }
