@@ -237,3 +237,68 @@ fn ascending(signers: impl Iterator<Item = NodeId>) -> Result<(), Rejected> {
     ensure(signers.len() <= VALIDATORS_MAX, Check::TooLarge)?;
     ensure(signers.windows(2).all(|w| w[0] < w[1]), Check::DuplicateSigner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consensus::tests::keys::{NET, signer};
+
+    fn proposal() -> SignedProposal {
+        let mut signer = signer(0);
+        let proposer = NodeId(signer.verifying_key().id().0);
+        let (height, round, block) = (7, 3, BlockHash([9; 32]));
+        let valid_round = Some(1);
+        let proposal = Proposal { format: FORMAT, network: NET, height, round, block, valid_round, proposer };
+        SignedProposal::sign(proposal, &mut signer).expect("software signs")
+    }
+
+    #[test]
+    fn the_encoding_is_the_one_that_is_spoken() {
+        let signed = proposal();
+        let bytes = ConsensusMessage::Proposal(signed.clone()).encode();
+        // [2, [[1, network, 7, 3, block, 1, proposer], signature]]
+        let mut expected = vec![0x82, 0x02, 0x82, 0x87, 0x01, 0x58, 0x20];
+        expected.extend([3; 32]);
+        expected.extend([0x07, 0x03, 0x58, 0x20]);
+        expected.extend([9; 32]);
+        expected.extend([0x01, 0x58, 0x20]);
+        expected.extend(signed.proposal.proposer.0);
+        expected.extend([0x58, 0x40]);
+        expected.extend(signed.signature);
+        assert_eq!(bytes, expected, "byte by byte");
+        let read = ConsensusMessage::read(&bytes, &NET);
+        assert_eq!(read, Ok(ConsensusMessage::Proposal(signed)), "and back");
+        assert!(ConsensusMessage::decode(&[0x82, 0x05, 0x80]).is_err(), "there is no fifth message");
+    }
+
+    #[test]
+    fn a_proposal_is_bound_to_every_field_and_its_context() {
+        let signed = proposal();
+        let key = signer(0).verifying_key();
+        assert_eq!(signed.verify(&key), Ok(()), "as signed");
+        let p = &signed.proposal;
+        for other in [
+            Proposal { height: 8, ..p.clone() },
+            Proposal { round: 2, ..p.clone() },
+            Proposal { block: BlockHash([8; 32]), ..p.clone() },
+            Proposal { valid_round: None, ..p.clone() },
+            Proposal { network: NetworkId([4; 32]), ..p.clone() },
+        ] {
+            let moved = SignedProposal { proposal: other, ..signed.clone() };
+            assert_eq!(moved.verify(&key), Err(Check::BadSignature.into()), "{:?}", moved.proposal);
+        }
+        let stolen = signed.verify(&signer(1).verifying_key());
+        assert_eq!(stolen, Err(Check::UnknownSigner.into()), "another's key");
+    }
+
+    #[test]
+    fn a_valid_round_lies_before_the_round() {
+        let mut signer = signer(0);
+        for (valid_round, read) in [(Some(2), true), (None, true), (Some(3), false), (Some(4), false)] {
+            let proposal = Proposal { valid_round, ..proposal().proposal };
+            let signed = SignedProposal::sign(proposal, &mut signer).expect("software signs");
+            let bytes = ConsensusMessage::Proposal(signed).encode();
+            assert_eq!(ConsensusMessage::read(&bytes, &NET).is_ok(), read, "{valid_round:?} of round 3");
+        }
+    }
+}

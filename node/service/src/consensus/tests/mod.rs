@@ -2,7 +2,8 @@
 //! cuts, under virtual time, in one thread, from one seed. Nothing sleeps; a failing run names its seed.
 //!
 //! `world` is that world, `checker` what must hold in it, `rules` the seven rules of the design one by one,
-//! `networks` whole runs, `crashes` a crash at every single step. Each property of the checker is seen to
+//! `networks` whole runs, `crashes` a crash at every single step,
+//! `storms` all of it at once. Each property of the checker is seen to
 //! fail in a run that is built to break it.
 
 mod checker;
@@ -10,4 +11,5 @@ mod crashes;
 pub(super) mod keys;
 mod networks;
 mod rules;
+mod storms;
 mod world;

@@ -137,6 +137,11 @@ impl World {
         self.rng.next_u64() % n.max(1)
     }
 
+    /// A number below `n`, from the seed.
+    pub(super) fn draw(&mut self, n: u64) -> u64 {
+        self.below(n)
+    }
+
     fn schedule(&mut self, at: u64, event: Event) {
         self.sequence += 1;
         self.queue.insert((at, self.sequence), event);
@@ -181,6 +186,12 @@ impl World {
     pub(super) fn start(&mut self, host: usize) {
         self.boot(host);
         self.reconnect(host);
+    }
+
+    /// Starts every host that is stopped.
+    pub(super) fn start_stopped(&mut self) {
+        let stopped: Vec<_> = (0..self.hosts.len()).filter(|h| self.hosts[*h].driver.is_none()).collect();
+        stopped.into_iter().for_each(|host| self.start(host));
     }
 
     fn reconnect(&mut self, host: usize) {
@@ -424,6 +435,11 @@ impl World {
     /// The status of a running host.
     pub(super) fn status(&self, host: usize) -> crate::consensus::Status {
         self.hosts[host].driver.as_ref().expect("a running host").status()
+    }
+
+    /// The status of all running hosts, and their heights.
+    pub(super) fn statuses(&self) -> Vec<(usize, Option<crate::consensus::Status>)> {
+        self.hosts.iter().map(|h| (h.chain.len(), h.driver.as_ref().map(Consensus::status))).collect()
     }
 
     /// Nothing that must never happen did.
