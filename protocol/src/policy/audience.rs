@@ -1,0 +1,259 @@
+//! Who may hold a body: the table of the personal kinds, as a set of organizations.
+//!
+//! | kind | organizations |
+//! |---|---|
+//! | patient, card, locker, proxy | the circle: home, those that hold K, those of current grantees, authors |
+//! | record, amendment | author, home, those of current readers of this record |
+//! | grant | home, the grantee's, authors in scope |
+//! | revocation | home, the grantees' of what it takes back, authors |
+//! | access | home, the reader's; under a one-time grant or a code, whoever holds that grant |
+//! | erasure | the circle, former grantees, backup partners, those with emergency nodes |
+//! | receipt | home, authors |
+//!
+//! Cards and proxies go to the whole circle because grants stand on them, and who lacks what an entry stands on
+//! denies. One-time uses and bindings go to whoever serves under the grant, or it could be used twice.
+//! Consensus knows nothing of this; the node's service asks before it sends or serves a body.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use crate::entry::{KindCode, is_control};
+use crate::ids::{ContentId, OrganizationId, PatientId};
+use crate::personal::{Category, GrantEntry, Grantee, RevocationEntry, Revoked, Right};
+use crate::policy::Personal;
+use crate::policy::force::is_live;
+use crate::policy::placement::{backup_partners, emergency_nodes};
+use crate::policy::view::{Known, PatientView, RecordFacts, Unreadable};
+
+/// Organizations.
+pub type Organizations = BTreeSet<OrganizationId>;
+
+/// Who may hold a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Every member: it travels in the block.
+    Everyone,
+    /// The nodes of these organizations.
+    Organizations(Organizations),
+}
+
+impl Audience {
+    /// The audience of every body of a control kind; null for other kinds.
+    #[must_use]
+    pub fn of_kind(kind: KindCode) -> Option<Self> {
+        is_control(kind).then_some(Self::Everyone)
+    }
+
+    /// Whether the nodes of an organization are in it.
+    #[must_use]
+    pub fn includes(&self, organization: &OrganizationId) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Organizations(set) => set.contains(organization),
+        }
+    }
+}
+
+/// Who may hold the body of an entry at `now_ms`, by the table above.
+///
+/// # Errors
+/// As the view; then nobody but who has it gets it.
+pub fn audience(
+    view: &(impl PatientView + ?Sized),
+    entry: &Personal,
+    now_ms: u64,
+) -> Result<Audience, Unreadable> {
+    let organizations = match entry {
+        Personal::Patient(e) => with(circle(view, &e.patient, now_ms)?, Some(e.home)),
+        Personal::Card(e) => circle(view, &e.patient, now_ms)?,
+        Personal::Locker(e) => circle(view, &e.patient, now_ms)?,
+        Personal::Proxy(e) => circle(view, &e.patient, now_ms)?,
+        Personal::Record(e) | Personal::Amendment(e) => {
+            let readers = readers(view, &e.patient, &Reach::of_entry(e), now_ms)?;
+            with(with(readers, Some(e.organization)), home(view, &e.patient)?)
+        }
+        Personal::Grant(e) => of_grant(view, e, None)?,
+        Personal::Revocation(e) => of_revocation(view, e)?,
+        Personal::Access(e) => {
+            let base = with(Organizations::new(), home(view, &e.patient)?);
+            of_access(view, with(base, e.organization), &e.why)?
+        }
+        Personal::Erasure(e) => of_erasure(view, &e.patient, now_ms)?,
+        Personal::Receipt(e) => match view.entry(&e.erasure)? {
+            Some(Known { entry: Personal::Erasure(e), .. }) => {
+                with(view.authors(&e.patient, Category::ALL)?, home(view, &e.patient)?)
+            }
+            _ => Organizations::new(),
+        },
+    };
+    Ok(Audience::Organizations(organizations))
+}
+
+fn with(mut set: Organizations, more: impl IntoIterator<Item = OrganizationId>) -> Organizations {
+    set.extend(more);
+    set
+}
+
+/// The home organization, if the patient entry is here.
+pub(super) fn home(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+) -> Result<Option<OrganizationId>, Unreadable> {
+    Ok(view.patient(patient)?.map(|known| known.entry.home))
+}
+
+/// The organization whose people a grantee stands for; null for a proxy, and for a code that nobody used.
+pub(super) fn organization_of(
+    view: &(impl PatientView + ?Sized),
+    grantee: &Grantee,
+    grant: Option<&ContentId>,
+) -> Result<Option<OrganizationId>, Unreadable> {
+    Ok(match grantee {
+        Grantee::Person(id) => view.membership().people.get(id).map(|p| p.organization),
+        Grantee::Organization(id) | Grantee::Role(id, _) => Some(*id),
+        Grantee::Code(_) => match grant {
+            Some(id) => view.first_use(id)?.and_then(|f| f.organization),
+            None => None,
+        },
+        Grantee::Proxy(_) => None,
+    })
+}
+
+/// What of a record matters for who may read it.
+pub(super) struct Reach {
+    category: Category,
+    label: crate::personal::Label,
+    id: Option<ContentId>,
+    amends: Option<ContentId>,
+}
+
+impl Reach {
+    pub(super) fn of_facts(id: ContentId, facts: &RecordFacts) -> Self {
+        Self { category: facts.category, label: facts.label, id: Some(id), amends: None }
+    }
+
+    // An amendment goes to those who may read what it amends, so that they see the correction.
+    fn of_entry(e: &crate::personal::RecordEntry) -> Self {
+        Self { category: e.category, label: e.label, id: None, amends: e.amends }
+    }
+
+    fn is_in(&self, grant: &GrantEntry) -> bool {
+        let named = [self.id, self.amends].into_iter().flatten().any(|id| grant.scope.records.contains(&id));
+        let reads = grant.allows(Right::Read) || grant.allows(Right::Share);
+        let private = self.category == Category::PrivateNotes;
+        let within = named || grant.scope.categories.contains(&self.category);
+        reads && within && !private && self.label <= grant.scope.label
+    }
+}
+
+/// Organizations of the grantees of live grants that `choose` takes.
+fn grantees(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+    choose: impl Fn(&GrantEntry) -> bool,
+    now_ms: Option<u64>,
+) -> Result<Organizations, Unreadable> {
+    let (mut found, mut failed) = (Organizations::new(), Ok(()));
+    let mut take = |grant: &Known<GrantEntry>| -> Result<(), Unreadable> {
+        if !choose(&grant.entry) {
+            return Ok(());
+        }
+        let organization = organization_of(view, &grant.entry.grantee, Some(&grant.id))?;
+        if now_ms.map_or(Ok(true), |now| is_live(view, grant, organization.as_ref(), now))? {
+            found.extend(organization);
+        }
+        Ok(())
+    };
+    view.all_grants(patient, &mut |grant| match take(grant) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(unreadable) => {
+            failed = Err(unreadable);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map(|()| found)
+}
+
+/// Organizations of the current readers of a record.
+pub(super) fn readers(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+    reach: &Reach,
+    now_ms: u64,
+) -> Result<Organizations, Unreadable> {
+    grantees(view, patient, |grant| reach.is_in(grant), Some(now_ms))
+}
+
+fn circle(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+    now_ms: u64,
+) -> Result<Organizations, Unreadable> {
+    let mut set = grantees(view, patient, |_| true, Some(now_ms))?;
+    set.extend(view.key_holders(patient)?);
+    set.extend(view.authors(patient, Category::ALL)?);
+    Ok(with(set, home(view, patient)?))
+}
+
+fn of_grant(
+    view: &(impl PatientView + ?Sized),
+    grant: &GrantEntry,
+    id: Option<&ContentId>,
+) -> Result<Organizations, Unreadable> {
+    let mut set = view.authors(&grant.patient, &grant.scope.categories)?;
+    for record in &grant.scope.records {
+        set.extend(view.record(record)?.map(|facts| facts.organization));
+    }
+    set.extend(organization_of(view, &grant.grantee, id)?);
+    Ok(with(set, home(view, &grant.patient)?))
+}
+
+fn of_revocation(
+    view: &(impl PatientView + ?Sized),
+    revocation: &RevocationEntry,
+) -> Result<Organizations, Unreadable> {
+    let patient = &revocation.patient;
+    let mut set = with(view.authors(patient, Category::ALL)?, home(view, patient)?);
+    match &revocation.revoked {
+        Revoked::Entries(ids) => {
+            for id in ids {
+                if let Some(Known { entry: Personal::Grant(grant), .. }) = view.entry(id)? {
+                    set.extend(organization_of(view, &grant.grantee, Some(id))?);
+                }
+            }
+        }
+        // Grants to people of an organization that is named fall with it, and those are of the same one.
+        Revoked::Grantee(grantee) => set.extend(organization_of(view, grantee, None)?),
+        Revoked::Everything => set.extend(grantees(view, patient, |_| true, None)?),
+    }
+    Ok(set)
+}
+
+fn of_access(
+    view: &(impl PatientView + ?Sized),
+    mut set: Organizations,
+    why: &[ContentId],
+) -> Result<Organizations, Unreadable> {
+    for id in why {
+        if let Some(Known { entry: Personal::Grant(grant), .. }) = view.entry(id)?
+            && (grant.one_time || matches!(grant.grantee, Grantee::Code(_)))
+        {
+            set.extend(of_grant(view, &grant, Some(id))?);
+        }
+    }
+    Ok(set)
+}
+
+fn of_erasure(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+    now_ms: u64,
+) -> Result<Organizations, Unreadable> {
+    let mut set = circle(view, patient, now_ms)?;
+    set.extend(grantees(view, patient, |_| true, None)?);
+    for author in view.authors(patient, Category::ALL)? {
+        set.extend(backup_partners(view.membership(), &author));
+    }
+    set.extend(emergency_nodes(view.membership()).map(|(_, organization)| organization));
+    Ok(set)
+}

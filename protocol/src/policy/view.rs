@@ -1,0 +1,333 @@
+//! What a decision may read: by point lookups, from wherever it is kept.
+//!
+//! [`View`] is what [`crate::policy::decide`] needs, [`PatientView`] what judging, audience and placement
+//! need beside it. The node implements them over storage, [`crate::policy::MemoryView`] over maps. A view
+//! holds only what [`crate::policy::judge_body`] verified, and says nothing of when something arrived,
+//! because no rule may depend on it.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use crate::check::{Check, Rejected};
+use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId, PersonId};
+use crate::keys::VerifyingKey;
+use crate::personal::{
+    Author, CardEntry, Category, GrantEntry, Grantee, Label, PatientEntry, ProxyEntry, RecordEntry,
+    RevocationEntry,
+};
+use crate::policy::Personal;
+use crate::policy::force::counts;
+use crate::state::Membership;
+
+/// Something that a decision needs could not be read: then nothing is permitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what the decision needs could not be read")]
+pub struct Unreadable;
+
+impl From<Unreadable> for Rejected {
+    // What could not be read is as good as missing: nobody is to blame, and it is judged again.
+    fn from(_: Unreadable) -> Self {
+        Check::StandsOnMissing.into()
+    }
+}
+
+/// The card or proxy entry whose key signed an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Under {
+    /// The card entry or proxy entry.
+    pub entry: ContentId,
+    /// Its lock.
+    pub lock: Lock,
+}
+
+/// A verified entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known<T> {
+    /// Its content id.
+    pub id: ContentId,
+    /// Its payload.
+    pub entry: T,
+    /// Its lock.
+    pub lock: Option<Lock>,
+    /// The height that made it final; null before.
+    pub height: Option<u64>,
+    /// Under which card or proxy entry it was signed; null for what organizations and practitioners sign.
+    pub under: Option<Under>,
+}
+
+impl<T> Known<T> {
+    /// The same entry with another payload type.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Known<U> {
+        let Self { id, entry, lock, height, under } = self;
+        Known { id, entry: f(entry), lock, height, under }
+    }
+}
+
+/// Whether a lock is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockState {
+    /// No reveal is known.
+    Open,
+    /// A reveal was seen; the header that shows it is not final.
+    Seen,
+    /// Closed by the block of this height.
+    Closed(u64),
+}
+
+/// The newest certified block here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newest {
+    /// Its height.
+    pub height: u64,
+    /// Its time, in milliseconds since 1970 UTC.
+    pub time: u64,
+}
+
+/// What a decision needs of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordFacts {
+    /// Whose it is.
+    pub patient: PatientId,
+    /// Who wrote it.
+    pub author: Author,
+    /// The organization that answers for it.
+    pub organization: OrganizationId,
+    /// Its category.
+    pub category: Category,
+    /// The highest label that it was given: by its author, or by the patient since.
+    pub label: Label,
+    /// By what the patient restricts it even for the author's organization.
+    pub restricted_by: Option<ContentId>,
+    /// The height that made it final; null before.
+    pub height: Option<u64>,
+}
+
+impl RecordFacts {
+    fn relabel(&mut self, by: ContentId, label: Label) {
+        self.label = self.label.max(label);
+        if label == Label::VeryRestricted {
+            self.restricted_by = Some(self.restricted_by.map_or(by, |old| old.min(by)));
+        }
+    }
+}
+
+/// Whether `amendment` gives `record` another label and changes nothing else, by the patient's will.
+fn is_relabeling_of(amendment: &RecordEntry, record: &Known<RecordEntry>) -> bool {
+    amendment.amends == Some(record.id)
+        && amendment.author == Author::Patient
+        && amendment.patient == record.entry.patient
+        && amendment.record == record.entry.record
+        && amendment.manifest == record.entry.manifest
+        && amendment.category == record.entry.category
+}
+
+/// The facts of a record from its entry and the amendments that name it, in any order: those by the
+/// patient's card that give it another label and change nothing else raise its label at once; one that
+/// raises it to very restricted restricts it (rule 4).
+///
+/// # Errors
+/// As the view.
+pub fn record_facts<'a>(
+    view: &(impl View + ?Sized),
+    record: &Known<RecordEntry>,
+    amendments: impl IntoIterator<Item = &'a Known<RecordEntry>>,
+) -> Result<RecordFacts, Unreadable> {
+    let entry = &record.entry;
+    let mut facts = RecordFacts {
+        patient: entry.patient,
+        author: entry.author.clone(),
+        organization: entry.organization,
+        category: entry.category,
+        label: entry.label,
+        restricted_by: None,
+        height: record.height,
+    };
+    for amendment in amendments {
+        if is_relabeling_of(&amendment.entry, record) && counts(view, amendment)? {
+            facts.relabel(amendment.id, amendment.entry.label);
+        }
+    }
+    Ok(facts)
+}
+
+/// Of all patient entries of one patient, each with the entry that it moves home from, the one that counts
+/// now: the first founding one by finality, then along the moves, of several from one place again the first.
+#[must_use]
+pub fn standing_patient<'a>(
+    entries: &[(&'a Known<PatientEntry>, Option<ContentId>)],
+) -> Option<&'a Known<PatientEntry>> {
+    let first = |from: Option<ContentId>| {
+        let next = entries.iter().filter(|(_, moves_from)| *moves_from == from);
+        next.map(|(known, _)| *known).min_by_key(|k| (k.height.unwrap_or(u64::MAX), k.id))
+    };
+    let mut standing = first(None)?;
+    // Content ids don't form a circle, so every step is to an entry not seen before.
+    for _ in 0..entries.len() {
+        standing = first(Some(standing.id)).unwrap_or(standing);
+    }
+    Some(standing)
+}
+
+/// Of several uses of one grant, the one that counts: the first by finality, then by id. One that is not
+/// final comes after all that are.
+#[must_use]
+pub fn first_by_finality(uses: impl IntoIterator<Item = (Option<u64>, FirstUse)>) -> Option<FirstUse> {
+    let first = uses.into_iter().min_by_key(|(height, used)| (height.unwrap_or(u64::MAX), used.access));
+    first.map(|(_, used)| used)
+}
+
+/// Takes what a lookup finds, until it breaks.
+pub type Visit<'v, T> = &'v mut dyn FnMut(&Known<T>) -> ControlFlow<()>;
+
+/// What a decision may read. Every method is a point lookup whose cost is independent of how many patients
+/// and grants there are.
+pub trait View {
+    /// Who takes part, after the newest certified block.
+    fn membership(&self) -> &Membership;
+
+    /// The newest certified block.
+    fn newest(&self) -> Newest;
+
+    /// Whether a lock is closed.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn lock(&self, lock: &Lock) -> Result<LockState, Unreadable>;
+
+    /// The grants of a patient to exactly this grantee, in any order.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn grants(
+        &self,
+        patient: &PatientId,
+        grantee: &Grantee,
+        visit: Visit<'_, GrantEntry>,
+    ) -> Result<(), Unreadable>;
+
+    /// The grants to codes of a patient that are bound to this organization, in any order.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn bound_grants(
+        &self,
+        patient: &PatientId,
+        organization: &OrganizationId,
+        visit: Visit<'_, GrantEntry>,
+    ) -> Result<(), Unreadable>;
+
+    /// The revocations of a patient, in any order.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn revocations(&self, patient: &PatientId, visit: Visit<'_, RevocationEntry>) -> Result<(), Unreadable>;
+
+    /// A card of a patient.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn card(&self, id: &ContentId) -> Result<Option<Known<CardEntry>>, Unreadable>;
+
+    /// A proxy.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn proxy(&self, id: &ContentId) -> Result<Option<Known<ProxyEntry>>, Unreadable>;
+
+    /// A record or amendment (see [`record_facts`]).
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn record(&self, id: &ContentId) -> Result<Option<RecordFacts>, Unreadable>;
+
+    /// The patient entry that counts now (see [`standing_patient`]).
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn patient(&self, patient: &PatientId) -> Result<Option<Known<PatientEntry>>, Unreadable>;
+
+    /// The first access entry, by finality, that names this grant in its `why`, with its reader's
+    /// organization (see [`first_by_finality`]).
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn first_use(&self, grant: &ContentId) -> Result<Option<FirstUse>, Unreadable>;
+}
+
+/// The access that used a one-time grant up, or bound a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirstUse {
+    /// The access entry.
+    pub access: ContentId,
+    /// The reader's organization; null for a proxy.
+    pub organization: Option<OrganizationId>,
+}
+
+/// A practitioner's card that was replaced or suspended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerCard {
+    /// Slot 9C.
+    pub signature: VerifyingKey,
+    /// Slot 9A.
+    pub authentication: VerifyingKey,
+    /// The height at which it ended: what it signed counts only if it was final at a lower one.
+    pub until: u64,
+}
+
+/// What judging a body, its audience and its placement need beside a [`View`].
+pub trait PatientView: View {
+    /// A verified personal entry.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn entry(&self, id: &ContentId) -> Result<Option<Known<Personal>>, Unreadable>;
+
+    /// The hash of the block at a height, as far as it is here.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn block(&self, height: u64) -> Result<Option<BlockHash>, Unreadable>;
+
+    /// Organizations that hold K of a patient.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn key_holders(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable>;
+
+    /// Organizations that authored records of a patient in one of these categories.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn authors(
+        &self,
+        patient: &PatientId,
+        categories: &[Category],
+    ) -> Result<BTreeSet<OrganizationId>, Unreadable>;
+
+    /// All grants of a patient, in any order.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable>;
+
+    /// Cards that a practitioner had, suspended ones included. Where none is known, only what is judged
+    /// while the card stands counts.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn former_cards(&self, _person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {
+        Ok(Vec::new())
+    }
+
+    /// Signature keys of cards that an organization had, those of a removed one included, each with the height
+    /// at which it ended. Where none is known, only what is judged while the card stands counts.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn former_organization_cards(
+        &self,
+        _organization: &OrganizationId,
+    ) -> Result<Vec<(VerifyingKey, u64)>, Unreadable> {
+        Ok(Vec::new())
+    }
+}
