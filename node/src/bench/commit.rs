@@ -1,0 +1,147 @@
+//! Commit: headers a second with four validators, synced, against the cost of one header at one node; and the
+//! time from filing to final.
+
+use std::time::Instant;
+
+use hospes_protocol::entry::{FORMAT, Header, HeaderFields, Kind};
+use hospes_protocol::ids::{ContentId, HeaderId, NetworkId, NodeId, OrganizationId, Subject, sha256};
+use hospes_protocol::keys::{Signer, SoftwareSigner};
+use hospes_service::effects::Event;
+use hospes_storage::{HeaderRow, Ledger, Medium, Options, Store};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
+use tokio::sync::broadcast::error::RecvError;
+use zeroize::Zeroizing;
+
+use super::Size;
+use super::row::{Failed, Goal, Row, failed, quantile};
+use super::world::World;
+
+const VALIDATORS: u8 = 4;
+/// Entries that are filed at a time.
+const BATCH: u32 = 100;
+/// The longest that one bench may wait for finality.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+
+pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
+    let limit = limit(size.headers.min(4_000))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let mut world = World::start(VALIDATORS).await?;
+        let mut latency = latencies(&mut world, size.taps).await?;
+        let throughput = throughput(&mut world, size.headers).await?;
+        world.stop().await;
+        Ok(vec![
+            Row::new("commit-throughput", throughput, limit, "headers/s", &Goal::AtLeast(0.4)),
+            Row::new("commit-latency-p50", quantile(&mut latency, 0.5), 20.0, "ms", &Goal::AtMost(1.0)),
+            Row::new("commit-latency-p99", quantile(&mut latency, 0.99), 100.0, "ms", &Goal::AtMost(1.0)),
+        ])
+    })
+}
+
+async fn wait_final(
+    events: &mut tokio::sync::broadcast::Receiver<Event>,
+    mut left: usize,
+) -> Result<(), Failed> {
+    let counted = async {
+        while left > 0 {
+            match events.recv().await {
+                Ok(Event::Finalised { headers, .. }) => left = left.saturating_sub(headers.len()),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => return Err(failed("more events than could be counted")),
+                Err(RecvError::Closed) => return Err(failed("the node stopped")),
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, counted).await.map_err(|_| failed("entries did not become final in time"))?
+}
+
+/// Milliseconds from filing to final at the node that files, one entry at a time.
+async fn latencies(world: &mut World, taps: u32) -> Result<Vec<f64>, Failed> {
+    let mut all = Vec::new();
+    for n in 0..taps {
+        let i = n as usize % world.nodes.len();
+        let filing = world.entry(i)?;
+        let mut events = world.nodes[i].events.subscribe();
+        let since = Instant::now();
+        world.nodes[i].service.call(move |s| s.file(vec![filing])).await.map_err(failed)?.map_err(failed)?;
+        wait_final(&mut events, 1).await?;
+        all.push(since.elapsed().as_secs_f64() * 1000.0);
+    }
+    Ok(all)
+}
+
+/// Final headers a second, filed at all validators at once.
+async fn throughput(world: &mut World, headers: u32) -> Result<f64, Failed> {
+    let n = world.nodes.len();
+    let mut batches = Vec::new();
+    for b in 0..headers / BATCH {
+        let i = b as usize % n;
+        let filings = (0..BATCH).map(|_| world.entry(i)).collect::<Result<Vec<_>, _>>()?;
+        batches.push((i, filings));
+    }
+    let mut waits = Vec::new();
+    for i in 0..n {
+        let count = batches.iter().filter(|(at, _)| *at == i).count() * BATCH as usize;
+        waits.push((world.nodes[i].events.subscribe(), count));
+    }
+    let since = Instant::now();
+    for (i, filings) in batches {
+        world.nodes[i].service.call(move |s| s.file(filings)).await.map_err(failed)?.map_err(failed)?;
+    }
+    for (mut events, count) in waits {
+        wait_final(&mut events, count).await?;
+    }
+    Ok(f64::from(headers / BATCH * BATCH) / since.elapsed().as_secs_f64())
+}
+
+/// What two cores could do if a header cost each of four nodes no more than reading, verifying and storing it.
+fn limit(headers: u32) -> Result<f64, Failed> {
+    let rows = signed(headers)?;
+    let folder = tempfile::tempdir().map_err(failed)?;
+    let medium = Medium::Folder(folder.path().to_owned());
+    let rng = Box::new(ChaCha20Rng::seed_from_u64(3));
+    let store =
+        Store::create(&medium, &Options::default(), &Zeroizing::new([1; 32]), rng).map_err(failed)?;
+    let key = SoftwareSigner::from_seed(&[1; 32]).verifying_key();
+    let since = Instant::now();
+    for batch in rows.chunks(BATCH as usize) {
+        let mut read = Vec::new();
+        for bytes in batch {
+            let header = Header::read(bytes, &NetworkId([2; 32])).map_err(failed)?;
+            header.verify(&key).map_err(failed)?;
+            read.push(HeaderRow::of(&header, None));
+        }
+        store.put_headers(&read).map_err(failed)?;
+    }
+    let cost = since.elapsed().as_secs_f64() / f64::from(headers);
+    let cores = std::thread::available_parallelism().map_or(1.0, |n| f64::from(u32::try_from(n.get()).unwrap_or(1)));
+    Ok(cores / (cost * f64::from(VALIDATORS)))
+}
+
+fn signed(headers: u32) -> Result<Vec<Vec<u8>>, Failed> {
+    let mut signer = SoftwareSigner::from_seed(&[1; 32]);
+    let node = NodeId(signer.verifying_key().id().0);
+    let (mut previous, mut rows) = (None::<HeaderId>, Vec::new());
+    for n in 1..=u64::from(headers) {
+        let fields = HeaderFields {
+            format: FORMAT,
+            network: NetworkId([2; 32]),
+            organization: OrganizationId([3; 32]),
+            node,
+            sequence: n,
+            previous,
+            kind: Kind::Record.code(),
+            subject: Some(Subject([4; 32])),
+            content: ContentId(sha256(&[&n.to_be_bytes()])),
+            lock: None,
+            reveal: Vec::new(),
+            signed_at: n,
+        };
+        let header = Header::sign(fields, &mut signer).map_err(failed)?;
+        previous = Some(header.id());
+        rows.push(header.as_bytes().to_vec());
+    }
+    Ok(rows)
+}

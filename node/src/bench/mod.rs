@@ -1,0 +1,63 @@
+//! `hospes bench`: what each part costs against a peer or a limit, both sides measured in one run.
+//!
+//! Figures are medians; a row says what was measured, the other side, their ratio and the goal. It starts
+//! nodes of its own in temporary folders and touches no other.
+
+mod commit;
+mod decide;
+mod idle;
+mod ingest;
+mod row;
+mod world;
+
+pub(crate) use row::Row;
+
+use row::Failed;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Bytes that are sealed and stored.
+    pub(crate) ingest_bytes: u64,
+    /// Grants among which one decides.
+    pub(crate) grants: u32,
+    /// Headers that are committed.
+    pub(crate) headers: u32,
+    /// Entries whose time to finality is taken.
+    pub(crate) taps: u32,
+    /// Seconds for which an idle node is watched.
+    pub(crate) idle_seconds: u64,
+}
+
+impl Size {
+    /// The sizes that the goals speak of.
+    pub(crate) const FULL: Self =
+        Self { ingest_bytes: 1 << 30, grants: 1_000_000, headers: 20_000, taps: 300, idle_seconds: 20 };
+    /// A tenth of it, for a first look.
+    pub(crate) const QUICK: Self =
+        Self { ingest_bytes: 128 << 20, grants: 100_000, headers: 4_000, taps: 100, idle_seconds: 5 };
+}
+
+type Bench = fn(Size) -> Result<Vec<Row>, Failed>;
+
+/// Every bench by name, in the order in which they run.
+pub(crate) const BENCHES: &[(&str, Bench)] =
+    &[("ingest", ingest::run), ("decide", decide::run), ("commit", commit::run), ("idle", idle::run)];
+
+/// Runs the benches that `names` name, or all, and hands each row over as it is measured.
+///
+/// # Errors
+/// [`Failed`] names the bench that could not run.
+pub(crate) fn run(names: &[String], size: Size, mut show: impl FnMut(&Row)) -> Result<Vec<Row>, Failed> {
+    let mut rows = Vec::new();
+    for (name, bench) in BENCHES {
+        if !names.is_empty() && !names.iter().any(|n| n == name) {
+            continue;
+        }
+        for row in bench(size).map_err(|f| f.in_bench(name))? {
+            show(&row);
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}

@@ -1,0 +1,154 @@
+//! A network of validators in this process: real stores in temporary folders, real TCP on loopback.
+
+use hospes_net::Multiaddr;
+use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyEntry, Standing};
+use hospes_protocol::entry::{Content, FORMAT, Kind};
+use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
+use hospes_protocol::ids::NodeId;
+use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
+use hospes_protocol::tap::{Body, sign_tap};
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_service::filing::Filing;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::row::{Failed, failed};
+use crate::runtime::actor::clock_ms;
+use crate::runtime::{Running, Settings, start};
+
+/// Validators and the folders that they live in.
+pub(super) struct World {
+    pub(super) nodes: Vec<Running>,
+    cards: Vec<SoftwareSigner>,
+    genesis: Genesis,
+    salt: u64,
+    _folders: Vec<TempDir>,
+}
+
+fn card(i: u8) -> SoftwareSigner {
+    SoftwareSigner::from_seed(&[10 + i; 32])
+}
+
+fn organization(i: u8) -> OrganizationEntry {
+    let card = card(i).verifying_key();
+    OrganizationEntry {
+        organization: organization_id(card.as_bytes()),
+        name: format!("Bench {i}"),
+        cards: vec![card],
+        agreement: Vec::new(),
+        accreditation: [1; 32],
+        standing: Standing::Active,
+    }
+}
+
+fn node(i: u8, address: &Multiaddr) -> NodeEntry {
+    NodeEntry {
+        key: SoftwareSigner::from_seed(&[50 + i; 32]).verifying_key(),
+        agreement: SoftwareAgreement::from_secret(&[90 + i; 32]).agreement_key(),
+        organization: organization(i).organization,
+        emergency: false,
+        addresses: vec![address.to_string()],
+        expires: u64::MAX,
+        standing: Standing::Active,
+    }
+}
+
+/// Free ports on loopback: bound once together, then given back.
+fn addresses(n: u8) -> Result<Vec<Multiaddr>, Failed> {
+    let sockets: Vec<_> =
+        (0..n).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>().map_err(failed)?;
+    let port = |s: &std::net::TcpListener| s.local_addr().map(|a| a.port()).map_err(failed);
+    sockets.iter().map(|s| format!("/ip4/127.0.0.1/tcp/{}", port(s)?).parse().map_err(failed)).collect()
+}
+
+fn genesis(addresses: &[Multiaddr]) -> Result<Genesis, Failed> {
+    let indexes = || 0..u8::try_from(addresses.len()).unwrap_or(u8::MAX);
+    let mut organizations: Vec<_> = indexes().map(organization).collect();
+    organizations.sort_by_key(|o| o.organization);
+    let mut nodes: Vec<_> = indexes().zip(addresses).map(|(i, a)| node(i, a)).collect();
+    nodes.sort_by_key(|n| n.key.id());
+    let validators = nodes.iter().map(|n| NodeId(n.key.id().0)).collect();
+    let genesis = Genesis {
+        format: FORMAT,
+        name: "bench".into(),
+        time: clock_ms(),
+        organizations,
+        nodes,
+        validators,
+        policy: default_policy(),
+    };
+    Genesis::read(&genesis.encode()).map_err(failed)
+}
+
+impl World {
+    /// Starts `n` validators and waits until each has met all others.
+    pub(super) async fn start(n: u8) -> Result<Self, Failed> {
+        let addresses = addresses(n)?;
+        let genesis = genesis(&addresses)?;
+        let (mut nodes, mut folders, mut cards) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, address) in (0..n).zip(&addresses) {
+            let folder = tempfile::tempdir().map_err(failed)?;
+            let settings = Settings {
+                data_dir: folder.path().to_owned(),
+                genesis: genesis.clone(),
+                organization: organization(i).organization,
+                signing: Zeroizing::new([50 + i; 32]),
+                agreement: Zeroizing::new([90 + i; 32]),
+                at_rest: Zeroizing::new([i; 32]),
+                listen: vec![address.clone()],
+                bootstrap: std::collections::BTreeMap::new(),
+                cache_mib: 64,
+            };
+            nodes.push(start(settings).await.map_err(failed)?);
+            folders.push(folder);
+            cards.push(card(i));
+        }
+        let world = Self { nodes, cards, genesis, salt: 0, _folders: folders };
+        world.meet().await?;
+        Ok(world)
+    }
+
+    async fn meet(&self) -> Result<(), Failed> {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+        for node in &self.nodes {
+            while node.service.call(|s| s.peer_count()).await.map_err(failed)? + 1 < self.nodes.len() {
+                if tokio::time::Instant::now() > deadline {
+                    return Err(failed("the validators did not meet within 20 seconds"));
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry for node `i` to file, signed by its organization's card: it changes nothing that grows.
+    pub(super) fn entry(&mut self, i: usize) -> Result<Filing, Failed> {
+        self.salt += 1;
+        let mut salt = [0; 32];
+        salt[..8].copy_from_slice(&self.salt.to_be_bytes());
+        let organization = self.nodes[i].organization;
+        let policy =
+            PolicyEntry { organization: Some(organization), fields: None, backup_partners: Vec::new() };
+        let content = Content {
+            format: FORMAT,
+            network: self.genesis.network(),
+            kind: Kind::Policy.code(),
+            organization,
+            salt,
+            lock: None,
+            stands_on: Vec::new(),
+            payload: Bytes(policy.encode()),
+        };
+        let shown = ("bench", "en");
+        let signatures = sign_tap(&mut self.cards[i], &content.network, shown, &[content.id()]).map_err(failed)?;
+        let body = Body { content: Bytes(content.encode()), signatures }.encode();
+        Ok(Filing { body, key: None, reveal: Vec::new(), packets: Vec::new() })
+    }
+
+    /// Ends all nodes.
+    pub(super) async fn stop(self) {
+        for node in self.nodes {
+            node.stop().await;
+        }
+    }
+}
