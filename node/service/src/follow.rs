@@ -81,6 +81,12 @@ impl Service {
         self.peer_gone(peer);
     }
 
+    /// How many peers are connected.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
     /// How far this node is.
     pub(crate) fn position(&self) -> Position {
         let head = |(node, (sequence, last)): (&NodeId, &(u64, _))| Frontier {
@@ -171,7 +177,8 @@ impl Service {
         }
         let mut items = Vec::new();
         for row in rows {
-            let header = hospes_protocol::entry::Header::read(&row, &self.network).map_err(Fatal::Contradiction)?;
+            let header =
+                hospes_protocol::entry::Header::read(&row, &self.network).map_err(Fatal::Contradiction)?;
             let fields = header.fields();
             let control = match is_control(fields.kind) {
                 true => self.ledger.control_body(&fields.content)?.map(Bytes),
