@@ -1,6 +1,5 @@
 //! `decide()` among many grants, from memory: the median against a microsecond, and against itself among few.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use hospes_protocol::block::Validator;
@@ -130,9 +129,9 @@ fn record(n: u32) -> RecordEntry {
     }
 }
 
-fn verified(id: [u8; 32], entry: Personal, lock: Option<Lock>) -> Verified {
+fn verified(id: [u8; 32], entry: Personal, lock: Option<Lock>, patient: PatientId) -> Verified {
     let known = Known { id: ContentId(id), entry, lock, height: Some(1), under: None };
-    Verified { known, stands_on: Vec::new(), shown: BTreeMap::default() }
+    Verified { known, stands_on: Vec::new(), patient, shown: Vec::new() }
 }
 
 /// Median microseconds of one decision among `grants` grants of as many patients.
@@ -142,10 +141,12 @@ fn median(grants: u32) -> Result<f64, Failed> {
     let step = (grants / (GROUPS * GROUP)).max(1);
     let asked: Vec<u32> = (0..GROUPS * GROUP).map(|n| n * step % grants).collect();
     for n in 0..grants {
-        view.put(verified(id(3, n), Personal::Grant(grant(n)), Some(Lock(id(5, n)))));
+        let patient = PatientId(id(1, n));
+        view.put(verified(id(3, n), Personal::Grant(grant(n)), Some(Lock(id(5, n))), patient));
     }
     for n in &asked {
-        view.put(verified(id(4, *n), Personal::Record(record(*n)), None));
+        let patient = PatientId(id(1, *n));
+        view.put(verified(id(4, *n), Personal::Record(record(*n)), None, patient));
     }
     let request = |n: u32| Request {
         patient: PatientId(id(1, n)),
