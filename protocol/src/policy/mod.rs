@@ -35,6 +35,7 @@
 
 pub mod audience;
 pub mod batch;
+pub mod consent_text;
 mod decide;
 mod force;
 pub mod lawful;
