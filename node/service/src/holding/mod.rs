@@ -1,1 +1,49 @@
-//! holding
+//! Holding: which node keeps which blob, and how it gets there.
+//!
+//! ```text
+//! orderer                                  holder
+//! placement -> order ---------------------> quota, entitlement -> stored, fetch noted
+//!                                           fetch: root, pages, segments  <--- any holder serves
+//!           <------------- receipt: held -- every segment checked
+//! placement -> order, until 0 ------------> dropped once no order holds it
+//!           <---------- receipt: dropped --
+//! ```
+//!
+//! `order` has what is signed, `give` the orderer's side, `take` and `fetch` the holder's, `serve` what a peer
+//! is given, `blob` the manifest in the store. As in `records`, everything is a row before it is sent.
+
+mod blob;
+mod fetch;
+mod give;
+pub mod order;
+mod serve;
+mod take;
+
+use hospes_protocol::ids::NodeId;
+
+use crate::service::{Fatal, Service};
+
+impl Service {
+    /// Takes up holding where the process before stopped.
+    pub(crate) fn open_holding(&mut self) -> Result<(), Fatal> {
+        self.forget_running()
+    }
+
+    /// Looks at what is due: ends, turns, fetches.
+    pub(crate) fn hold_upkeep(&mut self) -> Result<(), Fatal> {
+        self.end_orders()?;
+        self.give_up_stalled(None)?;
+        self.sweep()?;
+        self.take_turns()?;
+        self.start_fetches()
+    }
+
+    /// A peer is gone: its transfers go on elsewhere, and what is owed to it is due when it comes back.
+    pub(crate) fn holder_gone(&mut self, peer: &NodeId) -> Result<(), Fatal> {
+        self.give_up_stalled(Some(peer))?;
+        let mut writes = give::ORDERS.hasten(&*self.objects, peer, self.now)?;
+        writes.extend(take::RECEIPTS.hasten(&*self.objects, peer, self.now)?);
+        self.objects.apply(&writes)?;
+        self.start_fetches()
+    }
+}

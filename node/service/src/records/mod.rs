@@ -1,1 +1,55 @@
-//! records
+//! The record side of the service: bodies, what they permit, and their way to those who may hold them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `keep` | judges bodies and stores them with their index rows |
+//! | `index` | the rows, and how they are read |
+//! | `finality` | what a block makes final, and where a patient is at home |
+//! | `view` | what decisions read: the rows as `policy::View` |
+//! | `query` | what desk and API ask |
+//! | `exchange` | bodies that are owed to peers: offer, deliver, acknowledge |
+//! | `collect` | bodies of a patient who is signed in elsewhere |
+//! | `audience` | to whom a body is owed, and when that is looked at again |
+//! | `queue` | durable queues per peer |
+//!
+//! Architecture invariant: nothing is kept in memory between inputs. What was promised to a peer, what is on its
+//! way and what is due are rows, written before the effect leaves; so a crash loses no more than a request.
+
+mod audience;
+mod collect;
+mod exchange;
+mod finality;
+mod index;
+mod keep;
+mod query;
+pub(crate) mod queue;
+mod view;
+
+pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
+pub use exchange::OFFER_MAX;
+pub use index::Home;
+pub use query::{EntryState, Finality, Listed};
+pub use view::ServiceView;
+
+use hospes_protocol::ids::NodeId;
+use hospes_protocol::policy::LockState;
+
+use crate::service::{Fatal, Service};
+
+/// No reveal of the lock is known.
+const OPEN: LockState = LockState::Open;
+
+impl Service {
+    /// Takes up the record side where the process before stopped.
+    pub(crate) fn open_records(&mut self) -> Result<(), Fatal> {
+        self.forget_offers()?;
+        self.settle_unfiled()?;
+        self.open_holding()
+    }
+
+    /// A peer is gone: what was on its way to or from it is due again.
+    pub(crate) fn peer_gone(&mut self, peer: NodeId) {
+        // A store that fails here fails the next input too, which can say so.
+        let _reported_by_the_next = self.hasten(&peer).and_then(|()| self.holder_gone(&peer));
+    }
+}

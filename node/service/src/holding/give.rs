@@ -1,0 +1,265 @@
+//! The orderer's side: which nodes are to hold a record's blob, the orders that say so, and their receipts.
+//!
+//! Every node that has the record's body and whose organization answers for it (author's, home, a backup
+//! partner of either) orders what placement says, so no single node's absence leaves a blob unordered. An
+//! order is repeated until its receipt is here.
+
+use std::collections::BTreeMap;
+
+use hospes_protocol::entry::FORMAT;
+use hospes_protocol::ids::{ContentId, NodeId, ObjectId, OrganizationId, sha256};
+use hospes_protocol::personal::RecordEntry;
+use hospes_protocol::seal::layout::Layout;
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::wire_struct;
+use hospes_storage::{SealedKey, SealedRow, Write};
+
+use super::blob;
+use super::order::{HoldState, Order, SignedOrder, read_receipt};
+use super::take::{ORDERS_PAGE, RECEIPTS};
+use crate::follow::Asked;
+use crate::messages::Request;
+use crate::records::queue::{Due, Owed, Queue};
+use crate::service::{Fatal, Service};
+
+/// Orders on their way.
+pub(super) const ORDERS: Queue = Queue::new("orders-owed", "orders-owed-at");
+/// Orders given, by root and node.
+const GIVEN: &str = "given";
+/// Holders of one blob, at most.
+const HOLDERS_MAX: usize = 4096;
+
+wire_struct! {
+    /// An order that was given to a node.
+    pub struct Given {
+        /// The signed order.
+        pub order: Bytes,
+        /// Until when; 0 for one that drops.
+        pub until: u64,
+        /// What its last receipt says; null before the first.
+        pub state: Option<HoldState>,
+    }
+}
+
+fn given_key(root: &ObjectId, node: &NodeId) -> SealedKey {
+    SealedKey::new(GIVEN, &root.0, 0, &node.0)
+}
+
+fn given_row(root: &ObjectId, node: &NodeId, given: &Given) -> Write {
+    Write::Sealed(SealedRow { key: given_key(root, node), patient: None, value: given.encode() })
+}
+
+impl Service {
+    fn given(&self, root: &ObjectId) -> Result<BTreeMap<NodeId, Given>, Fatal> {
+        let mut all = BTreeMap::new();
+        for row in self.objects.sealed_rows(GIVEN, Some(&root.0), None, HOLDERS_MAX)? {
+            let read = || {
+                let node: [u8; 32] = row
+                    .key
+                    .item
+                    .as_slice()
+                    .try_into()
+                    .map_err(|_| hospes_protocol::check::Check::Malformed)?;
+                Ok((NodeId(node), Given::decode(&row.value)?))
+            };
+            let (node, given) = read().map_err(Fatal::Contradiction)?;
+            all.insert(node, given);
+        }
+        Ok(all)
+    }
+
+    /// How many nodes hold a blob whole by their receipts, this one included.
+    pub(crate) fn holders_of(&self, root: &ObjectId) -> Result<usize, Fatal> {
+        let held = |g: &&Given| g.state == Some(HoldState::Held);
+        let others = self.given(root)?.values().filter(held).count();
+        Ok(others + usize::from(blob::held(&*self.objects, root)?.is_some()))
+    }
+
+    /// Orders a record's blob to where placement wants it, and takes back what it wants no longer.
+    pub(crate) fn place_record(&mut self, content: &ContentId, record: &RecordEntry) -> Result<(), Fatal> {
+        let relabels = match &record.amends {
+            Some(amended) => self.record_entry(amended)?.is_some_and(|r| r.manifest == record.manifest),
+            None => false,
+        };
+        if relabels || !self.orderers(record)?.contains(&self.me.organization) {
+            return Ok(());
+        }
+        let wanted = self.placed_nodes(content)?;
+        let given = self.given(&record.manifest)?;
+        for node in &wanted {
+            let stands = given.get(node).is_some_and(|g| g.until != 0);
+            if !stands && *node != self.me.node {
+                self.give(content, record, node, u64::MAX)?;
+            }
+        }
+        for (node, _) in given.iter().filter(|(n, g)| g.until != 0 && !wanted.contains(*n)) {
+            self.give(content, record, node, 0)?;
+        }
+        self.order_own(content, record, wanted.contains(&self.me.node))
+    }
+
+    fn order(
+        &self,
+        content: &ContentId,
+        record: &RecordEntry,
+        (holder, until): (OrganizationId, u64),
+    ) -> Order {
+        let bytes = Layout::of_size(record.size).map_or(record.size, Layout::sealed_size);
+        Order {
+            format: FORMAT,
+            network: self.network,
+            root: record.manifest,
+            record: Some(*content),
+            holder,
+            until,
+            issued: self.now,
+            organization: self.me.organization,
+            bytes,
+        }
+    }
+
+    fn give(
+        &mut self,
+        content: &ContentId,
+        record: &RecordEntry,
+        node: &NodeId,
+        until: u64,
+    ) -> Result<(), Fatal> {
+        let Some(holder) = self.state.membership.node(node).map(|n| n.organization) else { return Ok(()) };
+        let order = self.order(content, record, (holder, until));
+        let signed = self.sign_order(&order)?;
+        let root = record.manifest;
+        let owed = Owed { item: Bytes(root.0.to_vec()), attempts: 0, payload: Bytes::default() };
+        let at = (self.now, self.fresh_id());
+        let mut writes = ORDERS.put(&*self.objects, node, &owed, at)?;
+        writes.push(given_row(&root, node, &Given { order: Bytes(signed), until, state: None }));
+        self.objects.apply(&writes)?;
+        Ok(())
+    }
+
+    /// The node orders of itself what it is to hold, so that one rule drops what no order holds.
+    fn order_own(&mut self, content: &ContentId, record: &RecordEntry, wanted: bool) -> Result<(), Fatal> {
+        let orders = self.objects.orders(&record.manifest)?;
+        let ordered = orders.iter().any(|o| o.organization == self.me.organization);
+        if wanted == ordered {
+            return Ok(());
+        }
+        let until = if wanted { u64::MAX } else { 0 };
+        let order = self.order(content, record, (self.me.organization, until));
+        let bytes = self.sign_order(&order)?;
+        let signed = SignedOrder { order, issuer: self.me.node, bytes };
+        // Its own organization's order is never refused: it has no quota here, and is entitled.
+        let _taken = self.take_order(&signed)?;
+        Ok(())
+    }
+
+    /// Sends a peer the orders that wait for its receipt.
+    pub(crate) fn owe_orders(&mut self, peer: NodeId) -> Result<(), Fatal> {
+        let due = ORDERS.due(&*self.objects, &peer, self.now, ORDERS_PAGE)?;
+        let (mut orders, mut roots, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+        for item in &due {
+            let root = root_of(item)?;
+            let row = self.objects.sealed(&given_key(&root, &peer))?;
+            let Some(row) = row else {
+                writes.extend(ORDERS.take(&*self.objects, &peer, &root.0)?);
+                continue;
+            };
+            writes.extend(ORDERS.sent(&peer, item, self.now));
+            orders.push(Given::decode(&row).map_err(Fatal::Contradiction)?.order);
+            roots.push(root);
+        }
+        self.objects.apply(&writes)?;
+        if !orders.is_empty() {
+            self.ask(peer, &Request::Orders(orders), Asked::Orders(roots));
+        }
+        Ok(())
+    }
+
+    /// What a peer said of orders at once. An accepted one waits for its receipt, a refused one for its next
+    /// turn; both are rows already.
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "called with the other answers")]
+    pub(crate) fn on_order_verdicts(
+        &mut self,
+        _from: NodeId,
+        _roots: &[ObjectId],
+        _verdicts: &[u64],
+    ) -> Result<(), Fatal> {
+        Ok(())
+    }
+
+    /// Sends a peer the receipts that it has not acknowledged.
+    pub(crate) fn owe_receipts(&mut self, peer: NodeId) -> Result<(), Fatal> {
+        let due = RECEIPTS.due(&*self.objects, &peer, self.now, ORDERS_PAGE)?;
+        let (mut receipts, mut roots, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+        for item in &due {
+            roots.push(root_of(item)?);
+            receipts.push(item.owed.payload.clone());
+            writes.extend(RECEIPTS.sent(&peer, item, self.now));
+        }
+        self.objects.apply(&writes)?;
+        if !receipts.is_empty() {
+            self.ask(peer, &Request::Receipts(receipts), Asked::Receipts(roots));
+        }
+        Ok(())
+    }
+
+    /// A peer has these receipts, whatever it thinks of them.
+    pub(crate) fn on_receipts_taken(&mut self, from: NodeId, roots: &[ObjectId]) -> Result<(), Fatal> {
+        let mut writes = Vec::new();
+        for root in roots {
+            writes.extend(RECEIPTS.take(&*self.objects, &from, &root.0)?);
+        }
+        self.objects.apply(&writes)?;
+        Ok(())
+    }
+
+    /// Takes receipts; one number for each, 0 for accepted, else the check.
+    pub(crate) fn on_receipts(&mut self, _from: NodeId, receipts: &[Bytes]) -> Result<Vec<u64>, Fatal> {
+        let mut verdicts = Vec::new();
+        for bytes in receipts.iter().take(ORDERS_PAGE) {
+            match read_receipt(bytes, &self.state) {
+                Ok(receipt) => {
+                    self.take_receipt(&receipt, bytes)?;
+                    verdicts.push(0);
+                }
+                Err(rejected) => verdicts.push(u64::from(rejected.check.code())),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn take_receipt(&mut self, receipt: &super::order::Receipt, bytes: &[u8]) -> Result<(), Fatal> {
+        let (root, holder) = (receipt.root, receipt.holder);
+        let Some(row) = self.objects.sealed(&given_key(&root, &holder))? else { return Ok(()) };
+        let given = Given::decode(&row).map_err(Fatal::Contradiction)?;
+        // A receipt for an order that was replaced says nothing any more.
+        if sha256(&[&given.order]) != receipt.order {
+            return Ok(());
+        }
+        let settled =
+            matches!((given.until, receipt.state), (0, HoldState::Dropped) | (1.., HoldState::Held));
+        let mut writes =
+            vec![given_row(&root, &holder, &Given { state: Some(receipt.state), ..given.clone() })];
+        if settled {
+            writes.extend(ORDERS.take(&*self.objects, &holder, &root.0)?);
+        } else if !ORDERS.waits(&*self.objects, &holder, &root.0)? {
+            let owed = Owed { item: Bytes(root.0.to_vec()), attempts: 4, payload: Bytes::default() };
+            let at = (self.now + crate::records::queue::PAUSE_MS_MAX, self.fresh_id());
+            writes.extend(ORDERS.put(&*self.objects, &holder, &owed, at)?);
+        }
+        if receipt.state == HoldState::Held {
+            let bytes = bytes.to_vec();
+            writes.push(Write::Receipt(hospes_storage::Receipt { object: root, holder, bytes }));
+        }
+        if given.until == 0 && settled {
+            writes.push(Write::DropSealed(given_key(&root, &holder)));
+        }
+        self.objects.apply(&writes)?;
+        Ok(())
+    }
+}
+
+fn root_of(due: &Due) -> Result<ObjectId, Fatal> {
+    let malformed = |_| Fatal::Contradiction(hospes_protocol::check::Check::Malformed.into());
+    due.owed.item.0.as_slice().try_into().map(ObjectId).map_err(malformed)
+}

@@ -1,0 +1,177 @@
+//! Bodies of a patient who is signed in at a node that holds nothing of his: asked of all peers, against an
+//! authorization that the patient's card signed for that node.
+//!
+//! A holder gives bodies of that patient only, and leaves out what is another's without saying so.
+
+use hospes_protocol::check::{Check, Rejected, ensure};
+use hospes_protocol::context::Context;
+use hospes_protocol::entry::Kind;
+use hospes_protocol::ids::{ContentId, HeaderId, KeyId, NodeId, OrganizationId, PatientId};
+use hospes_protocol::patient::PatientKey;
+use hospes_protocol::policy::{Personal, View as _};
+use hospes_protocol::sign1::Sign1;
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_storage::SealedKey;
+
+use super::index;
+use crate::follow::Asked;
+use crate::messages::{Collection, Delivery, Request, page};
+use crate::service::{Fatal, Service};
+
+/// Contents in one collection, at most.
+pub const COLLECT_MAX: usize = 1000;
+/// How old an authorization may be, in milliseconds; as far ahead a signer's clock may be.
+pub const AUTHORIZATION_MS: u64 = 5 * 60 * 1000;
+/// Headers that are read from storage at a time.
+const HEADERS_PAGE: u64 = 4096;
+
+/// What the card signs under [`Context::Session`]: the node that asks, and when, in milliseconds since 1970.
+pub type Authorization = (NodeId, u64);
+
+impl Service {
+    /// Gives bodies to a node at which their patient is signed in.
+    pub(crate) fn on_collect(
+        &self,
+        from: NodeId,
+        collection: &Collection,
+    ) -> Result<Result<Vec<Delivery>, Rejected>, Fatal> {
+        if collection.contents.len() > COLLECT_MAX {
+            return Ok(Err(Check::TooLarge.into()));
+        }
+        let patient = match self.authorized(&from, &collection.authorization)? {
+            Ok(patient) => patient,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let mut found = Vec::new();
+        for content in &collection.contents {
+            let Some(held) = self.objects.body(content)? else { continue };
+            if held.patient != Some(patient) {
+                continue;
+            }
+            let packets = self.patients_packets(content)?;
+            found.push(Delivery { body: Bytes(held.bytes), packets });
+        }
+        Ok(Ok(page(found.into_iter(), COLLECT_MAX)))
+    }
+
+    /// The patient whose card authorizes `node`; every failure is one refusal, so that asking tells nothing.
+    fn authorized(&self, node: &NodeId, authorization: &[u8]) -> Result<Result<PatientId, Rejected>, Fatal> {
+        let refused: Rejected = Check::NotEntitled.into();
+        let Ok(message) = Sign1::parse(authorization) else { return Ok(Err(refused)) };
+        let Some((patient, entry)) = self.card_of(&message.kid())? else { return Ok(Err(refused)) };
+        let Some(known) = self.known_entry(&entry)? else { return Ok(Err(refused)) };
+        let Personal::Card(card) = &known.entry else { return Ok(Err(refused)) };
+        let judge = || {
+            message.verify(&card.authentication, Context::Session, &self.network)?;
+            let (asking, at) = Authorization::decode(message.payload())?;
+            ensure(asking == *node, Check::NotEntitled)?;
+            ensure(at.abs_diff(self.now) <= AUTHORIZATION_MS, Check::NotEntitled)?;
+            let closed = known.lock.is_some_and(|lock| self.view().lock(&lock) != Ok(super::OPEN));
+            ensure(!closed, Check::NotEntitled)
+        };
+        Ok(judge().map(|()| patient).map_err(|_| refused))
+    }
+
+    fn patients_packets(&self, content: &ContentId) -> Result<Vec<Bytes>, Fatal> {
+        let Some((_, Personal::Locker(locker))) = self.entry(content)? else { return Ok(Vec::new()) };
+        let mut packets = Vec::new();
+        for packet in locker.packets.iter().filter(|p| p.organization.is_none()) {
+            packets.extend(self.objects.object(&packet.packet)?.map(Bytes));
+        }
+        Ok(packets)
+    }
+
+    pub(super) fn card_of(&self, key: &KeyId) -> Result<Option<(PatientId, ContentId)>, Fatal> {
+        index::read(&*self.objects, &SealedKey::new(index::CARD_KEYS, &[], 0, &key.0))
+    }
+
+    /// Asks every connected peer for bodies of a patient who is signed in here. Events say what arrived.
+    pub fn collect(&mut self, authorization: &[u8], contents: &[ContentId]) {
+        let peers: Vec<_> = self.peers.keys().copied().collect();
+        for peer in peers {
+            for some in contents.chunks(COLLECT_MAX) {
+                let token = self.fresh_id();
+                let collection =
+                    Collection { contents: some.to_vec(), authorization: Bytes(authorization.to_vec()) };
+                self.ask(peer, &Request::Collect(collection), Asked::Collect(token));
+            }
+        }
+    }
+
+    /// Judges what was collected, those first on which others stand.
+    pub(super) fn on_collected(&mut self, from: NodeId, mut found: Vec<Delivery>) -> Result<(), Fatal> {
+        found.truncate(COLLECT_MAX);
+        let rank = |delivery: &Delivery| {
+            let read = hospes_protocol::tap::Body::read(&delivery.body, &self.network);
+            read.map_or(u64::MAX, |(_, content)| dependency_rank(content.kind))
+        };
+        found.sort_by_cached_key(rank);
+        let mut waiting = found;
+        // An entry may stand on one of its own kind; each round keeps at least one, or there are no more.
+        loop {
+            let before = waiting.len();
+            let mut missing = Vec::new();
+            for delivery in waiting {
+                match self.take_delivery(&delivery)? {
+                    Err(Rejected { check: Check::StandsOnMissing }) => missing.push(delivery),
+                    Err(rejected) => {
+                        self.judge_peer(from, Some(rejected));
+                    }
+                    Ok(()) => {}
+                }
+            }
+            waiting = missing;
+            if waiting.is_empty() || waiting.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Every header here whose subject comes from one of these keys.
+    ///
+    /// # Errors
+    /// [`Fatal`] of the store.
+    pub fn find_by_subjects(
+        &self,
+        keys: &[(OrganizationId, PatientKey)],
+    ) -> Result<Vec<(HeaderId, ContentId)>, Fatal> {
+        let mut found = Vec::new();
+        for head in self.ledger.heads()? {
+            let mut from = 1;
+            while from <= head.sequence {
+                let to = (from + HEADERS_PAGE - 1).min(head.sequence);
+                let page = self.ledger.headers(&head.node, from, to)?;
+                for bytes in &page {
+                    let header = hospes_protocol::entry::Header::read(bytes, &self.network)
+                        .map_err(Fatal::Contradiction)?;
+                    let fields = header.fields();
+                    let of = |(o, k): &(OrganizationId, PatientKey)| {
+                        *o == fields.organization && k.belongs(fields)
+                    };
+                    if keys.iter().any(of) {
+                        found.push((header.id(), fields.content));
+                    }
+                }
+                if (page.len() as u64) < to - from + 1 {
+                    break;
+                }
+                from = to + 1;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Kinds in the order in which they stand on each other: what others stand on comes first.
+pub(super) fn dependency_rank(kind: u64) -> u64 {
+    match Kind::from_code(kind) {
+        Some(Kind::Patient) => 0,
+        Some(Kind::Card) => 1,
+        Some(Kind::Proxy) => 2,
+        Some(Kind::Grant) => 3,
+        Some(Kind::Locker) => 4,
+        Some(Kind::Record) => 5,
+        Some(Kind::Amendment) => 6,
+        _ => 7 + kind,
+    }
+}

@@ -1,0 +1,282 @@
+//! Bodies on their way to their audience: offered, delivered, judged one by one, acknowledged.
+//!
+//! Whoever holds a body owes it to the nodes of its audience until each has it. An offer names contents, so
+//! a node that has them from another peer costs no more than the names. One unlawful body hurts only itself.
+
+use std::collections::BTreeSet;
+
+use hospes_protocol::check::{Check, Rejected, ensure};
+use hospes_protocol::ids::{ContentId, NodeId, OrganizationId};
+use hospes_protocol::policy::Personal;
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::wire_struct;
+use hospes_storage::{SealedKey, SealedRow, Write};
+
+use super::index;
+use super::queue::{Owed, Queue};
+use crate::follow::Asked;
+use crate::messages::{Answer, Delivery, Request};
+use crate::service::{Fatal, Service};
+
+/// Contents in one offer, at most.
+pub const OFFER_MAX: usize = 1000;
+/// Contents offered at a time: their ids stay well within a request.
+const OFFER_PAGE: usize = 512;
+/// Bytes of one request, at most: the transport takes 64 KiB.
+const REQUEST_BYTES: usize = 60 * 1024;
+/// Deliveries in one request, at most.
+const DELIVERIES_MAX: usize = 1000;
+/// Bodies on their way.
+const OWED: Queue = Queue::new("owed", "owed-at");
+/// Who has a body.
+const ACKED: &str = "acked";
+/// The offer that each peer has not answered.
+const OFFERED: &str = "offered";
+
+wire_struct! {
+    /// An offer under way.
+    pub struct Offered {
+        /// The contents, in order.
+        pub contents: Vec<ContentId>,
+    }
+}
+
+fn offered_key(peer: &NodeId) -> SealedKey {
+    SealedKey::new(OFFERED, &[], 0, &peer.0)
+}
+
+fn acked_key(content: &ContentId, node: &NodeId) -> SealedKey {
+    SealedKey::new(ACKED, &content.0, 0, &node.0)
+}
+
+impl Service {
+    /// Nodes of these organizations, without this one.
+    pub(crate) fn nodes_of(&self, organizations: &BTreeSet<OrganizationId>) -> Vec<NodeId> {
+        let others = self.state.membership.active_nodes().filter(|(id, _)| **id != self.me.node);
+        others.filter(|(_, n)| organizations.contains(&n.organization)).map(|(id, _)| *id).collect()
+    }
+
+    /// Owes a body to every node of its audience that does not have it.
+    pub(super) fn owe_audience(&mut self, content: &ContentId, payload: &Personal) -> Result<(), Fatal> {
+        let audience = self.audience_of(payload)?;
+        let nodes = self.nodes_of(&audience);
+        let mut writes = Vec::new();
+        for node in nodes {
+            writes.extend(self.owe(content, &node)?);
+        }
+        self.objects.apply(&writes)?;
+        Ok(())
+    }
+
+    fn owe(&mut self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
+        let known = self.objects.sealed(&acked_key(content, node))?.is_some()
+            || OWED.waits(&*self.objects, node, &content.0)?;
+        if known {
+            return Ok(Vec::new());
+        }
+        let owed = Owed { item: Bytes(content.0.to_vec()), attempts: 0, payload: Bytes::default() };
+        let at = (self.now, self.fresh_id());
+        OWED.put(&*self.objects, node, &owed, at)
+    }
+
+    fn acked(&self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
+        let mut writes = OWED.take(&*self.objects, node, &content.0)?;
+        let row = SealedRow { key: acked_key(content, node), patient: None, value: Vec::new() };
+        writes.push(Write::Sealed(row));
+        Ok(writes)
+    }
+
+    /// How many other nodes are known to have a body.
+    pub(super) fn acknowledged(&self, content: &ContentId) -> Result<usize, Fatal> {
+        Ok(self.objects.sealed_rows(ACKED, Some(&content.0), None, 1024)?.len())
+    }
+
+    /// Sends a peer what is owed to it: bodies, orders, receipts.
+    pub(crate) fn owe_peer(&mut self, peer: NodeId) -> Result<(), Fatal> {
+        if !self.peers.contains_key(&peer) || self.state.membership.node(&peer).is_none() {
+            return Ok(());
+        }
+        self.take_turns()?;
+        self.offer(peer)?;
+        self.owe_orders(peer)?;
+        self.owe_receipts(peer)
+    }
+
+    fn offer(&mut self, peer: NodeId) -> Result<(), Fatal> {
+        if self.objects.sealed(&offered_key(&peer))?.is_some() {
+            return Ok(());
+        }
+        let due = OWED.due(&*self.objects, &peer, self.now, OFFER_PAGE)?;
+        let (mut contents, mut writes) = (Vec::new(), Vec::new());
+        for item in &due {
+            writes.extend(OWED.sent(&peer, item, self.now));
+            contents.extend(item.owed.item.0.as_slice().try_into().map(ContentId));
+        }
+        if contents.is_empty() {
+            return Ok(());
+        }
+        let offered = Offered { contents: contents.clone() };
+        let row = SealedRow { key: offered_key(&peer), patient: None, value: offered.encode() };
+        writes.push(Write::Sealed(row));
+        self.objects.apply(&writes)?;
+        self.ask(peer, &Request::Offer(contents), Asked::Offer);
+        Ok(())
+    }
+
+    fn take_offered(&mut self, peer: &NodeId) -> Result<Vec<ContentId>, Fatal> {
+        let key = offered_key(peer);
+        let offered: Option<Offered> = index::read(&*self.objects, &key)?;
+        self.objects.apply(&[Write::DropSealed(key)])?;
+        Ok(offered.map_or_else(Vec::new, |o| o.contents))
+    }
+
+    /// Which of the offered bodies are lacking here.
+    pub(crate) fn on_offer(&self, contents: &[ContentId]) -> Result<Vec<ContentId>, Rejected> {
+        ensure(contents.len() <= OFFER_MAX, Check::TooLarge)?;
+        // A damaged row reads as lacking, so the body comes again.
+        let lacking = |id: &&ContentId| !matches!(index::facts(&*self.objects, id), Ok(Some(_)));
+        Ok(contents.iter().filter(lacking).copied().collect())
+    }
+
+    fn on_lacking(&mut self, peer: NodeId, lacking: &[ContentId]) -> Result<(), Fatal> {
+        let offered = self.take_offered(&peer)?;
+        let lacking: BTreeSet<_> = lacking.iter().copied().collect();
+        let mut writes = Vec::new();
+        for has in offered.iter().filter(|id| !lacking.contains(*id)) {
+            writes.extend(self.acked(has, &peer)?);
+        }
+        self.objects.apply(&writes)?;
+        let (mut page, mut ids, mut bytes) = (Vec::new(), Vec::new(), 64);
+        for content in offered.into_iter().filter(|id| lacking.contains(id)) {
+            for delivery in self.deliveries(&content, &peer)? {
+                let size = delivery.size();
+                if !page.is_empty() && bytes + size > REQUEST_BYTES {
+                    self.deliver(peer, &mut page, &mut ids);
+                    bytes = 64;
+                }
+                bytes += size;
+                page.push(delivery);
+                ids.push(content);
+            }
+        }
+        self.deliver(peer, &mut page, &mut ids);
+        Ok(())
+    }
+
+    fn deliver(&mut self, peer: NodeId, page: &mut Vec<Delivery>, ids: &mut Vec<ContentId>) {
+        if !page.is_empty() {
+            let request = Request::Deliver(std::mem::take(page));
+            self.ask(peer, &request, Asked::Deliver(std::mem::take(ids)));
+        }
+    }
+
+    /// A body with the packets that `peer` is to hold, in as many pieces as its packets need.
+    fn deliveries(&self, content: &ContentId, peer: &NodeId) -> Result<Vec<Delivery>, Fatal> {
+        let Some(held) = self.objects.body(content)? else { return Ok(Vec::new()) };
+        let body = Bytes(held.bytes);
+        let mut pieces = vec![Delivery { body: body.clone(), packets: Vec::new() }];
+        let mut room = REQUEST_BYTES.saturating_sub(body.len());
+        for packet in self.packets_to_deliver(content, peer)? {
+            if packet.len() + 16 > room {
+                pieces.push(Delivery { body: body.clone(), packets: Vec::new() });
+                room = REQUEST_BYTES.saturating_sub(body.len());
+            }
+            room = room.saturating_sub(packet.len() + 16);
+            if let Some(last) = pieces.last_mut() {
+                last.packets.push(Bytes(packet));
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// Packets of a locker entry for a peer: the patient's own, its organization's, and all of them where it
+    /// keeps the patient's whole record.
+    fn packets_to_deliver(&self, content: &ContentId, peer: &NodeId) -> Result<Vec<Vec<u8>>, Fatal> {
+        let Some((_, Personal::Locker(locker))) = self.entry(content)? else { return Ok(Vec::new()) };
+        let Some(theirs) = self.state.membership.node(peer).map(|n| n.organization) else {
+            return Ok(Vec::new());
+        };
+        let home = self.home(&locker.patient)?.map(|h| h.organization);
+        let all = home == Some(theirs)
+            || theirs == self.me.organization
+            || home.is_some_and(|h| self.backups_of(&h).contains(&theirs));
+        let mut packets = Vec::new();
+        for packet in &locker.packets {
+            if all || packet.organization.is_none_or(|o| o == theirs) {
+                packets.extend(self.objects.object(&packet.packet)?);
+            }
+        }
+        Ok(packets)
+    }
+
+    /// Takes bodies from a peer; one number for each, 0 for kept, else the check.
+    pub(crate) fn on_deliver(&mut self, from: NodeId, deliveries: Vec<Delivery>) -> Result<Vec<u64>, Fatal> {
+        let mut verdicts = Vec::new();
+        for delivery in deliveries.iter().take(DELIVERIES_MAX) {
+            let verdict = self.take_delivery(delivery)?;
+            if let Err(rejected) = verdict {
+                self.judge_peer(from, Some(rejected));
+            } else if let Ok((body, _)) = hospes_protocol::tap::Body::read(&delivery.body, &self.network) {
+                let writes = self.acked(&body.id(), &from)?;
+                self.objects.apply(&writes)?;
+            }
+            verdicts.push(verdict.map_or_else(|r| u64::from(r.check.code()), |()| 0));
+        }
+        Ok(verdicts)
+    }
+
+    fn on_verdicts(&mut self, peer: NodeId, ids: &[ContentId], verdicts: &[u64]) -> Result<(), Fatal> {
+        let refused: BTreeSet<_> =
+            ids.iter().zip(verdicts).filter(|(_, v)| **v != 0).map(|(id, _)| *id).collect();
+        let mut writes = Vec::new();
+        let judged: BTreeSet<_> = ids.iter().take(verdicts.len()).copied().collect();
+        for content in judged.difference(&refused) {
+            writes.extend(self.acked(content, &peer)?);
+        }
+        self.objects.apply(&writes)?;
+        self.offer(peer)
+    }
+
+    /// An answer to one of this part's requests.
+    pub(crate) fn on_record_answer(
+        &mut self,
+        from: NodeId,
+        asked: Asked,
+        answer: Answer,
+    ) -> Result<(), Fatal> {
+        match (asked, answer) {
+            (Asked::Offer, Answer::Lacking(lacking)) => self.on_lacking(from, &lacking),
+            (Asked::Deliver(ids), Answer::Verdicts(verdicts)) => self.on_verdicts(from, &ids, &verdicts),
+            (Asked::Collect(_), Answer::Bodies(deliveries)) => self.on_collected(from, deliveries),
+            (Asked::Orders(roots), Answer::Verdicts(verdicts)) => {
+                self.on_order_verdicts(from, &roots, &verdicts)
+            }
+            (Asked::Receipts(roots), Answer::Verdicts(_)) => self.on_receipts_taken(from, &roots),
+            (asked, _) => self.on_unanswered(from, asked),
+        }
+    }
+
+    /// A request of this part failed. What it carried is due again at its time.
+    pub(crate) fn on_unanswered(&mut self, from: NodeId, asked: Asked) -> Result<(), Fatal> {
+        if matches!(asked, Asked::Offer) {
+            self.take_offered(&from)?;
+        }
+        Ok(())
+    }
+
+    /// What is owed to a peer that comes back is due at once.
+    pub(super) fn hasten(&mut self, peer: &NodeId) -> Result<(), Fatal> {
+        self.take_offered(peer)?;
+        let writes = OWED.hasten(&*self.objects, peer, self.now)?;
+        self.objects.apply(&writes)?;
+        Ok(())
+    }
+
+    /// Offers do not outlive the process.
+    pub(super) fn forget_offers(&mut self) -> Result<(), Fatal> {
+        let rows = self.objects.sealed_rows(OFFERED, None, None, 4096)?;
+        let drops: Vec<_> = rows.into_iter().map(|row| Write::DropSealed(row.key)).collect();
+        self.objects.apply(&drops)?;
+        Ok(())
+    }
+}

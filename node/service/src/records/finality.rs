@@ -1,0 +1,99 @@
+//! What becomes final: heights and effects of entries whose bodies are here.
+
+use hospes_protocol::check::Check;
+use hospes_protocol::entry::{Header, Kind, is_control};
+use hospes_protocol::ids::{ContentId, PatientId};
+use hospes_protocol::policy::view::standing_patient;
+use hospes_protocol::policy::{HeaderFacts, Personal, judge_body};
+use hospes_protocol::state::Outcome;
+use hospes_protocol::tap::Body;
+use hospes_protocol::wire::Wire;
+use hospes_storage::{SealedKey, SealedRow, Write};
+
+use super::index::{self, Home, PATIENTS};
+use crate::effects::Event;
+use crate::service::{Fatal, Service};
+
+impl Service {
+    /// A block made these headers final.
+    pub(crate) fn on_final(
+        &mut self,
+        height: u64,
+        headers: &[Header],
+        outcomes: &[Outcome],
+    ) -> Result<(), Fatal> {
+        let mut ours = Vec::new();
+        for (header, outcome) in headers.iter().zip(outcomes) {
+            let fields = header.fields();
+            if fields.node == self.me.node {
+                ours.push((header.id(), outcome.void));
+            }
+            if is_control(fields.kind) {
+                self.on_control_final(fields.kind)?;
+            } else {
+                self.on_entry_final(height, header, outcome.void)?;
+            }
+        }
+        if !ours.is_empty() {
+            self.event(Event::Finalised { height, headers: ours });
+        }
+        Ok(())
+    }
+
+    /// The first final header of a content counts; then it is judged for good.
+    fn on_entry_final(&mut self, height: u64, header: &Header, void: Option<Check>) -> Result<(), Fatal> {
+        let id = header.fields().content;
+        let Some(mut facts) = index::facts(&*self.objects, &id)? else { return Ok(()) };
+        if facts.height.is_some() {
+            return Ok(());
+        }
+        let Some(held) = self.objects.body(&id)? else { return Ok(()) };
+        let (body, content) = Body::read(&held.bytes, &self.network).map_err(Fatal::Contradiction)?;
+        if header.matches(&content).is_err() {
+            return Ok(());
+        }
+        let finality = HeaderFacts::of(header, Some(height), void);
+        let judged = judge_body(&self.view(), &body, &content, &finality).err().map(|r| r.check);
+        let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
+        facts.height = Some(height);
+        facts.void = judged.map(|c| u64::from(c.code()));
+        self.objects.apply(&index::rows_of(id, &facts, &payload))?;
+        if let Personal::Patient(entry) = &payload {
+            self.settle_home(&entry.patient)?;
+        }
+        self.mark(&id, &payload)
+    }
+
+    /// Notes which patient entry counts now, whatever the order in which they came.
+    pub(super) fn settle_home(&self, patient: &PatientId) -> Result<(), Fatal> {
+        let mut entries = Vec::new();
+        for id in self.contents_of(patient, Kind::Patient.code())? {
+            let Some(known) = self.known_entry(&id)? else { continue };
+            let (Personal::Patient(entry), Some((content, _))) = (known.entry.clone(), self.entry(&id)?)
+            else {
+                continue;
+            };
+            entries.push((known.map(|_| entry), content.stands_on));
+        }
+        let ids: Vec<_> = entries.iter().map(|(known, _)| known.id).collect();
+        let from = |stands_on: &[ContentId]| stands_on.iter().find(|id| ids.contains(id)).copied();
+        let moves: Vec<_> = entries.iter().map(|(known, stands_on)| (known, from(stands_on))).collect();
+        let Some(standing) = standing_patient(&moves) else { return Ok(()) };
+        let home = Home { entry: standing.id, organization: standing.entry.home };
+        let key = SealedKey::new(PATIENTS, &[], 0, &patient.0);
+        self.objects.apply(&[Write::Sealed(SealedRow {
+            key,
+            patient: Some(*patient),
+            value: home.encode(),
+        })])?;
+        Ok(())
+    }
+
+    /// Where a patient is at home, where that is known here.
+    ///
+    /// # Errors
+    /// [`Fatal`] of the store.
+    pub fn home(&self, patient: &PatientId) -> Result<Option<Home>, Fatal> {
+        index::read(&*self.objects, &SealedKey::new(PATIENTS, &[], 0, &patient.0))
+    }
+}

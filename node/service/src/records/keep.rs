@@ -1,0 +1,272 @@
+//! Keeping bodies: judged first, then stored with their index rows, their packets and what follows from them
+//! in one transaction.
+//!
+//! A body is judged provisionally when it arrives and for good at the height that makes its header final; a
+//! body without a header, or without the entries that it stands on, is not kept.
+
+use hospes_protocol::check::{Check, Rejected, ensure};
+use hospes_protocol::context::Context;
+use hospes_protocol::entry::{Content, Header, is_control};
+use hospes_protocol::ids::{ContentId, ObjectId, PatientId};
+use hospes_protocol::patient::PatientKey;
+use hospes_protocol::personal::{LockerEntry, SubjectKey};
+use hospes_protocol::policy::{HeaderFacts, Personal, Verified, judge_body};
+use hospes_protocol::seal::envelope::Envelope;
+use hospes_protocol::tap::Body;
+use hospes_protocol::wire::Wire;
+use hospes_storage::{HeldBody, SealedKey, SealedRow, Write};
+
+use super::index::{self, Facts};
+use crate::effects::Event;
+use crate::filing::FileError;
+use crate::messages::Delivery;
+use crate::service::{Fatal, Service};
+
+/// K of this node's organization, by patient.
+const SUBJECT_KEYS: &str = "subject-keys";
+/// Bodies of this node's whose header is not signed yet.
+const UNFILED: &str = "unfiled";
+
+fn unfiled_key(content: &ContentId) -> SealedKey {
+    SealedKey::new(UNFILED, &[], 0, &content.0)
+}
+
+impl Service {
+    /// Judges a body of this node's before it is filed. One that stands on what the same batch files is
+    /// judged in full when its turn comes.
+    pub(crate) fn judge_personal(&self, body: &Body, content: &Content) -> Result<(), Rejected> {
+        let facts = HeaderFacts::about_to_sign(content, self.me.node, self.now);
+        match judge_body(&self.view(), body, content, &facts) {
+            Err(Rejected { check: Check::StandsOnMissing }) => Ok(()),
+            judged => judged.map(drop),
+        }
+    }
+
+    /// Keeps a body of this node's, with the packets that it names, before its header is signed.
+    pub(crate) fn keep_own_body(
+        &mut self,
+        bytes: &[u8],
+        body: &Body,
+        content: &Content,
+        packets: &[Vec<u8>],
+    ) -> Result<(), FileError> {
+        let facts = HeaderFacts::about_to_sign(content, self.me.node, self.now);
+        let verified = judge_body(&self.view(), body, content, &facts)?;
+        let named = named_packets(&verified.known.entry);
+        let given = judge_packets(&named, packets.iter().map(Vec::as_slice))?;
+        let ids: Vec<_> = named.iter().filter(|id| given.iter().all(|(g, _)| g != *id)).copied().collect();
+        let here = self.objects.has_objects(&ids)?;
+        ensure(here.iter().all(|h| *h), Check::ObjectMissing)?;
+        let key = unfiled_key(&content.id());
+        let unfiled = Write::Sealed(SealedRow { key, patient: None, value: Vec::new() });
+        self.keep(bytes, content.kind, &verified, given, Some(unfiled))?;
+        Ok(())
+    }
+
+    /// Headers of these contents are known now: bodies of this node's that waited for theirs go out.
+    pub(crate) fn on_headers_known(&mut self, contents: &[ContentId]) -> Result<(), Fatal> {
+        for content in contents {
+            let key = unfiled_key(content);
+            if self.objects.sealed(&key)?.is_some() {
+                self.objects.apply(&[Write::DropSealed(key)])?;
+                self.send_out(content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send_out(&mut self, content: &ContentId) -> Result<(), Fatal> {
+        let Some((read, payload)) = self.entry(content)? else { return Ok(()) };
+        self.event(Event::BodyKept { content: *content, kind: read.kind });
+        self.owe_audience(content, &payload)?;
+        self.mark(content, &payload)
+    }
+
+    /// After a crash between a body and its header: it goes out if its header is there, and has no effect
+    /// otherwise. Filing it again lifts that.
+    pub(super) fn settle_unfiled(&mut self) -> Result<(), Fatal> {
+        for row in self.objects.sealed_rows(UNFILED, None, None, index::PAGE)? {
+            let content = index::content_of(&row)?;
+            self.objects.apply(&[Write::DropSealed(row.key)])?;
+            if self.ledger.is_filed(&content)? {
+                self.send_out(&content)?;
+            } else if let (Some(mut facts), Some((_, payload))) =
+                (index::facts(&*self.objects, &content)?, self.entry(&content)?)
+            {
+                facts.void = Some(u64::from(Check::StandsOnMissing.code()));
+                self.objects.apply(&index::rows_of(content, &facts, &payload))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a body from a peer; the inner result is the verdict on it.
+    pub(super) fn take_delivery(&mut self, delivery: &Delivery) -> Result<Result<(), Rejected>, Fatal> {
+        let (body, content, payload) = match self.read_delivery(delivery) {
+            Ok(read) => read,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let id = body.id();
+        let named = named_packets(&payload);
+        let packets = match judge_packets(&named, delivery.packets.iter().map(|p| p.0.as_slice())) {
+            Ok(packets) => packets,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        if index::facts(&*self.objects, &id)?.is_some() {
+            self.objects.apply(&packet_writes(payload.patient().copied(), packets))?;
+            return Ok(Ok(()));
+        }
+        let judged = match self.standing(&content)? {
+            Ok(facts) => judge_body(&self.view(), &body, &content, &facts),
+            Err(rejected) => Err(rejected),
+        };
+        let verified = match judged {
+            Ok(verified) => verified,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        self.keep(&delivery.body, content.kind, &verified, packets, None)?;
+        self.send_out(&id)?;
+        Ok(Ok(()))
+    }
+
+    fn read_delivery(&self, delivery: &Delivery) -> Result<(Body, Content, Personal), Rejected> {
+        let (body, content) = Body::read(&delivery.body, &self.network)?;
+        ensure(!is_control(content.kind), Check::ContentMismatch)?;
+        let payload = Personal::read(&content)?;
+        Ok((body, content, payload))
+    }
+
+    /// What the ledger says of a content: the first of its headers by finality, leaving out those that differ
+    /// from it. A body whose header is still on its way is offered again.
+    pub(super) fn standing(&self, content: &Content) -> Result<Result<HeaderFacts, Rejected>, Fatal> {
+        let mut best: Option<HeaderFacts> = None;
+        let mut why = Check::StandsOnMissing.into();
+        for id in self.ledger.headers_of(&content.id())? {
+            let Some(stored) = self.ledger.header(&id)? else { continue };
+            let header = Header::read(&stored.bytes, &self.network).map_err(Fatal::Contradiction)?;
+            if let Err(rejected) = header.matches(content) {
+                why = rejected;
+                continue;
+            }
+            let finality = self.ledger.finality(&id)?;
+            let facts = HeaderFacts::of(&header, finality.map(|f| f.height), finality.and_then(|f| f.void));
+            let age = |f: &HeaderFacts| (f.height.unwrap_or(u64::MAX), f.node);
+            if best.as_ref().is_none_or(|b| age(&facts) < age(b)) {
+                best = Some(facts);
+            }
+        }
+        Ok(best.ok_or(why))
+    }
+
+    fn keep(
+        &mut self,
+        bytes: &[u8],
+        kind: u64,
+        verified: &Verified,
+        packets: Vec<(ObjectId, &[u8])>,
+        beside: Option<Write>,
+    ) -> Result<(), Fatal> {
+        let known = &verified.known;
+        let patient = Some(verified.patient);
+        let facts = Facts {
+            kind,
+            patient,
+            lock: known.lock,
+            under: known.under.map(|u| (u.entry, u.lock)),
+            height: known.height,
+            void: None,
+        };
+        let held = HeldBody { content: known.id, kind, patient, bytes: bytes.to_vec() };
+        let mut writes = packet_writes(patient, packets);
+        writes.push(Write::Body(held));
+        writes.extend(index::rows_of(known.id, &facts, &known.entry));
+        writes.extend(self.subject_key_rows(&known.entry));
+        writes.extend(beside);
+        self.objects.apply(&writes)?;
+        if matches!(known.entry, Personal::Patient(_)) {
+            self.settle_home(&verified.patient)?;
+        }
+        Ok(())
+    }
+
+    /// Who holds K, and K itself where it is sealed to this node.
+    fn subject_key_rows(&mut self, payload: &Personal) -> Vec<Write> {
+        let (patient, keys): (PatientId, &[SubjectKey]) = match payload {
+            Personal::Patient(p) => (p.patient, &p.subject_keys),
+            Personal::Locker(p) => (p.patient, &p.subject_keys),
+            _ => return Vec::new(),
+        };
+        let holders = keys.iter().filter_map(|k| self.state.membership.nodes.get(&k.node));
+        let mut writes: Vec<_> = holders.map(|n| index::key_holder_row(&patient, &n.organization)).collect();
+        for key in keys.iter().filter(|k| k.node == self.me.node) {
+            let opened = Envelope::parse(&key.sealed).and_then(|sealed| {
+                let opened = sealed.open(&mut self.me.agreement, Context::PatientKey, &self.network);
+                opened.map_err(|_| Check::SealBroken.into())
+            });
+            // A key that does not open leaves this node without K, and the entry as lawful as it was.
+            if let Ok(k) = opened
+                && k.len() == 32
+            {
+                let key = SealedKey::new(SUBJECT_KEYS, &[], 0, &patient.0);
+                writes.push(Write::Sealed(SealedRow { key, patient: Some(patient), value: k.to_vec() }));
+            }
+        }
+        writes
+    }
+
+    /// K of this node's organization for a patient, where an entry gave it to this node.
+    ///
+    /// # Errors
+    /// [`Fatal`] of the store.
+    pub fn subject_key(&self, patient: &PatientId) -> Result<Option<PatientKey>, Fatal> {
+        let row = self.objects.sealed(&SealedKey::new(SUBJECT_KEYS, &[], 0, &patient.0))?;
+        let Some(row) = row else { return Ok(None) };
+        let raw: [u8; 32] =
+            row.as_slice().try_into().map_err(|_| Fatal::Contradiction(Check::Malformed.into()))?;
+        Ok(Some(PatientKey::from_bytes(raw)))
+    }
+
+    /// A body that is here, with its payload.
+    pub(crate) fn entry(&self, content: &ContentId) -> Result<Option<(Content, Personal)>, Fatal> {
+        let Some(held) = self.objects.body(content)? else { return Ok(None) };
+        let read = || {
+            let (_, content) = Body::read(&held.bytes, &self.network)?;
+            let payload = Personal::read(&content)?;
+            Ok((content, payload))
+        };
+        read().map(Some).map_err(Fatal::Contradiction)
+    }
+}
+
+fn packet_writes(patient: Option<PatientId>, packets: Vec<(ObjectId, &[u8])>) -> Vec<Write> {
+    let write = |(id, bytes): (ObjectId, &[u8])| Write::Object { id, patient, bytes: bytes.to_vec() };
+    packets.into_iter().map(write).collect()
+}
+
+/// The packets that a payload names.
+pub(super) fn named_packets(payload: &Personal) -> Vec<ObjectId> {
+    match payload {
+        Personal::Locker(LockerEntry { packets, .. }) => packets.iter().map(|p| p.packet).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Finds each packet's address among those that its entry names.
+fn judge_packets<'a>(
+    named: &[ObjectId],
+    packets: impl Iterator<Item = &'a [u8]>,
+) -> Result<Vec<(ObjectId, &'a [u8])>, Rejected> {
+    let one = |bytes: &'a [u8]| {
+        let id = ObjectId::of_structured(bytes);
+        ensure(named.contains(&id), Check::ObjectHash)?;
+        Ok((id, bytes))
+    };
+    packets.map(one).collect()
+}
+
+impl Delivery {
+    /// Bytes on the wire, about.
+    pub(super) fn size(&self) -> usize {
+        self.encode().len()
+    }
+}
