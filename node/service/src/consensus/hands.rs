@@ -35,6 +35,15 @@ pub(super) enum Signed {
     Proposal,
 }
 
+impl Signed {
+    pub(super) fn of(kind: VoteKind) -> Self {
+        match kind {
+            VoteKind::Prevote => Self::Prevote,
+            VoteKind::Precommit => Self::Precommit,
+        }
+    }
+}
+
 /// What is remembered between the runs of one height.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -194,11 +203,7 @@ impl Hands<'_> {
 
     fn sign_vote(&mut self, vote: context::Vote) -> Result<context::SignedVote, Halted> {
         let bare = codec::bare_vote_out(&self.network, &vote);
-        let kind = match bare.kind {
-            VoteKind::Prevote => Signed::Prevote,
-            VoteKind::Precommit => Signed::Precommit,
-        };
-        self.guard(kind, bare.round, bare.block)?;
+        self.guard((Signed::of(bare.kind), bare.round), bare.block)?;
         self.timers.progressed();
         let signed = hospes_protocol::block::SignedVote::sign(bare, self.signer)
             .map_err(|e| Halted(format!("the node key: {e}")))?;
@@ -208,19 +213,26 @@ impl Hands<'_> {
 
     fn sign_proposal(&mut self, proposal: context::Proposal) -> Result<context::SignedProposal, Halted> {
         let bare = codec::bare_proposal_out(&self.network, &proposal);
-        self.guard(Signed::Proposal, bare.round, Some(bare.block))?;
+        self.guard((Signed::Proposal, bare.round), Some(bare.block))?;
         let signed =
             SignedProposal::sign(bare, self.signer).map_err(|e| Halted(format!("the node key: {e}")))?;
         self.verifier.trust_proposal(&signed);
         Ok(SignedMessage::new(proposal, signed.signature))
     }
 
-    fn guard(&mut self, kind: Signed, round: u64, block: Option<BlockHash>) -> Result<(), Halted> {
+    /// Holds what our key signs against what it signed before.
+    pub(super) fn guard(
+        &mut self,
+        (kind, round): (Signed, u64),
+        block: Option<BlockHash>,
+    ) -> Result<(), Halted> {
         let before = *self.memory.signed.entry((kind, round)).or_insert(block);
         if before == block {
             return Ok(());
         }
-        Err(Halted(format!("refusing to sign a second {kind:?} of round {round}: {before:?}, now {block:?}")))
+        Err(Halted(format!(
+            "a second {kind:?} of round {round} by this node's key: {before:?}, now {block:?}"
+        )))
     }
 
     fn verify(&mut self, message: SignedMessage<Hospes, ConsensusMsg<Hospes>>) -> bool {

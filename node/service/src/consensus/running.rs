@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hospes_protocol::block::VoteKind;
 use hospes_protocol::ids::{BlockHash, NodeId};
 use malachite_core_consensus::{
     Input as EngineInput, LocallyProposedValue, MisbehaviorEvidence, Params, ProposedValue, State,
@@ -85,11 +84,8 @@ impl Running {
             WalEntry::Vote(signed) => {
                 let vote = &signed.vote;
                 if vote.validator == self.me {
-                    let kind = match vote.kind {
-                        VoteKind::Prevote => Signed::Prevote,
-                        VoteKind::Precommit => Signed::Precommit,
-                    };
-                    hands.memory.signed.entry((kind, vote.round)).or_insert(vote.block);
+                    let key = (Signed::of(vote.kind), vote.round);
+                    hands.memory.signed.entry(key).or_insert(vote.block);
                 }
                 EngineInput::Vote(codec::vote_in(signed))
             }
@@ -186,6 +182,7 @@ impl Running {
 
     /// A message that was verified and is wanted.
     pub(super) fn take(&mut self, hands: &mut Hands<'_>, message: &ConsensusMessage) -> Result<(), Halted> {
+        self.recognise(hands, message)?;
         match message {
             ConsensusMessage::Vote(vote) => self.run(hands, EngineInput::Vote(codec::vote_in(vote))),
             ConsensusMessage::Proposal(proposal) => self.take_proposal(hands, proposal),
@@ -194,6 +191,22 @@ impl Running {
                 self.run(hands, EngineInput::RoundCertificate(codec::round_certificate_in(c)))
             }
         }
+    }
+
+    /// What our own key signed is binding, even if another process did it or our log was lost: the node stops
+    /// before it contradicts itself. Nobody else can bring this about.
+    fn recognise(&self, hands: &mut Hands<'_>, message: &ConsensusMessage) -> Result<(), Halted> {
+        let votes = match message {
+            ConsensusMessage::Vote(vote) => vec![vote.clone()],
+            ConsensusMessage::Polka(certificate) => certificate.votes(&hands.network),
+            ConsensusMessage::Round(certificate) => certificate.votes(&hands.network),
+            ConsensusMessage::Proposal(p) => {
+                let (by, key) = (p.proposal.proposer, (Signed::Proposal, p.proposal.round));
+                return if by == self.me { hands.guard(key, Some(p.proposal.block)) } else { Ok(()) };
+            }
+        };
+        let mut own = votes.iter().map(|signed| &signed.vote).filter(|v| v.validator == self.me);
+        own.try_for_each(|vote| hands.guard((Signed::of(vote.kind), vote.round), vote.block))
     }
 
     fn take_proposal(&mut self, hands: &mut Hands<'_>, signed: &SignedProposal) -> Result<(), Halted> {

@@ -415,6 +415,27 @@ fn rule_5_a_vote_that_contradicts_the_log_halts_instead_of_being_signed() {
     assert!(reason.contains("second Prevote"), "{reason}");
 }
 
+#[test]
+fn rule_5_a_driver_stops_when_its_key_is_used_elsewhere() {
+    let (mut stage, proposer) = listener();
+    let proposal = stage.proposal(proposer, (5, 0), A);
+    stage.hear(proposer, &proposal);
+    let other = (stage.me + 1) % 4;
+    // The other process prevoted nil; a peer passes that on, as it would after our log was lost.
+    let elsewhere = stage.prevote(stage.me, (5, 0), None);
+    stage.hear(other, &elsewhere);
+    let halted = stage.driver.handle(stage.now, Input::Verdict { height: 5, block: A, valid: true });
+    let reason = halted.expect_err("it would contradict itself").0;
+    assert!(reason.contains("second Prevote"), "{reason}");
+    // The same vote as ours is no contradiction.
+    let (mut stage, _) = listener();
+    stage.hear(proposer, &proposal);
+    let elsewhere = stage.prevote(stage.me, (5, 0), Some(A));
+    stage.hear(other, &elsewhere);
+    let voted = stage.feed(Input::Verdict { height: 5, block: A, valid: true });
+    assert_eq!(said(&voted), [(VoteKind::Prevote, Some(A))], "it says it itself");
+}
+
 // ---- 6: durable before it is said ----
 
 #[test]
@@ -463,6 +484,11 @@ fn rule_6_a_restarted_validator_says_the_same_again() {
     for by in &others {
         let vote = stage.precommit(*by, (5, 0), Some(A));
         let heard = stage.hear(*by, &vote);
+        if heard.iter().any(|e| matches!(e, Effect::Decided(_))) {
+            let cleared = heard.iter().filter(|e| matches!(e, Effect::ClearTimer(_))).count();
+            assert!(cleared > 0, "no timer outlives the decision");
+            assert!(matches!(heard.last(), Some(Effect::Decided(_))), "which comes last");
+        }
         decided.extend(heard.into_iter().filter_map(|e| match e {
             Effect::Decided(decision) => Some(decision),
             _ => None,
@@ -487,6 +513,18 @@ fn rule_6_a_proposer_is_asked_for_one_block_and_proposes_once() {
     let resumed = resumed.expect("not halted");
     assert!(!resumed.iter().any(|e| matches!(e, Effect::NeedBlock { .. })), "nor after a restart");
     assert_eq!(said(&resumed), [(VoteKind::Prevote, Some(A))], "it says what it said");
+}
+
+#[test]
+fn rule_6_what_was_open_at_the_crash_is_asked_again() {
+    let (stage, proposer) = listener();
+    let ConsensusMessage::Proposal(proposal) = stage.proposal(proposer, (5, 0), A) else {
+        panic!("a proposal")
+    };
+    let proposer = proposal.proposal.proposer;
+    let (_, resumed) = Stage::resumed(stage.me, 5, vec![WalEntry::Proposal(proposal)]);
+    let asks = Effect::NeedVerdict { height: 5, round: 0, block: A, proposer };
+    assert!(resumed.expect("not halted").contains(&asks), "a proposal without a verdict");
 }
 
 #[test]
@@ -536,6 +574,31 @@ fn timers_of(effects: &[Effect]) -> Vec<(crate::consensus::TimerId, u64)> {
         _ => None,
     };
     effects.iter().filter_map(set).collect()
+}
+
+#[test]
+fn rule_7_a_proposer_repeats_its_proposal_to_those_who_did_not_follow_it() {
+    let mut stage = Stage::idle(Stage::turn((5, 0)), 5);
+    stage.feed(Input::Order);
+    let proposed = stage.feed(Input::Propose { height: 5, round: 0, block: A });
+    let [followed, nil, silent] = [1, 2, 3].map(|n| (stage.me + n) % 4);
+    let vote = stage.prevote(followed, (5, 0), Some(A));
+    stage.hear(followed, &vote);
+    let timer = timers_of(&proposed).last().copied().expect("a repetition is set");
+    let repeated = stage.feed(Input::Timer(timer.0));
+    let again = |e: &Effect| match e {
+        Effect::Publish(bytes) => {
+            matches!(ConsensusMessage::decode(bytes), Ok(ConsensusMessage::Proposal(_)))
+        }
+        _ => false,
+    };
+    assert!(repeated.iter().any(again), "the proposal again");
+    let resent = repeated.iter().find_map(|e| match e {
+        Effect::ResendBlock { to, block: A } => Some(to.iter().copied().collect::<BTreeSet<_>>()),
+        _ => None,
+    });
+    let expected = BTreeSet::from([stage.node(nil), stage.node(silent)]);
+    assert_eq!(resent, Some(expected), "and the block, but not to who has it");
 }
 
 #[test]
