@@ -1,0 +1,65 @@
+//! `hospes demo`: four hospitals and a clinic on this machine, played through and checked from outside.
+//!
+//! It starts nodes as processes of the same program, speaks to them only as a user would (command line and
+//! HTTP API), plays the table of [`steps`] and says of each step whether it held, how long it took and what
+//! was seen. It decides nothing about records and reads no node's files. Called by the command line.
+
+mod acts;
+mod failed;
+mod http;
+mod node;
+mod people;
+mod play;
+mod proxy;
+mod samples;
+mod steps;
+mod story;
+mod tap;
+mod world;
+
+use std::path::PathBuf;
+
+pub(crate) use failed::Failed;
+pub(crate) use play::{Report, StepLine};
+
+/// Shown before anything else, on the error stream.
+pub(crate) const BANNER: &str =
+    "DEMO  made-up organizations and people, soft cards, no protection: never use it with real data";
+
+/// Which cards serve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum CardKind {
+    /// Encrypted files in folders that stand for readers.
+    Soft,
+}
+
+/// What the demo is asked for.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Folder of clinical files; without it the samples inside the program.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Empty or new folder for the nodes' files, which stay; without it a temporary one that goes.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Cards that people use.
+    #[arg(long, value_enum, default_value = "soft")]
+    pub(crate) cards: CardKind,
+    /// Leave the nodes running at the end and print their addresses.
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Play only this step and those that it stands on.
+    #[arg(long, value_name = "ID")]
+    pub(crate) only: Option<String>,
+    /// A missed deadline fails its step: exit 3 if nothing else was wrong.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Plays the demo; `show` gets each step as it ends.
+///
+/// # Errors
+/// [`Failed`] if it could not even begin: an unknown step, a folder that is not empty, unreadable samples.
+pub(crate) fn run(args: &DemoArgs, show: impl FnMut(&StepLine)) -> Result<Report, Failed> {
+    play::play(args, steps::TABLE, show)
+}
