@@ -44,16 +44,13 @@ pub(crate) enum Asked {
         peer: NodeId,
     },
     /// Blocks from a height on.
-    Blocks {
-        /// Of whom.
-        peer: NodeId,
-    },
+    Blocks,
     /// Bodies that it should hold.
     Offer,
     /// Bodies that it lacked, by content.
     Deliver(Vec<hospes_protocol::ids::ContentId>),
     /// Bodies of a patient who is signed in here.
-    Collect(u64),
+    Collect,
     /// Orders, by root.
     Orders(Vec<hospes_protocol::ids::ObjectId>),
     /// Receipts.
@@ -130,10 +127,10 @@ impl Service {
     }
 
     fn ask_blocks(&mut self, from: NodeId) {
-        let busy = self.asked.values().any(|a| matches!(a, Asked::Blocks { .. }));
+        let busy = self.asked.values().any(|a| matches!(a, Asked::Blocks));
         if !busy {
             let next = self.state.height + 1;
-            self.ask(from, &Request::Blocks(next), Asked::Blocks { peer: from });
+            self.ask(from, &Request::Blocks(next), Asked::Blocks);
         }
     }
 
@@ -218,7 +215,7 @@ impl Service {
                 Ok(())
             }
             (Asked::Headers { .. }, Answer::Headers(items)) => self.on_header_page(from, items),
-            (Asked::Blocks { .. }, Answer::Blocks(items)) => self.on_block_page(from, items),
+            (Asked::Blocks, Answer::Blocks(items)) => self.on_block_page(from, items),
             (asked, answer) => self.on_record_answer(from, asked, answer),
         }
     }

@@ -14,7 +14,7 @@ use hospes_storage::{Ledger, Objects};
 
 use crate::effects::Timer;
 use crate::pool::Pool;
-use crate::service::{Fatal, Identity, Random, Service};
+use crate::service::{Fatal, Identity, Service};
 
 /// Rows that are read from storage at a time.
 const PAGE: usize = 4096;
@@ -84,12 +84,11 @@ impl Service {
         genesis: &Genesis,
         ledger: Arc<dyn Ledger>,
         objects: Arc<dyn Objects>,
-        rng: Box<dyn Random>,
     ) -> Result<Self, Fatal> {
         let locks = read_locks(&*ledger)?;
         let state = read_state(&*ledger, genesis, locks.closed)?;
         let pool = read_pool(&*ledger, &state)?;
-        let mut service = Self::with(me, ledger, objects, rng, state, pool, locks.seen);
+        let mut service = Self::with(me, ledger, objects, state, pool, locks.seen);
         service.tick(now);
         service.open_engine()?;
         service.open_records()?;

@@ -168,7 +168,14 @@ impl Pool {
         picked
     }
 
-    fn select_run(&self, node: &NodeId, state: &LedgerState, time: u64, room: &mut Room, out: &mut Selection) {
+    fn select_run(
+        &self,
+        node: &NodeId,
+        state: &LedgerState,
+        time: u64,
+        room: &mut Room,
+        out: &mut Selection,
+    ) {
         let Some(member) = state.membership.node(node) else { return };
         let from = state.frontiers.get(node).map_or(1, |f| f.0 + 1);
         let mut last = None;

@@ -17,7 +17,6 @@ use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSig
 use hospes_protocol::state::LedgerState;
 use hospes_protocol::wire::Wire;
 use hospes_storage::{Ledger, Objects, StoreError};
-use rand_core::{CryptoRng, Rng};
 use zeroize::Zeroizing;
 
 use crate::chain::Candidate;
@@ -76,10 +75,6 @@ impl Identity {
     }
 }
 
-/// A source of randomness that can be sent to the service's thread.
-pub trait Random: CryptoRng + Rng + Send {}
-impl<T: CryptoRng + Rng + Send> Random for T {}
-
 /// A node, without its IO.
 pub struct Service {
     /// Keys and place.
@@ -90,7 +85,6 @@ pub struct Service {
     pub(crate) ledger: Arc<dyn Ledger>,
     /// Bodies, packets, segments and sealed indexes.
     pub(crate) objects: Arc<dyn Objects>,
-    pub(crate) rng: Box<dyn Random>,
     /// The state after the newest block.
     pub(crate) state: LedgerState,
     pub(crate) pool: Pool,
@@ -115,7 +109,6 @@ impl Service {
         me: Identity,
         ledger: Arc<dyn Ledger>,
         objects: Arc<dyn Objects>,
-        rng: Box<dyn Random>,
         state: LedgerState,
         pool: Pool,
         seen: BTreeSet<Lock>,
@@ -125,7 +118,6 @@ impl Service {
             me,
             ledger,
             objects,
-            rng,
             state,
             pool,
             seen,
@@ -193,7 +185,9 @@ impl Service {
     pub fn on_gossip(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, Fatal> {
         let relay = match Gossip::decode(bytes) {
             Ok(Gossip::Headers(items)) => self.on_headers(from, items)?,
-            Ok(Gossip::Decided((certificate, block))) => self.on_decided_elsewhere(from, certificate, block)?,
+            Ok(Gossip::Decided((certificate, block))) => {
+                self.on_decided_elsewhere(from, certificate, block)?
+            }
             Err(rejected) => Some(rejected),
         };
         Ok(self.judge_peer(from, relay))
@@ -272,12 +266,5 @@ impl Service {
             return Err(Check::RetiredNode.into());
         }
         header.verify(&node.key)
-    }
-
-    /// Fresh random bytes.
-    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
-        let mut bytes = [0; N];
-        self.rng.fill_bytes(&mut bytes);
-        bytes
     }
 }

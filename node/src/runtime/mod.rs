@@ -126,7 +126,6 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
         &settings.genesis,
         store.clone(),
         objects.clone(),
-        Box::new(rng()?),
     )?;
     let (effects_out, effects) = mpsc::unbounded_channel();
     let (service, ended) = actor::start(service, effects_out)?;

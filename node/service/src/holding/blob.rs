@@ -3,7 +3,7 @@
 //! Everything follows from the manifest: the root names the pages, a page its segments. One page is in
 //! memory at a time.
 
-use hospes_protocol::check::Rejected;
+use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::ids::{ContentId, ObjectId};
 use hospes_protocol::seal::manifest::{Page, RootPage};
 use hospes_protocol::wire::Wire;
@@ -124,12 +124,11 @@ pub(crate) fn to_serve(
     Ok(Some(ids))
 }
 
-/// Judges one frame of a transfer: number 0 is the root, then come the pages, then segments from `have` on.
+/// Reads the bytes that a peer sends for a root.
 ///
 /// # Errors
-/// As [`RootPage::read`], [`RootPage::page`] and [`hospes_protocol::seal::manifest::Segment::judge`].
+/// [`Check::ObjectHash`] for other bytes; as [`RootPage::read`].
 pub(crate) fn judge_root(root: &ObjectId, bytes: &[u8]) -> Result<RootPage, Rejected> {
-    use hospes_protocol::check::{Check, ensure};
     ensure(root.names(bytes), Check::ObjectHash)?;
     RootPage::read(bytes)
 }

@@ -11,7 +11,7 @@ use hospes_protocol::ids::{ContentId, NodeId, ObjectId, OrganizationId};
 use hospes_protocol::seal::manifest::RootPage;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_protocol::wire_struct;
-use hospes_storage::{Fetch, SealedKey, SealedRow, Write};
+use hospes_storage::{Fetch, SealedKey, SealedRow, Segment, Write};
 
 use super::blob::{self, Extent, HeldBlob};
 use super::order::{FetchRequest, SignedOrder};
@@ -68,9 +68,15 @@ fn running_row(running: &Running) -> Write {
 
 /// What a good frame leads to.
 struct Step {
-    object: (ObjectId, Vec<u8>),
+    stored: Write,
     /// The blob's root, once the frame was its last.
     whole: Option<RootPage>,
+}
+
+impl Step {
+    fn structured(id: ObjectId, bytes: &[u8]) -> Self {
+        Self { stored: Write::Object { id, patient: None, bytes: bytes.to_vec() }, whole: None }
+    }
 }
 
 impl Service {
@@ -93,7 +99,7 @@ impl Service {
         if let Some(fetch) = self.objects.fetch(&running.root)? {
             writes.push(Write::Fetch(Fetch { due, attempts: fetch.attempts + 1, ..fetch }));
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -127,7 +133,7 @@ impl Service {
                 None => later.push(Write::Fetch(Fetch { due: self.now + SOURCE_PAUSE_MS, ..fetch })),
             }
         }
-        self.objects.apply(&later)?;
+        self.write(&later)?;
         Ok(())
     }
 
@@ -144,7 +150,7 @@ impl Service {
         };
         let id = self.fresh_id();
         let running = Running { id, root, peer, have, frames: 0, seen: self.now };
-        self.objects.apply(&[running_row(&running)])?;
+        self.write(&[running_row(&running)])?;
         let request = FetchRequest { root, order: Bytes(order), have };
         self.emit(Effect::Fetch { id, from: peer, bytes: request.encode() });
         Ok(true)
@@ -196,11 +202,10 @@ impl Service {
     pub fn on_object_frame(&mut self, id: u64, bytes: &[u8]) -> Result<(), Fatal> {
         let Some(mut running) = self.running()?.into_iter().find(|r| r.id == id) else { return Ok(()) };
         match self.judge_frame(&running, bytes)? {
-            Ok(Step { object: (object, bytes), whole }) => {
+            Ok(Step { stored, whole }) => {
                 running.frames += 1;
                 running.seen = self.now;
-                let stored = Write::Object { id: object, patient: None, bytes };
-                self.objects.apply(&[stored, running_row(&running)])?;
+                self.write(&[stored, running_row(&running)])?;
                 whole.map_or(Ok(()), |root| self.on_last_frame(&running, &root))
             }
             Err(rejected) => {
@@ -221,7 +226,7 @@ impl Service {
             let fits = |root: &RootPage| orders.iter().any(|o| root.sealed_size <= o.size);
             let judged = blob::judge_root(&running.root, bytes);
             let judged = judged.and_then(|root| ensure(fits(&root), Check::ManifestForm));
-            return Ok(judged.map(|()| Step { object: (running.root, bytes.to_vec()), whole: None }));
+            return Ok(judged.map(|()| Step::structured(running.root, bytes)));
         }
         let missing = || Fatal::Contradiction(Check::ObjectMissing.into());
         let root = blob::root_page(&*self.objects, &running.root)?.ok_or_else(missing)?;
@@ -229,7 +234,7 @@ impl Service {
         if running.frames <= pages {
             let number = running.frames - 1;
             let id = root.pages[usize::try_from(number).unwrap_or(0)];
-            return Ok(root.page(number, bytes).map(|_| Step { object: (id, bytes.to_vec()), whole: None }));
+            return Ok(root.page(number, bytes).map(|_| Step::structured(id, bytes)));
         }
         let index = running.have + (running.frames - 1 - pages);
         let Ok(layout) = root.layout() else { return Ok(Err(Check::ManifestForm.into())) };
@@ -238,13 +243,16 @@ impl Service {
         }
         let page = blob::page(&*self.objects, &root, layout.page_of(index))?.ok_or_else(missing)?;
         let Some(segment) = page.segment(index) else { return Ok(Err(Check::ManifestForm.into())) };
-        let judged = segment.judge(bytes);
-        Ok(judged
-            .map(|()| Step { object: (segment.id, bytes.to_vec()), whole: segment.last.then_some(root) }))
+        let sealed = Segment::of(bytes.to_vec());
+        // As `segment.judge`, with the hash that storage needs anyway.
+        let judged = ensure(sealed.id() == segment.id, Check::ObjectHash)
+            .and(ensure(bytes.len() == segment.sealed_bytes, Check::ManifestForm));
+        let whole = segment.last.then_some(root);
+        Ok(judged.map(|()| Step { stored: Write::Segment(sealed), whole }))
     }
 
     fn on_last_frame(&mut self, running: &Running, root: &RootPage) -> Result<(), Fatal> {
-        self.objects.apply(&[Write::DropSealed(running_key(&running.root))])?;
+        self.write(&[Write::DropSealed(running_key(&running.root))])?;
         let note = self.objects.fetch(&running.root)?.map(|f| FetchNote::decode(&f.note)).transpose();
         let record = note.map_err(Fatal::Contradiction)?.and_then(|n| n.record);
         self.finish(&running.root, record, root)?;
@@ -258,7 +266,7 @@ impl Service {
         manifest: &RootPage,
     ) -> Result<(), Fatal> {
         let held = HeldBlob { record, bytes: manifest.sealed_size };
-        self.objects.apply(&[blob::note_held(root, &held), Write::DropFetch(*root)])?;
+        self.write(&[blob::note_held(root, &held), Write::DropFetch(*root)])?;
         self.on_whole(root)
     }
 
@@ -277,7 +285,7 @@ impl Service {
     pub(super) fn stop_fetch(&mut self, root: &ObjectId) -> Result<(), Fatal> {
         if let Some(running) = self.running()?.into_iter().find(|r| r.root == *root) {
             self.emit(Effect::CancelFetch(running.id));
-            self.objects.apply(&[Write::DropSealed(running_key(root))])?;
+            self.write(&[Write::DropSealed(running_key(root))])?;
         }
         Ok(())
     }

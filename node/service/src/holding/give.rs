@@ -133,7 +133,7 @@ impl Service {
         let at = (self.now, self.fresh_id());
         let mut writes = ORDERS.put(&*self.objects, node, &owed, at)?;
         writes.push(given_row(&root, node, &Given { order: Bytes(signed), until, state: None }));
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -168,7 +168,7 @@ impl Service {
             orders.push(Given::decode(&row).map_err(Fatal::Contradiction)?.order);
             roots.push(root);
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         if !orders.is_empty() {
             self.ask(peer, &Request::Orders(orders), Asked::Orders(roots));
         }
@@ -196,7 +196,7 @@ impl Service {
             receipts.push(item.owed.payload.clone());
             writes.extend(RECEIPTS.sent(&peer, item, self.now));
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         if !receipts.is_empty() {
             self.ask(peer, &Request::Receipts(receipts), Asked::Receipts(roots));
         }
@@ -209,7 +209,7 @@ impl Service {
         for root in roots {
             writes.extend(RECEIPTS.take(&*self.objects, &from, &root.0)?);
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl Service {
         if given.until == 0 && settled {
             writes.push(Write::DropSealed(given_key(&root, &holder)));
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 }

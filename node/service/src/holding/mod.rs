@@ -43,7 +43,7 @@ impl Service {
         self.give_up_stalled(Some(peer))?;
         let mut writes = give::ORDERS.hasten(&*self.objects, peer, self.now)?;
         writes.extend(take::RECEIPTS.hasten(&*self.objects, peer, self.now)?);
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         self.start_fetches()
     }
 }

@@ -71,7 +71,7 @@ impl Service {
             self.give_receipt(signed, HoldState::Refused)?;
             return Ok(Err(Check::QuotaExceeded.into()));
         }
-        self.objects.apply(&[Write::Order(hospes_storage::Order {
+        self.write(&[Write::Order(hospes_storage::Order {
             object: order.root,
             organization: order.organization,
             until: order.until,
@@ -104,20 +104,20 @@ impl Service {
         }
         if let Extent::Whole(manifest) = blob::extent(&*self.objects, &root)? {
             let held = HeldBlob { record, bytes: manifest.sealed_size };
-            self.objects.apply(&[blob::note_held(&root, &held)])?;
+            self.write(&[blob::note_held(&root, &held)])?;
             return self.give_receipt(signed, HoldState::Held);
         }
         if self.objects.fetch(&root)?.is_none() {
             let note = FetchNote { rank: self.rank(record.as_ref())?, record };
             let fetch = Fetch { object: root, due: self.now, attempts: 0, note: note.encode() };
-            self.objects.apply(&[Write::Fetch(fetch)])?;
+            self.write(&[Write::Fetch(fetch)])?;
         }
         Ok(())
     }
 
     fn drop_order(&mut self, signed: &SignedOrder) -> Result<(), Fatal> {
         let root = signed.order.root;
-        self.objects.apply(&[Write::DropOrder(root, signed.order.organization)])?;
+        self.write(&[Write::DropOrder(root, signed.order.organization)])?;
         self.drop_unordered(&root)?;
         self.give_receipt(signed, HoldState::Dropped)
     }
@@ -159,7 +159,7 @@ impl Service {
         let owed = Owed { item: Bytes(signed.order.root.0.to_vec()), attempts: 0, payload: Bytes(receipt) };
         let at = (self.now, self.fresh_id());
         let writes = RECEIPTS.put(&*self.objects, &signed.issuer, &owed, at)?;
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 

@@ -126,14 +126,14 @@ impl Service {
         if let Personal::Record(_) | Personal::Amendment(_) = payload {
             writes.push(row(SealedKey::new(UNPLACED, &[], 0, &content.0), Vec::new()));
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
     /// Membership or policy changed: everyone's turn comes.
     pub(super) fn on_control_final(&mut self, kind: u64) -> Result<(), Fatal> {
         if matches!(Kind::from_code(kind), Some(Kind::Organization | Kind::Node | Kind::Policy)) {
-            self.objects.apply(&[row(sweep_key(), None::<PatientId>.encode())])?;
+            self.write(&[row(sweep_key(), None::<PatientId>.encode())])?;
         }
         Ok(())
     }
@@ -145,12 +145,12 @@ impl Service {
         for marked in dirty {
             let patient = PatientId(index::id32(&marked.key.item)?);
             // Dropped first: what changes during the turn marks the patient again.
-            self.objects.apply(&[Write::DropSealed(marked.key)])?;
+            self.write(&[Write::DropSealed(marked.key)])?;
             self.take_turn(&patient)?;
         }
         for marked in self.objects.sealed_rows(UNPLACED, None, None, RECORDS_PAGE)? {
             let content = index::content_of(&marked)?;
-            self.objects.apply(&[Write::DropSealed(marked.key)])?;
+            self.write(&[Write::DropSealed(marked.key)])?;
             if let Some(record) = self.record_entry(&content)? {
                 self.place_record(&content, &record)?;
             }
@@ -174,7 +174,7 @@ impl Service {
             Some(_) if page.len() == PATIENTS_PAGE => row(sweep_key(), last.encode()),
             _ => Write::DropSealed(sweep_key()),
         });
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Service {
             writes.push(row(SealedKey::new(TURNS, &[], at, &patient.0), Vec::new()));
             writes.push(row(at_key, at.encode()));
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -230,7 +230,7 @@ impl Service {
             writes.push(Write::DropSealed(SealedKey::new(TURNS_AT, &[], 0, &patient.0)));
             writes.push(Write::DropSealed(turn.key));
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 }

@@ -93,7 +93,7 @@ impl Service {
                 let token = self.fresh_id();
                 let collection =
                     Collection { contents: some.to_vec(), authorization: Bytes(authorization.to_vec()) };
-                self.ask(peer, &Request::Collect(collection), Asked::Collect(token));
+                self.ask(peer, &Request::Collect(collection), Asked::Collect);
             }
         }
     }

@@ -64,7 +64,7 @@ impl Service {
         for node in nodes {
             writes.extend(self.owe(content, &node)?);
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -118,7 +118,7 @@ impl Service {
         let offered = Offered { contents: contents.clone() };
         let row = SealedRow { key: offered_key(&peer), patient: None, value: offered.encode() };
         writes.push(Write::Sealed(row));
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         self.ask(peer, &Request::Offer(contents), Asked::Offer);
         Ok(())
     }
@@ -126,7 +126,7 @@ impl Service {
     fn take_offered(&mut self, peer: &NodeId) -> Result<Vec<ContentId>, Fatal> {
         let key = offered_key(peer);
         let offered: Option<Offered> = index::read(&*self.objects, &key)?;
-        self.objects.apply(&[Write::DropSealed(key)])?;
+        self.write(&[Write::DropSealed(key)])?;
         Ok(offered.map_or_else(Vec::new, |o| o.contents))
     }
 
@@ -145,7 +145,7 @@ impl Service {
         for has in offered.iter().filter(|id| !lacking.contains(*id)) {
             writes.extend(self.acked(has, &peer)?);
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         let (mut page, mut ids, mut bytes) = (Vec::new(), Vec::new(), 64);
         for content in offered.into_iter().filter(|id| lacking.contains(id)) {
             for delivery in self.deliveries(&content, &peer)? {
@@ -218,7 +218,7 @@ impl Service {
                 self.judge_peer(from, Some(rejected));
             } else if let Ok((body, _)) = hospes_protocol::tap::Body::read(&delivery.body, &self.network) {
                 let writes = self.acked(&body.id(), &from)?;
-                self.objects.apply(&writes)?;
+                self.write(&writes)?;
             }
             verdicts.push(verdict.map_or_else(|r| u64::from(r.check.code()), |()| 0));
         }
@@ -233,7 +233,7 @@ impl Service {
         for content in judged.difference(&refused) {
             writes.extend(self.acked(content, &peer)?);
         }
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         self.offer(peer)
     }
 
@@ -247,7 +247,7 @@ impl Service {
         match (asked, answer) {
             (Asked::Offer, Answer::Lacking(lacking)) => self.on_lacking(from, &lacking),
             (Asked::Deliver(ids), Answer::Verdicts(verdicts)) => self.on_verdicts(from, &ids, &verdicts),
-            (Asked::Collect(_), Answer::Bodies(deliveries)) => self.on_collected(from, deliveries),
+            (Asked::Collect, Answer::Bodies(deliveries)) => self.on_collected(from, deliveries),
             (Asked::Orders(roots), Answer::Verdicts(verdicts)) => {
                 self.on_order_verdicts(from, &roots, &verdicts)
             }
@@ -268,7 +268,7 @@ impl Service {
     pub(super) fn hasten(&mut self, peer: &NodeId) -> Result<(), Fatal> {
         self.take_offered(peer)?;
         let writes = OWED.hasten(&*self.objects, peer, self.now)?;
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         Ok(())
     }
 
@@ -276,7 +276,7 @@ impl Service {
     pub(super) fn forget_offers(&mut self) -> Result<(), Fatal> {
         let rows = self.objects.sealed_rows(OFFERED, None, None, 4096)?;
         let drops: Vec<_> = rows.into_iter().map(|row| Write::DropSealed(row.key)).collect();
-        self.objects.apply(&drops)?;
+        self.write(&drops)?;
         Ok(())
     }
 }

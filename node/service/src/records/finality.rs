@@ -57,7 +57,7 @@ impl Service {
         let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
         facts.height = Some(height);
         facts.void = judged.map(|c| u64::from(c.code()));
-        self.objects.apply(&index::rows_of(id, &facts, &payload))?;
+        self.write(&index::rows_of(id, &facts, &payload))?;
         if let Personal::Patient(entry) = &payload {
             self.settle_home(&entry.patient)?;
         }
@@ -81,11 +81,7 @@ impl Service {
         let Some(standing) = standing_patient(&moves) else { return Ok(()) };
         let home = Home { entry: standing.id, organization: standing.entry.home };
         let key = SealedKey::new(PATIENTS, &[], 0, &patient.0);
-        self.objects.apply(&[Write::Sealed(SealedRow {
-            key,
-            patient: Some(*patient),
-            value: home.encode(),
-        })])?;
+        self.write(&[Write::Sealed(SealedRow { key, patient: Some(*patient), value: home.encode() })])?;
         Ok(())
     }
 

@@ -68,7 +68,7 @@ impl Service {
         for content in contents {
             let key = unfiled_key(content);
             if self.objects.sealed(&key)?.is_some() {
-                self.objects.apply(&[Write::DropSealed(key)])?;
+                self.write(&[Write::DropSealed(key)])?;
                 self.send_out(content)?;
             }
         }
@@ -87,14 +87,14 @@ impl Service {
     pub(super) fn settle_unfiled(&mut self) -> Result<(), Fatal> {
         for row in self.objects.sealed_rows(UNFILED, None, None, index::PAGE)? {
             let content = index::content_of(&row)?;
-            self.objects.apply(&[Write::DropSealed(row.key)])?;
+            self.write(&[Write::DropSealed(row.key)])?;
             if self.ledger.is_filed(&content)? {
                 self.send_out(&content)?;
             } else if let (Some(mut facts), Some((_, payload))) =
                 (index::facts(&*self.objects, &content)?, self.entry(&content)?)
             {
                 facts.void = Some(u64::from(Check::StandsOnMissing.code()));
-                self.objects.apply(&index::rows_of(content, &facts, &payload))?;
+                self.write(&index::rows_of(content, &facts, &payload))?;
             }
         }
         Ok(())
@@ -113,7 +113,7 @@ impl Service {
             Err(rejected) => return Ok(Err(rejected)),
         };
         if index::facts(&*self.objects, &id)?.is_some() {
-            self.objects.apply(&packet_writes(payload.patient().copied(), packets))?;
+            self.write(&packet_writes(payload.patient().copied(), packets))?;
             return Ok(Ok(()));
         }
         let judged = match self.standing(&content)? {
@@ -182,7 +182,7 @@ impl Service {
         writes.extend(index::rows_of(known.id, &facts, &known.entry));
         writes.extend(self.subject_key_rows(&known.entry));
         writes.extend(beside);
-        self.objects.apply(&writes)?;
+        self.write(&writes)?;
         if matches!(known.entry, Personal::Patient(_)) {
             self.settle_home(&verified.patient)?;
         }

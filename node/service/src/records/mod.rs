@@ -33,6 +33,7 @@ pub use view::ServiceView;
 
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::policy::LockState;
+use hospes_storage::Write;
 
 use crate::service::{Fatal, Service};
 
@@ -40,6 +41,14 @@ use crate::service::{Fatal, Service};
 const OPEN: LockState = LockState::Open;
 
 impl Service {
+    /// Makes changes in one durable transaction; none, where there are none.
+    pub(crate) fn write(&self, writes: &[Write]) -> Result<(), Fatal> {
+        if !writes.is_empty() {
+            self.objects.apply(writes)?;
+        }
+        Ok(())
+    }
+
     /// Takes up the record side where the process before stopped.
     pub(crate) fn open_records(&mut self) -> Result<(), Fatal> {
         self.forget_offers()?;

@@ -183,7 +183,7 @@ impl World {
         let store = Arc::new(store);
         let me = Identity::new(&[place.seed; 32], &[place.seed.wrapping_add(100); 32], place.organization);
         let (ledger, objects): (Arc<dyn Ledger>, Arc<dyn Objects>) = (store.clone(), store.clone());
-        let service = Service::open(self.now, me, &self.genesis, ledger, objects, rng(salt ^ 1)).unwrap();
+        let service = Service::open(self.now, me, &self.genesis, ledger, objects).unwrap();
         self.nodes[i].service = Some(service);
         self.nodes[i].store = Some(store);
         self.nodes[i].timers.clear();
