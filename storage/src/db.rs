@@ -9,11 +9,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase, TableHandle, WriteTransaction};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::error::{Item, Result, StoreError};
-use crate::layout::Name;
-use crate::medium::{DbFile, Medium};
+use crate::medium::{DbFile, Medium, Retired};
 
 /// A redb error as ours.
 pub(crate) fn medium_error(file: &'static str, e: impl Into<redb::Error>) -> StoreError {
@@ -38,8 +37,35 @@ pub(crate) fn medium_error(file: &'static str, e: impl Into<redb::Error>) -> Sto
 }
 
 struct Handle {
-    db: Database,
+    /// Null only while it is dropped.
+    db: Option<Database>,
+    retired: Retired,
+    closing: AtomicBool,
     full: AtomicBool,
+}
+
+impl Handle {
+    fn db(&self) -> &Database {
+        self.db.as_ref().expect("it is there until the handle is dropped")
+    }
+}
+
+/// Lets go of the file as a crash would, unless it is closed on purpose: nothing is written, and redb, which
+/// writes a last commit when it is dropped, is kept from it by losing its file first.
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let (db, orderly) = (self.db.take(), self.closing.load(Ordering::Acquire));
+        let retired = self.retired.clone();
+        let _closed_or_not = catch_unwind(AssertUnwindSafe(move || {
+            let mut db = db;
+            if let (Some(db), false) = (&mut db, orderly) {
+                retired.set();
+                // The first thing that this does is to fail on the file, after which redb writes nothing.
+                let _fails = db.check_integrity();
+            }
+            drop(db);
+        }));
+    }
 }
 
 /// An open database.
@@ -50,12 +76,13 @@ pub(crate) struct Db {
     reserve_bytes: u64,
     unsynced: bool,
     handle: RwLock<Option<Arc<Handle>>>,
+    closed: AtomicBool,
     /// Counts commits, so that the scrub knows whether anything changed under it.
     generation: AtomicU64,
 }
 
 impl Db {
-    /// Opens the file, repairing what a crash left, and makes tables that are missing.
+    /// Opens the file, or makes it, repairing what a crash left.
     pub(crate) fn open(
         medium: &Medium,
         file: DbFile,
@@ -70,31 +97,11 @@ impl Db {
             reserve_bytes,
             unsynced,
             handle: RwLock::new(None),
+            closed: AtomicBool::new(false),
             generation: AtomicU64::new(0),
         };
         db.handle()?;
         Ok(db)
-    }
-
-    /// Makes the tables that the file lacks: those of a newer release, or all of a new file.
-    pub(crate) fn ensure_tables(&self, names: &'static [&'static Name]) -> Result<()> {
-        let file = self.file.name();
-        let have = self.read(|txn| {
-            let tables = txn.list_tables().map_err(|e| medium_error(file, e))?;
-            Ok(tables.map(|t| t.name().to_owned()).collect::<Vec<_>>())
-        })?;
-        if names.iter().all(|n| have.iter().any(|h| h == n.table)) {
-            return Ok(());
-        }
-        self.write(0, |txn| names.iter().try_for_each(|n| n.write(txn).map(|_| ())))
-    }
-
-    /// Whether the file has any table: one that a crash left while it was made may have none.
-    pub(crate) fn has_tables(&self) -> Result<bool> {
-        self.read(|txn| {
-            let mut tables = txn.list_tables().map_err(|e| medium_error(self.file.name(), e))?;
-            Ok(tables.next().is_some())
-        })
     }
 
     fn handle(&self) -> Result<Arc<Handle>> {
@@ -105,16 +112,33 @@ impl Db {
         if let Some(handle) = &*slot {
             return Ok(handle.clone());
         }
-        let db = self.guarded(|| {
+        if self.closed.load(Ordering::Acquire) {
+            let source = std::io::Error::other("the store was closed");
+            return Err(StoreError::Io { file: self.file.name(), source });
+        }
+        let (db, retired) = self.guarded(|| {
             let backend = self.medium.open(self.file).map_err(redb::StorageError::from);
             let backend = backend.map_err(|e| medium_error(self.file.name(), e))?;
+            let retired = backend.retired();
             let mut builder = Database::builder();
             builder.set_cache_size(self.cache_bytes);
-            builder.create_with_backend(backend).map_err(|e| medium_error(self.file.name(), e))
+            let db = builder.create_with_backend(backend);
+            Ok((db.map_err(|e| medium_error(self.file.name(), e))?, retired))
         })?;
-        let handle = Arc::new(Handle { db, full: AtomicBool::new(false) });
+        let (closing, full) = (AtomicBool::new(false), AtomicBool::new(false));
+        let handle = Arc::new(Handle { db: Some(db), retired, closing, full });
         *slot = Some(handle.clone());
         Ok(handle)
+    }
+
+    /// Closes the file in order: free space at its end is given back, and opening again repairs nothing.
+    /// Everything after that fails.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        let handle = self.handle.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(handle) = handle {
+            handle.closing.store(true, Ordering::Release);
+        }
     }
 
     /// Lets go of a handle that redb has closed after a full disk.
@@ -143,7 +167,7 @@ impl Db {
 
     fn read_once<T>(&self, handle: &Handle, f: impl Fn(&ReadTransaction) -> Result<T>) -> Result<T> {
         self.guarded(|| {
-            let txn = handle.db.begin_read().map_err(|e| medium_error(self.file.name(), e))?;
+            let txn = handle.db().begin_read().map_err(|e| medium_error(self.file.name(), e))?;
             f(&txn)
         })
     }
@@ -165,7 +189,7 @@ impl Db {
 
     fn write_once<T>(&self, handle: &Handle, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
         let file = self.file.name();
-        let mut txn = handle.db.begin_write().map_err(|e| medium_error(file, e))?;
+        let mut txn = handle.db().begin_write().map_err(|e| medium_error(file, e))?;
         txn.set_two_phase_commit(true);
         txn.set_quick_repair(true);
         if self.unsynced {

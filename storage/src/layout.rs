@@ -29,7 +29,7 @@ macro_rules! tables {
     ($list:ident, $file:literal: $($(#[$meta:meta])* $name:ident = $table:literal $($raw:ident)?;)+) => {
         $($(#[$meta])* pub(crate) static $name: Name =
             Name { file: $file, table: $table, raw: tables!(@raw $($raw)?) };)+
-        /// Every table of the file.
+        /// Every table of the file; the first is its meta table.
         pub(crate) static $list: &[&Name] = &[$(&$name),+];
     };
     (@raw raw) => { true };

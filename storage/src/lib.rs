@@ -12,6 +12,7 @@ mod error;
 #[cfg(any(test, feature = "faults"))]
 pub mod fault;
 mod folder;
+mod format;
 mod headers;
 mod held;
 mod holding;

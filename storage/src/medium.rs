@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use redb::StorageBackend;
@@ -61,15 +62,16 @@ impl Medium {
     }
 
     pub(crate) fn open(&self, file: DbFile) -> io::Result<Backend> {
-        match self {
-            Self::Folder(folder) => open_private(&folder.join(file.name())).map(Backend::Disk),
-            Self::Memory(memory) => Ok(Backend::Memory(match file {
+        let bytes = match self {
+            Self::Folder(folder) => Under::Disk(open_private(&folder.join(file.name()))?),
+            Self::Memory(memory) => Under::Memory(match file {
                 DbFile::Ledger => memory.ledger.clone(),
                 DbFile::Objects => memory.objects.clone(),
-            })),
+            }),
             #[cfg(any(test, feature = "faults"))]
-            Self::Faulty(faulty) => Ok(Backend::Faulty(faulty.backend(file))),
-        }
+            Self::Faulty(faulty) => Under::Faulty(faulty.backend(file)),
+        };
+        Ok(Backend { bytes, retired: Retired::default() })
     }
 
     /// Whether a database was ever finished in this file: redb writes its first bytes last.
@@ -183,9 +185,61 @@ fn wipe(file: &File) -> io::Result<()> {
     file.sync_data()
 }
 
+/// Ends all access to a file, however many hold it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Retired(Arc<AtomicBool>);
+
+impl Retired {
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// What redb reads and writes.
 #[derive(Debug)]
-pub(crate) enum Backend {
+pub(crate) struct Backend {
+    bytes: Under,
+    retired: Retired,
+}
+
+impl Backend {
+    /// What ends access to it.
+    pub(crate) fn retired(&self) -> Retired {
+        self.retired.clone()
+    }
+
+    fn in_use(&self) -> io::Result<&Under> {
+        if self.retired.0.load(Ordering::Acquire) {
+            return Err(io::Error::other("the file was let go"));
+        }
+        Ok(&self.bytes)
+    }
+}
+
+impl StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.in_use()?.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.in_use()?.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.in_use()?.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.in_use()?.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.in_use()?.write(offset, data)
+    }
+}
+
+#[derive(Debug)]
+enum Under {
     Disk(File),
     Memory(Shared),
     #[cfg(any(test, feature = "faults"))]
@@ -197,7 +251,7 @@ fn span(offset: u64, len: usize) -> io::Result<std::ops::Range<usize>> {
     Ok(from..from.checked_add(len).ok_or(ErrorKind::InvalidInput)?)
 }
 
-impl StorageBackend for Backend {
+impl Under {
     fn len(&self) -> io::Result<u64> {
         match self {
             Self::Disk(file) => file.metadata().map(|m| m.len()),

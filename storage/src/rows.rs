@@ -12,6 +12,9 @@ use crate::layout::Name;
 
 type Raw = &'static [u8];
 
+/// The key of the row that every table begins with, and that no walk passes.
+pub(crate) const FIRST: &[u8] = &[];
+
 /// The length of a row's check.
 pub(crate) const CHECK_BYTES: usize = 16;
 
@@ -83,15 +86,19 @@ impl<T: ReadableTable<Raw, Raw>> Rows<T> {
         Ok(value.map(|v| v.value().len() as u64))
     }
 
-    /// How many rows the table says it has.
+    /// How many rows the table says it has, without its first.
     pub(crate) fn count(&self) -> Result<u64> {
-        self.table.len().map_err(|e| self.name.error(e))
+        Ok(self.table.len().map_err(|e| self.name.error(e))?.saturating_sub(1))
     }
 
     /// The first key.
     pub(crate) fn first_key(&self) -> Result<Option<Vec<u8>>> {
-        let first = self.table.first().map_err(|e| self.name.error(e))?;
-        Ok(first.map(|(key, _)| key.value().to_vec()))
+        let mut first = None;
+        self.walk(FIRST, |key, _, _| {
+            first = Some(key.to_vec());
+            Ok(false)
+        })?;
+        Ok(first)
     }
 
     /// Passes rows from `from` on, in order, while `f` answers true. A row that fails its check passes as
@@ -104,6 +111,9 @@ impl<T: ReadableTable<Raw, Raw>> Rows<T> {
         for row in self.table.range(from..).map_err(|e| self.name.error(e))? {
             let (key, value) = row.map_err(|e| self.name.error(e))?;
             let (key, value) = (key.value(), value.value());
+            if key == FIRST {
+                continue;
+            }
             if !f(key, payload(self.name, key, value), value.len())? {
                 break;
             }

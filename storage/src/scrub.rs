@@ -13,7 +13,7 @@ use crate::layout::{
     LEDGER_TABLES, Name, OBJECTS_TABLES, ORDER_ENDS, ORDERS, QUOTAS, RECEIPTS, SEALED, SEGMENTS, STRUCTURED,
     id_at, number_at, object_at,
 };
-use crate::rows::after;
+use crate::rows::{FIRST, after};
 use crate::store::Store;
 
 /// How far one step goes: it ends with the row that reaches either number.
@@ -112,8 +112,9 @@ impl Store {
         }
         let counted = cursor.counted + walked.checked;
         let broken = damaged.contains(&Item::Table(name.table));
-        let lost = walked.next.is_none() && !broken && counted != walked.count;
-        if lost && db.generation() == generation {
+        let miscounted = walked.next.is_none() && counted != walked.count && db.generation() == generation;
+        let lost = cursor.from.is_empty() && !self.is_there(db, name, FIRST)?;
+        if !broken && (miscounted || lost) {
             damaged.push(Item::Table(name.table));
         }
         let next = match walked.next {
@@ -172,7 +173,8 @@ impl Store {
             walked.checked += 1;
             walked.bytes += length as u64;
             match payload {
-                Some(payload) if self.is_sound(name, key, payload) => {
+                // Walking finds what looking up misses, where damage is in the pages that lead to the row.
+                Some(payload) if self.is_sound(name, key, payload) && table.len_of(key)?.is_some() => {
                     walked.targets.extend(target(name, key, payload, self));
                 }
                 _ => walked.damaged.push(self.named(name, key, payload)),

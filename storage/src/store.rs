@@ -5,7 +5,6 @@
 
 use std::path::Path;
 
-use hospes_protocol::wire::Wire;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -13,6 +12,7 @@ use crate::db::Db;
 use crate::erasable::ErasableKeys;
 use crate::error::{Item, Result, StoreError};
 use crate::folder::FolderLock;
+use crate::format;
 use crate::layout::{
     BODIES, FORMAT, LEDGER_META, LEDGER_TABLES, Meta, Name, OBJECTS_META, OBJECTS_TABLES, SEALED, SEGMENTS,
     STRUCTURED,
@@ -20,7 +20,6 @@ use crate::layout::{
 use crate::medium::{DbFile, Medium};
 use crate::seal::Sealer;
 
-const META: &[u8] = b"meta";
 const KEY_CHECK: &[u8] = b"key-check";
 
 /// How a store uses memory and the medium.
@@ -87,24 +86,15 @@ impl Store {
     ) -> Result<Self> {
         let lock = lock(medium)?;
         let sealer = Sealer::new(node_key, rng);
-        if is_created(medium)? {
-            return Err(StoreError::Exists(place(medium).to_owned()));
-        }
-        [DbFile::Ledger, DbFile::Objects].into_iter().try_for_each(|file| clear_unfinished(medium, file))?;
+        refuse_existing(medium)?;
         let meta = Meta { format: FORMAT, store: sealer.random() };
+        let check = sealer.seal_row(&OBJECTS_META, KEY_CHECK, None, &[], &meta.store);
         let objects = open_db(medium, DbFile::Objects, options)?;
-        objects.ensure_tables(OBJECTS_TABLES)?;
-        holds_nothing(&objects)?;
-        objects.write(0, |txn| {
-            let mut rows = OBJECTS_META.write(txn)?;
-            rows.put(META, &meta.encode())?;
-            rows.put(KEY_CHECK, &sealer.seal_row(&OBJECTS_META, KEY_CHECK, None, &[], &meta.store)).map(drop)
-        })?;
+        format::make(&objects, OBJECTS_TABLES, &meta, &[(KEY_CHECK, check)])?;
         ErasableKeys::create(medium, meta.store)?;
-        // The ledger's own row comes last: a store is one only once it stands.
+        // The ledger comes last: a store is one only once it stands.
         let ledger = open_db(medium, DbFile::Ledger, options)?;
-        ledger.ensure_tables(LEDGER_TABLES)?;
-        ledger.write(0, |txn| LEDGER_META.write(txn)?.put(META, &meta.encode()).map(drop))?;
+        format::make(&ledger, LEDGER_TABLES, &meta, &[])?;
         medium.sync_names().map_err(|source| StoreError::Io { file: DbFile::Ledger.name(), source })?;
         let keys = ErasableKeys::open(medium, meta.store)?;
         Ok(Self { ledger, objects, keys, sealer, _lock: lock })
@@ -128,17 +118,21 @@ impl Store {
         }
         let ledger = open_db(medium, DbFile::Ledger, options)?;
         let objects = open_db(medium, DbFile::Objects, options)?;
-        let absent = || StoreError::Absent(place(medium).to_owned());
-        let meta = read_meta(&ledger, &LEDGER_META)?.ok_or_else(absent)?;
-        let other = read_meta(&objects, &OBJECTS_META)?.ok_or_else(absent)?;
+        let meta = format::read(&ledger, LEDGER_TABLES)?;
+        let other = format::read(&objects, OBJECTS_TABLES)?;
         if meta.store != other.store {
             return Err(StoreError::Mixed(DbFile::Objects.name()));
         }
         check_key(&objects, &sealer, &meta)?;
-        ledger.ensure_tables(LEDGER_TABLES)?;
-        objects.ensure_tables(OBJECTS_TABLES)?;
         let keys = ErasableKeys::open(medium, meta.store)?;
         Ok(Self { ledger, objects, keys, sealer, _lock: lock })
+    }
+
+    /// Closes both databases in order, when the last reader is done; everything after that fails. A store
+    /// that is only dropped is as after a crash: opening it again costs a few milliseconds more.
+    pub fn close(&self) {
+        self.ledger.close();
+        self.objects.close();
     }
 }
 
@@ -168,13 +162,6 @@ fn has(medium: &Medium, file: DbFile) -> Result<bool> {
     medium.has(file).map_err(|source| StoreError::Io { file: file.name(), source })
 }
 
-fn clear_unfinished(medium: &Medium, file: DbFile) -> Result<()> {
-    match has(medium, file)? {
-        true => Ok(()),
-        false => medium.clear(file).map_err(|source| StoreError::Io { file: file.name(), source }),
-    }
-}
-
 /// Whether both files are there. One alone is what is left of a store, and never made up for.
 fn has_both(medium: &Medium) -> Result<bool> {
     match (has(medium, DbFile::Ledger)?, has(medium, DbFile::Objects)?) {
@@ -185,33 +172,33 @@ fn has_both(medium: &Medium) -> Result<bool> {
     }
 }
 
-/// Refuses to make a store over objects whose ledger is gone.
-fn holds_nothing(objects: &Db) -> Result<()> {
+/// Refuses to make a store over one, or over what is left of one; clears what a crash left of the making of
+/// one: no ledger yet, and objects that hold nothing.
+fn refuse_existing(medium: &Medium) -> Result<()> {
+    if is_made(medium, DbFile::Ledger, &LEDGER_META)? {
+        return Err(StoreError::Exists(place(medium).to_owned()));
+    }
+    if is_made(medium, DbFile::Objects, &OBJECTS_META)? && !holds_nothing(medium)? {
+        return Err(StoreError::Corrupt(Item::File(DbFile::Ledger.name())));
+    }
+    [DbFile::Ledger, DbFile::Objects].into_iter().try_for_each(|file| {
+        medium.clear(file).map_err(|source| StoreError::Io { file: file.name(), source })
+    })
+}
+
+fn is_made(medium: &Medium, file: DbFile, meta: &'static Name) -> Result<bool> {
+    Ok(has(medium, file)? && format::is_made(&look_into(medium, file)?, meta)?)
+}
+
+fn look_into(medium: &Medium, file: DbFile) -> Result<Db> {
+    Db::open(medium, file, 1024 * 1024, 0, false)
+}
+
+fn holds_nothing(medium: &Medium) -> Result<bool> {
+    let objects = look_into(medium, DbFile::Objects)?;
     let tables = [&SEGMENTS, &STRUCTURED, &BODIES, &SEALED];
     let rows = objects.read(|txn| tables.iter().map(|name| name.read(txn)?.count()).sum::<Result<u64>>())?;
-    if rows == 0 { Ok(()) } else { Err(StoreError::Corrupt(Item::File(DbFile::Ledger.name()))) }
-}
-
-/// Whether a store was finished here: a crash while making one leaves no ledger, or one without its row.
-fn is_created(medium: &Medium) -> Result<bool> {
-    if !has(medium, DbFile::Ledger)? {
-        return Ok(false);
-    }
-    let ledger = Db::open(medium, DbFile::Ledger, 1024 * 1024, 0, false)?;
-    Ok(ledger.has_tables()? && read_meta(&ledger, &LEDGER_META)?.is_some())
-}
-
-fn read_meta(db: &Db, name: &'static Name) -> Result<Option<Meta>> {
-    if !db.has_tables()? {
-        return Ok(None);
-    }
-    let bytes = db.read(|txn| name.read(txn)?.get(META))?;
-    let Some(bytes) = bytes else { return Ok(None) };
-    let meta: Meta = name.decode(META, &bytes)?;
-    if meta.format > FORMAT {
-        return Err(StoreError::Newer { file: name.file, found: meta.format, known: FORMAT });
-    }
-    Ok(Some(meta))
+    Ok(rows == 0)
 }
 
 fn check_key(objects: &Db, sealer: &Sealer, meta: &Meta) -> Result<()> {

@@ -36,6 +36,7 @@ fn filled() -> FaultyMedium {
         ];
         store.apply(&writes).unwrap();
     }
+    store.close();
     faults
 }
 

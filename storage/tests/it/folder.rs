@@ -59,6 +59,18 @@ fn a_store_is_created_once_and_opened_where_it_is() {
 }
 
 #[test]
+fn a_store_closed_in_order_answers_no_more_and_opens_again() {
+    let medium = Medium::memory();
+    let store = create(&medium);
+    store.put_own(&[header(&ME, "a", 1)]).unwrap();
+    store.close();
+    assert!(store.own_sequence(&ME).is_err(), "it is closed");
+    assert!(store.put_own(&[header(&ME, "a", 2)]).is_err(), "for writing too");
+    let store = reopen(&medium).unwrap();
+    assert_eq!(store.own_sequence(&ME).unwrap(), 1, "with what was put in");
+}
+
+#[test]
 fn another_node_key_opens_nothing() {
     let medium = Medium::memory();
     drop(create(&medium));
