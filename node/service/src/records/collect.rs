@@ -90,7 +90,6 @@ impl Service {
         let peers: Vec<_> = self.peers.keys().copied().collect();
         for peer in peers {
             for some in contents.chunks(COLLECT_MAX) {
-                let token = self.fresh_id();
                 let collection =
                     Collection { contents: some.to_vec(), authorization: Bytes(authorization.to_vec()) };
                 self.ask(peer, &Request::Collect(collection), Asked::Collect);

@@ -88,9 +88,15 @@ impl World {
             standing: Standing::Active,
         };
         let role = self.role(i, "doctor");
-        self.file(i, role);
-        let filing = self.control(i, Kind::Practitioner, &entry, &[i]);
-        let filed = self.file(i, filing);
+        let role = self.file(i, role);
+        assert!(self.run_until(5_000, |w| w.is_final(i, &role)), "the role stands");
+        let content = self.draft(i, Kind::Practitioner, [seed; 32], &[], &entry);
+        let (network, ids) = (self.genesis.network(), [content.id()]);
+        let mut signers = [key(10 + u8::try_from(i).unwrap()), key(seed)];
+        let sign = |s: &mut SoftwareSigner| sign_tap(s, &network, ("t", "en"), &ids).unwrap();
+        let signatures = signers.iter_mut().flat_map(sign).collect();
+        let body = Body { content: Bytes(content.encode()), signatures }.encode();
+        let filed = self.file(i, Filing { body, key: None, reveal: Vec::new(), packets: Vec::new() });
         let n = self.nodes.len();
         assert!(
             self.run_until(5_000, |w| (0..n).all(|j| w.is_final(j, &filed))),

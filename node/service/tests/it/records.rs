@@ -58,7 +58,8 @@ fn a_record_reaches_its_reader_by_a_grant_and_leaves_by_a_revocation() {
     let revocation = w.revocation(0, &mut ada, &grant);
     w.tap(0, &ada, vec![grant, epoch]);
     assert!(w.run_until(5_000, |w| has_blob(w, 1, &record)), "the blob is at the reader's hospital");
-    assert!(w.may_read(1, &reader, &ada, &record).is_permitted(), "the clinician reads there");
+    let reads = |w: &World| w.may_read(1, &reader, &ada, &record).is_permitted();
+    assert!(w.run_until(5_000, reads), "the clinician reads there: {:?}", w.may_read(1, &reader, &ada, &record));
     let other = w.may_read(1, &colleague, &ada, &record);
     assert_eq!(other.why().rule.code(), "no-grant", "another of the same hospital doesn't");
     w.run(3_000);
