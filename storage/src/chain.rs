@@ -140,7 +140,8 @@ pub(crate) fn install(txn: &WriteTransaction, new: &Installation) -> Result<()> 
         })?;
         done.iter().try_for_each(|at| outbox.delete(at).map(drop))?;
     }
-    drop((tables, outbox));
+    drop(outbox);
+    tables.finish()?;
     put_block(txn, new.height, &new.hash, &new.block, &new.certificate, &new.state)
 }
 

@@ -95,3 +95,54 @@ fn add_new(db: &Db, names: &'static [&'static Name], listed: &[String]) -> Resul
         names[0].write(txn)?.put(TABLES, &list_of(names)).map(drop)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::LEDGER_TABLES;
+    use crate::medium::{DbFile, Medium};
+
+    fn open(medium: &Medium) -> Db {
+        Db::open(medium, DbFile::Ledger, 1 << 20, 0, false).expect("memory opens")
+    }
+
+    fn made() -> (Db, Meta) {
+        let (db, meta) = (open(&Medium::memory()), Meta { format: FORMAT, store: [4; 16] });
+        make(&db, LEDGER_TABLES, &meta, &[]).expect("memory takes it");
+        (db, meta)
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_number() {
+        let (db, meta) = made();
+        assert_eq!(read(&db, LEDGER_TABLES).expect("its own format"), meta, "what was written");
+        let newer = Meta { format: FORMAT + 1, ..meta };
+        db.write(0, |txn| LEDGER_TABLES[0].write(txn)?.put(META, &newer.encode()).map(drop))
+            .expect("written");
+        let refused = read(&db, LEDGER_TABLES).expect_err("a newer format");
+        let named = matches!(refused, StoreError::Newer { found, known: FORMAT, .. } if found == FORMAT + 1);
+        assert!(named, "it says which: {refused}");
+    }
+
+    #[test]
+    fn a_table_of_an_older_release_is_added_and_a_lost_one_is_not() {
+        let (db, _) = made();
+        let last = LEDGER_TABLES[LEDGER_TABLES.len() - 1];
+        let drop_last = |listed: &[&'static Name]| {
+            let meta = list_of(listed);
+            db.write(0, |txn| {
+                let definition = redb::TableDefinition::<&[u8], &[u8]>::new(last.table);
+                txn.delete_table(definition).map_err(|e| medium_error(last.file, e))?;
+                LEDGER_TABLES[0].write(txn)?.put(TABLES, &meta).map(drop)
+            })
+            .expect("written");
+        };
+        drop_last(&LEDGER_TABLES[..LEDGER_TABLES.len() - 1]);
+        read(&db, LEDGER_TABLES).expect("a file of an older release, without that table");
+        assert!(has_first(&db, last).expect("it reads"), "the table was added");
+        drop_last(LEDGER_TABLES);
+        let refused = read(&db, LEDGER_TABLES);
+        let named = matches!(&refused, Err(StoreError::Corrupt(Item::Table(t))) if *t == last.table);
+        assert!(named, "a listed table that is missing is damage: {refused:?}");
+    }
+}

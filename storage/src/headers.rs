@@ -3,6 +3,9 @@
 //! A header stands when it continues its node's chain; nothing here verifies a signature. All functions
 //! work inside a transaction that `ledger_store` opens.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use hospes_protocol::ids::{ContentId, HeaderId, NodeId};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
@@ -25,6 +28,8 @@ pub(crate) struct HeaderTables<'t> {
     heads: Open<'t>,
     forks: Open<'t>,
     control: Open<'t>,
+    /// Heads as they are now; null where none stands any more. Written once, at the end.
+    moved: BTreeMap<NodeId, Option<Head>>,
 }
 
 fn previous_of(head: Option<&Head>) -> (u64, Option<HeaderId>) {
@@ -69,24 +74,32 @@ impl<'t> HeaderTables<'t> {
             heads: HEADS.write(txn)?,
             forks: FORKS.write(txn)?,
             control: CONTROL.write(txn)?,
+            moved: BTreeMap::new(),
         })
+    }
+
+    /// Writes the heads that moved.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        for (node, head) in &self.moved {
+            match head {
+                Some(h) => self.heads.put(&node.0, &key(&[&h.sequence.to_be_bytes(), &h.id.0]))?,
+                None => self.heads.delete(&node.0)?,
+            };
+        }
+        Ok(())
     }
 
     /// The last header of a node.
     pub(crate) fn head(&self, node: &NodeId) -> Result<Option<Head>> {
-        head_of(&self.heads, node)
+        self.moved.get(node).map_or_else(|| head_of(&self.heads, node), |head| Ok(*head))
     }
 
     /// Moves a node's head forward to one that is certified final; what lies between stays missing.
     pub(crate) fn advance(&mut self, head: &Head) -> Result<()> {
         if self.head(&head.node)?.is_none_or(|h| h.sequence < head.sequence) {
-            self.set_head(head)?;
+            self.moved.insert(head.node, Some(*head));
         }
         Ok(())
-    }
-
-    fn set_head(&mut self, head: &Head) -> Result<()> {
-        self.heads.put(&head.node.0, &key(&[&head.sequence.to_be_bytes(), &head.id.0])).map(drop)
     }
 
     /// Stores a header where it belongs.
@@ -116,7 +129,9 @@ impl<'t> HeaderTables<'t> {
         self.headers.put(&at, &row_payload(row))?;
         self.ids.put(&row.id.0, &at)?;
         self.contents.put(&key(&[&row.content.0, &row.id.0]), &[])?;
-        self.set_head(&Head { node: row.node, sequence: row.sequence, id: row.id })
+        let head = Head { node: row.node, sequence: row.sequence, id: row.id };
+        self.moved.insert(row.node, Some(head));
+        Ok(())
     }
 
     /// A number that is taken: the same header, its damaged copy, or a fork.
@@ -173,7 +188,9 @@ impl<'t> HeaderTables<'t> {
 /// Stores headers in order.
 pub(crate) fn put(txn: &WriteTransaction, rows: &[HeaderRow]) -> Result<Vec<Placed>> {
     let mut tables = HeaderTables::open(txn)?;
-    rows.iter().map(|row| tables.place(row)).collect()
+    let placed = rows.iter().map(|row| tables.place(row)).collect::<Result<Vec<_>>>()?;
+    tables.finish()?;
+    Ok(placed)
 }
 
 fn own_key(node: &NodeId) -> Vec<u8> {
@@ -198,15 +215,22 @@ fn own_last<T: ReadableTable<&'static [u8], &'static [u8]>>(
 pub(crate) fn put_own(txn: &WriteTransaction, rows: &[HeaderRow]) -> Result<()> {
     let mut tables = HeaderTables::open(txn)?;
     let (mut meta, mut outbox) = (LEDGER_META.write(txn)?, OUTBOX.write(txn)?);
+    let mut last = BTreeMap::new();
     for row in rows {
-        let last = own_last(&meta, &row.node, tables.head(&row.node)?.as_ref())?;
-        if row.sequence != last + 1 || tables.place(row)? != Placed::Stored {
-            return Err(Contradiction::OwnSequence { last, got: row.sequence }.into());
+        if let Entry::Vacant(first) = last.entry(row.node) {
+            first.insert(own_last(&meta, &row.node, tables.head(&row.node)?.as_ref())?);
         }
+        let last = last.get_mut(&row.node).expect("it was just put there");
+        if row.sequence != *last + 1 || tables.place(row)? != Placed::Stored {
+            return Err(Contradiction::OwnSequence { last: *last, got: row.sequence }.into());
+        }
+        *last = row.sequence;
         outbox.put(&node_key(&row.node, row.sequence), &row.id.0)?;
-        meta.put(&own_key(&row.node), &row.sequence.to_be_bytes())?;
     }
-    Ok(())
+    for (node, last) in last {
+        meta.put(&own_key(&node), &last.to_be_bytes())?;
+    }
+    tables.finish()
 }
 
 /// The last own number given out.
@@ -247,17 +271,15 @@ pub(crate) fn adopt(txn: &WriteTransaction, rows: &[HeaderRow]) -> Result<()> {
         }
         outbox.delete(&node_key(&first.node, sequence))?;
     }
-    match standing {
-        Some(id) => tables.set_head(&Head { node: first.node, sequence: first.sequence - 1, id })?,
-        None => tables.heads.delete(&first.node.0).map(drop)?,
-    }
+    let before = standing.map(|id| Head { node: first.node, sequence: first.sequence - 1, id });
+    tables.moved.insert(first.node, before);
     for row in rows {
         if row.node != first.node || tables.place(row)? != Placed::Stored {
             return Err(Contradiction::HeaderNotHere(row.id).into());
         }
         tables.forks.delete(&key(&[&node_key(&row.node, row.sequence), &row.id.0]))?;
     }
-    Ok(())
+    tables.finish()
 }
 
 /// Where a header stands.

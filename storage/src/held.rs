@@ -51,12 +51,11 @@ impl<'t> Batch<'t> {
 
     /// Stores a row of a class that totals count.
     fn put_counted(&mut self, name: &'static Name, at: &[u8], payload: &[u8]) -> Result<()> {
-        let table = self.table(name)?;
-        let old = table.put(at, payload)?;
-        let new = table.len_of(at)?;
+        let old = self.table(name)?.put(at, payload)?;
+        let new = name.value_len(payload.len());
         let grown = self.grown.entry(name.table).or_default();
         grown.0 += i64::from(old.is_none());
-        grown.1 += signed(new) - signed(old);
+        grown.1 += signed(Some(new)) - signed(old);
         Ok(())
     }
 

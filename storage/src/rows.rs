@@ -51,6 +51,11 @@ impl Name {
         TableDefinition::new(self.table)
     }
 
+    /// The length of the value that stores a payload.
+    pub(crate) fn value_len(&self, payload: usize) -> u64 {
+        (payload + if self.raw { 0 } else { CHECK_BYTES }) as u64
+    }
+
     fn error(&self, e: impl Into<redb::Error>) -> StoreError {
         medium_error(self.file, e)
     }
