@@ -109,9 +109,8 @@ impl Node {
     pub(crate) fn stop(&mut self) -> Result<Duration, Failed> {
         let Some(mut child) = self.child.take() else { return Ok(Duration::ZERO) };
         terminate(&child);
-        let ended = until(END_MAX, "a node that was asked to end", || {
-            child.try_wait().map_err(Failed::wrong)
-        });
+        let ended =
+            until(END_MAX, "a node that was asked to end", || child.try_wait().map_err(Failed::wrong));
         if ended.is_err() {
             end_for_good(&mut child);
         }
@@ -189,7 +188,12 @@ pub(crate) fn run(command: &mut Command) -> Result<Value, Failed> {
         return Ok(said.get("data").cloned().unwrap_or_default());
     }
     let error = said.get("error").cloned().unwrap_or_default();
-    Err(Failed::Wrong(format!("{}: {} {}", text(&error, "code"), text(&error, "message"), text(&error, "next"))))
+    Err(Failed::Wrong(format!(
+        "{}: {} {}",
+        text(&error, "code"),
+        text(&error, "message"),
+        text(&error, "next")
+    )))
 }
 
 /// The multiaddress of a TCP address.

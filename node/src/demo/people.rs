@@ -40,20 +40,17 @@ impl Card {
         Ok(Self { path, serial: needed(&made, "serial")? })
     }
 
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Puts it into a node's reader, wherever it was.
     ///
     /// # Errors
     /// [`Failed::Wrong`] if the file can't be moved.
     pub(crate) fn insert(&mut self, node: &Node) -> Result<(), Failed> {
         self.move_to(&node.reader())
-    }
-
-    /// Takes it out of any reader.
-    ///
-    /// # Errors
-    /// [`Failed::Wrong`] if the file can't be moved.
-    pub(crate) fn pull(&mut self, drawer: &Path) -> Result<(), Failed> {
-        self.move_to(drawer)
     }
 
     fn move_to(&mut self, folder: &Path) -> Result<(), Failed> {
@@ -104,7 +101,11 @@ pub(crate) fn sign_in(node: &Node, serial: &str) -> Result<Client, Failed> {
 ///
 /// # Errors
 /// The refusal of the request or of the tap.
-pub(crate) fn tap(client: &Client, path: &str, body: &serde_json::Value) -> Result<serde_json::Value, Refused> {
+pub(crate) fn tap(
+    client: &Client,
+    path: &str,
+    body: &serde_json::Value,
+) -> Result<serde_json::Value, Refused> {
     let begun = client.post(path, body)?;
     follow(client, begun, PIN)
 }

@@ -1,6 +1,8 @@
 //! What the story has come to: people, records, grants, and every read, against which the node's own list of
 //! accesses is held.
 
+use std::collections::BTreeMap;
+
 use super::failed::Failed;
 use super::people::Person;
 
@@ -24,34 +26,44 @@ pub(crate) struct Seen {
     pub(crate) content: String,
 }
 
+/// Someone of the story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    /// The author, at the first hospital.
+    Author,
+    /// A clinician at the second hospital, whom the patient lets read.
+    Ana,
+    /// A clinician beside her.
+    Ben,
+    /// A clinician at the clinic.
+    Cleo,
+    /// A patient, in the order of the samples; 0 is the patient of the story.
+    Patient(usize),
+}
+
 /// Fills while the demo plays.
 #[derive(Default)]
 pub(crate) struct Story {
-    /// The author, at the first hospital.
-    pub(crate) author: Option<Person>,
-    /// A clinician at the second hospital, whom the patient lets read.
-    pub(crate) ana: Option<Person>,
-    /// A clinician beside her.
-    pub(crate) ben: Option<Person>,
-    /// A clinician at the clinic.
-    pub(crate) cleo: Option<Person>,
-    /// Patients, in the order of the samples.
-    pub(crate) patients: Vec<Person>,
+    /// Who is enrolled.
+    pub(crate) people: BTreeMap<Who, Person>,
     /// What was filed.
     pub(crate) filed: Vec<Filed>,
-    /// Every read that was permitted.
+    /// Every read of the story's patient that was permitted.
     pub(crate) seen: Vec<Seen>,
+    /// Grants that stand, by whom they are for.
+    pub(crate) grants: Vec<(Who, String)>,
 }
 
 impl Story {
-    /// The patient of the story.
-    pub(crate) fn patient(&self) -> Result<Person, Failed> {
-        self.patients.first().cloned().ok_or_else(|| Failed::NotReached("no patient is enrolled".into()))
+    /// Somebody who must be enrolled.
+    pub(crate) fn someone(&mut self, who: Who) -> Result<&mut Person, Failed> {
+        self.people.get_mut(&who).ok_or_else(|| Failed::NotReached("the person is not enrolled".into()))
     }
 
-    /// Somebody who must be enrolled.
-    pub(crate) fn someone(person: Option<&Person>) -> Result<Person, Failed> {
-        person.cloned().ok_or_else(|| Failed::NotReached("the person is not enrolled".into()))
+    /// The id of somebody who must be enrolled.
+    pub(crate) fn id(&self, who: Who) -> Result<String, Failed> {
+        let person = self.people.get(&who);
+        person.map(|p| p.id.clone()).ok_or_else(|| Failed::NotReached("the person is not enrolled".into()))
     }
 
     /// The first record of the story's patient for which `which` holds.
@@ -60,8 +72,9 @@ impl Story {
         own.find(|f| which(f)).cloned().ok_or_else(|| Failed::NotReached("no such record is filed".into()))
     }
 
-    /// Notes a permitted read.
-    pub(crate) fn saw(&mut self, person: &str, content: &str) {
-        self.seen.push(Seen { person: person.to_owned(), content: content.to_owned() });
+    /// Notes a permitted read of the story's patient.
+    pub(crate) fn saw(&mut self, who: Who, content: &str) -> Result<(), Failed> {
+        self.seen.push(Seen { person: self.id(who)?, content: content.to_owned() });
+        Ok(())
     }
 }

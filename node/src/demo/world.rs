@@ -7,11 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::failed::Failed;
+use super::http::Client;
 use super::node::{Node, multiaddr};
 use super::people::Card;
 use super::proxy::Proxy;
 use super::samples::Samples;
-use super::story::Story;
+use super::story::{Story, Who};
 use super::{BANNER, DemoArgs};
 
 /// The PIN of every card of the demo.
@@ -38,6 +39,8 @@ pub(crate) struct World {
     pub(crate) lines: Vec<Proxy>,
     /// The organizations' cards, in the order of the nodes.
     pub(crate) organization_cards: Vec<Card>,
+    /// A node beside those of the table, once it is admitted.
+    pub(crate) ward: Option<Node>,
     /// Clinical files.
     pub(crate) samples: Samples,
     /// People, records and what was seen.
@@ -65,6 +68,7 @@ impl World {
             nodes: nodes.collect::<Result<_, _>>()?,
             lines: Vec::new(),
             organization_cards: Vec::new(),
+            ward: None,
             samples,
             story: Story::default(),
             pins,
@@ -147,6 +151,15 @@ impl World {
         self.nodes[CLINIC].start()
     }
 
+    /// Puts somebody's card into the reader of the node at `at` and signs in there.
+    ///
+    /// # Errors
+    /// What the node says; [`Failed::NotReached`] for somebody who isn't enrolled.
+    pub(crate) fn sign_in(&mut self, who: Who, at: usize) -> Result<Client, Failed> {
+        let person = self.story.someone(who)?;
+        person.sign_in(&self.nodes[at])
+    }
+
     /// Leaves everything running and says where.
     pub(crate) fn keep(&mut self) -> Vec<String> {
         self.temporary = false;
@@ -163,6 +176,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        self.ward = None;
         self.nodes.clear();
         if self.temporary {
             // What can't be removed is the system's to clean up.

@@ -1,0 +1,117 @@
+//! Step 1: organizations, nodes, practitioners, patients.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::acts::identity;
+use super::super::failed::{Failed, Outcome, Shown, expect};
+use super::super::http::Refused;
+use super::super::people::{Card, Person, sign_in, tap};
+use super::super::story::Who;
+use super::super::tap::{needed, text, until};
+use super::super::world::{CLINIC, VALIDATORS, World};
+
+/// How long nodes may take to find each other.
+const MEET_MAX: Duration = Duration::from_secs(30);
+/// How long an enrolment may take to be final everywhere.
+const FINAL_MAX: Duration = Duration::from_secs(20);
+
+/// Five organizations found one network, by their cards.
+pub(super) fn network(world: &mut World) -> Outcome {
+    world.found()?;
+    world.start()?;
+    let others = world.nodes.len() - 1;
+    until(MEET_MAX, "all nodes meeting", || {
+        let peers = world.nodes.iter().map(|n| n.peers()).collect::<Result<Vec<_>, _>>()?;
+        // The clinic and the hospitals each see all four others.
+        Ok(peers.iter().all(|count| *count == others).then_some(()))
+    })?;
+    let statuses = world.nodes.iter().map(|n| n.status()).collect::<Result<Vec<_>, _>>()?;
+    let network = text(&statuses[0], "network").to_owned();
+    let same = statuses.iter().all(|s| text(s, "network") == network && !network.is_empty());
+    expect(same, || "the nodes name different networks".into())?;
+    let validators = statuses[0]["validators"]["count"].as_u64().unwrap_or_default();
+    expect(validators == 4, || format!("{validators} validators instead of four"))?;
+    let tolerated = statuses[0]["validators"]["faults_tolerated"].as_u64().unwrap_or_default();
+    Ok(Shown::that(format!("{VALIDATORS} hospitals vote, the clinic follows; {tolerated} fault tolerated")))
+}
+
+/// Practitioners, each by the card of the organization and his own.
+pub(super) fn practitioners(world: &mut World) -> Outcome {
+    let staff = [
+        (Who::Author, 0, "practitioner-1", "DEMO-1001"),
+        (Who::Ana, 1, "practitioner-2", "DEMO-1002"),
+        (Who::Ben, 1, "practitioner-3", "DEMO-1003"),
+        (Who::Cleo, CLINIC, "practitioner-4", "DEMO-1004"),
+    ];
+    for (who, at, name, number) in staff {
+        let card = Card::create(&world.drawer(), name, "practitioner", &world.pins)?;
+        let person = enrol(world, at, name, number, card).map_err(Failed::from)?;
+        world.story.people.insert(who, person);
+    }
+    // The same number once more is refused; another number with the same card is not.
+    let card = Card::create(&world.drawer(), "practitioner-5", "practitioner", &world.pins)?;
+    let code = match enrol(world, 2, "practitioner-5", "DEMO-1001", card.clone()) {
+        Ok(_) => return Err(Failed::wrong("a register number was enrolled twice")),
+        Err(refused) => refused.code().to_owned(),
+    };
+    enrol(world, 2, "practitioner-5", "DEMO-1005", card).map_err(Failed::from)?;
+    known_everywhere(world, 5)?;
+    Ok(Shown::that(format!("5 enrolled and known on every node; a second DEMO-1001 refused: {code}")))
+}
+
+fn enrol(world: &mut World, at: usize, name: &str, number: &str, mut card: Card) -> Result<Person, Refused> {
+    let broken = |f: Failed| Refused::Unreachable(f.to_string());
+    let node = &world.nodes[at];
+    world.organization_cards[at].insert(node).map_err(broken)?;
+    card.insert(node).map_err(broken)?;
+    let organization = sign_in(node, &world.organization_cards[at].serial).map_err(broken)?;
+    let body = json!({ "card": card.serial, "register_number": number, "roles": [] });
+    let result = tap(&organization, "/persons", &body)?;
+    let id = needed(&result, "person").map_err(broken)?;
+    Ok(Person { name: name.to_owned(), card, id })
+}
+
+fn known_everywhere(world: &World, count: usize) -> Result<(), Failed> {
+    until(FINAL_MAX, "practitioners on every node", || {
+        for node in &world.nodes {
+            let persons = super::super::acts::all(&node.client(), "/persons")?;
+            if persons.len() < count {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    })
+    .map(|_| ())
+}
+
+/// Patients, each by the card of the home organization and their own.
+pub(super) fn patients(world: &mut World) -> Outcome {
+    let node = &world.nodes[0];
+    world.organization_cards[0].insert(node)?;
+    let desk = sign_in(node, &world.organization_cards[0].serial)?;
+    let mut codes = 0;
+    for at in 0..world.samples.patients.len() {
+        let name = format!("patient-{}", at + 1);
+        let mut card = Card::create(&world.drawer(), &name, "patient", &world.pins)?;
+        card.insert(node)?;
+        let body = json!({ "card": card.serial, "identity": identity(&world.samples.patients[at]), "language": "en" });
+        let result = tap(&desk, "/patients", &body)?;
+        codes += usize::from(!text(&result, "recovery_code").is_empty());
+        let id = needed(&result, "patient")?;
+        world.story.people.insert(Who::Patient(at), Person { name, card, id });
+    }
+    let count = world.samples.patients.len();
+    expect(codes == count, || format!("{codes} recovery codes for {count} patients"))?;
+    // One card is one patient.
+    let again = world.story.someone(Who::Patient(0))?.card.serial.clone();
+    let body = json!({ "card": again, "identity": identity(&world.samples.patients[0]), "language": "en" });
+    match tap(&desk, "/patients", &body) {
+        Ok(_) => Err(Failed::wrong("a card was enrolled twice")),
+        Err(refused) => Ok(Shown::that(format!(
+            "{count} patients, each with a recovery code; a card twice: {}",
+            refused.code()
+        ))),
+    }
+}
