@@ -54,3 +54,6 @@ pub use payload::Personal;
 pub use placement::{Placed, Placement, Priority, placement};
 pub use view::{Known, LockState, Newest, PatientView, RecordFacts, Under, Unreadable, View};
 pub use why::{Decision, Obligations, Rule, Why};
+
+#[cfg(test)]
+mod tests;

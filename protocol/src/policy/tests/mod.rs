@@ -1,0 +1,6 @@
+//! Decisions: each refusal beside the same act permitted, then random worlds against a second, naive model.
+
+mod model;
+
+mod rules;
+pub(super) mod world;
