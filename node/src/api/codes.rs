@@ -120,9 +120,11 @@ codes! {
 pub(crate) fn status_of_desk(code: &str, family: Family) -> StatusCode {
     match (code, family) {
         ("no-session" | "session-over", _) => StatusCode::UNAUTHORIZED,
-        ("no-such-tap" | "not-found" | "no-such-proposal", _) => StatusCode::NOT_FOUND,
-        ("wrong-pin", _) => StatusCode::FORBIDDEN,
-        ("too-large" | "body-too-large", _) => StatusCode::PAYLOAD_TOO_LARGE,
+        ("no-tap" | "unknown", _) => StatusCode::NOT_FOUND,
+        ("tap-state" | "card-in-use", _) => StatusCode::CONFLICT,
+        ("too-many-taps", _) => StatusCode::TOO_MANY_REQUESTS,
+        ("upload-broken", _) => StatusCode::BAD_REQUEST,
+        ("too-large", _) => StatusCode::PAYLOAD_TOO_LARGE,
         (_, Family::Failed) => StatusCode::UNPROCESSABLE_ENTITY,
         (_, Family::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
         (_, Family::Denied) => StatusCode::FORBIDDEN,

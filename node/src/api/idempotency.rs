@@ -39,6 +39,8 @@ pub(crate) type Place = ([u8; 32], [u8; 32]);
 #[derive(Clone)]
 struct Kept {
     fingerprint: [u8; 32],
+    /// The hash of an uploaded file.
+    upload: Option<[u8; 32]>,
     /// Null while the first request is under way.
     answer: Option<(StatusCode, Option<HeaderValue>, Bytes)>,
 }
@@ -76,7 +78,7 @@ impl Answers {
             return Ok(Found::Same(rebuilt(status, kind, bytes)));
         }
         book.make_room(&place.0);
-        book.kept.insert(place, Kept { fingerprint, answer: None });
+        book.kept.insert(place, Kept { fingerprint, upload: None, answer: None });
         book.order.push_back(place);
         Ok(Found::Fresh)
     }
@@ -96,6 +98,19 @@ impl Answers {
             book.forget(&place);
         }
         Response::from_parts(parts, Body::from(bytes))
+    }
+
+    /// Notes the hash of the file that came with a key.
+    pub(crate) fn note_upload(&self, place: &Place, hash: [u8; 32]) {
+        let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = book.kept.get_mut(place) {
+            kept.upload = Some(hash);
+        }
+    }
+
+    /// The hash of the file that came with a key.
+    pub(crate) fn upload(&self, place: &Place) -> Option<[u8; 32]> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).kept.get(place)?.upload
     }
 
     /// Frees a place.

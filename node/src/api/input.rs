@@ -5,6 +5,7 @@ use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use hospes_card::CardSerial;
 use serde::de::DeserializeOwned;
 
 use super::codes::Code;
@@ -46,6 +47,14 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Api> for Params<T> {
 pub(crate) fn id<T: std::str::FromStr>(what: &str, text: &str) -> Answer<T> {
     let wrong = |_| Problem::of(Code::BadRequest).detail(format!("{what} must be 64 hexadecimal digits."));
     text.parse().map_err(wrong)
+}
+
+/// A card's serial.
+///
+/// # Errors
+/// `bad-request`.
+pub(crate) fn serial(text: &str) -> Answer<CardSerial> {
+    text.parse().map_err(|_| Problem::of(Code::BadRequest).detail("A card is named by its serial, from /cards."))
 }
 
 /// A word of a closed list, by its name in the API.

@@ -7,7 +7,8 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hospes_protocol::check::Rejected;
-use hospes_protocol::policy::view::Unreadable;
+use hospes_protocol::policy::{Rule, Unreadable, Why};
+use hospes_service::service::Fatal;
 use hospes_storage::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -120,8 +121,26 @@ impl From<Rejected> for Problem {
     }
 }
 
+/// A denial of a decision. Whether a record exists is not told to those who hold nothing from its patient.
+pub(crate) fn denied(why: &Why) -> Problem {
+    match why.rule {
+        Rule::NoRecord | Rule::NoGrant | Rule::NotEnrolled | Rule::PrivateNotes => Code::NotPermitted.into(),
+        rule => Problem::foreign(StatusCode::FORBIDDEN, Family::Denied, rule.code(), rule.text(), rule.next()),
+    }
+}
+
+impl From<Fatal> for Problem {
+    fn from(error: Fatal) -> Self {
+        tracing::error!(%error, "a question of the API failed");
+        Self::of(Code::Unreadable)
+    }
+}
+
 impl From<DeskError> for Problem {
     fn from(error: DeskError) -> Self {
+        if let DeskError::Denied(why) = &error {
+            return denied(why);
+        }
         let family = match error.exit() {
             3 => Family::Unavailable,
             4 => Family::Denied,

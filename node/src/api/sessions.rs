@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::caller::{COOKIE_NAME, Caller};
 use super::codes::Code;
-use super::input::Json;
+use super::input::{Json, serial};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::{Tap, begun};
@@ -31,7 +31,7 @@ pub(crate) struct SignIn {
 #[utoipa::path(post, path = "/sessions", request_body = SignIn, tag = "sessions",
     responses((status = 201, body = Tap), (status = 503, description = "No such card in a reader.", body = Problem)))]
 pub(crate) async fn sign_in(State(api): State<Api>, Json(asked): Json<SignIn>) -> Answer<Response> {
-    Ok(begun(api.parts.desk.sign_in(&asked.card).await?))
+    Ok(begun(api.parts.desk.sign_in(serial(&asked.card)?).await?))
 }
 
 /// Who is signed in.
@@ -98,7 +98,7 @@ pub(crate) async fn sign_out(State(api): State<Api>, caller: Caller, Path(id): P
     if id != "current" && id != caller.session.id {
         return Err(Code::NotPermitted.into());
     }
-    api.parts.desk.sign_out(&caller.token).await;
+    api.parts.desk.sign_out(&caller.token).await?;
     let gone = format!("{COOKIE_NAME}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }

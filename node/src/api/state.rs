@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
 use hospes_service::service::Service;
 use hospes_storage::{Ledger, Objects};
@@ -12,6 +13,7 @@ use super::events::Ring;
 use super::idempotency::Answers;
 use super::metrics::Counters;
 use super::problem::Answer;
+use super::status::Links;
 use crate::desk::Desk;
 use crate::runtime::actor::Handle;
 
@@ -25,6 +27,8 @@ pub(crate) struct Parts {
     pub(crate) objects: Arc<dyn Objects>,
     /// Headers and blocks.
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// The network's beginning.
+    pub(crate) genesis: Genesis,
     /// What the node says of itself.
     pub(crate) node: NodeFacts,
 }
@@ -56,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) answers: Answers,
     pub(crate) counters: Counters,
+    pub(crate) links: Links,
 }
 
 impl std::ops::Deref for Api {
@@ -74,6 +79,7 @@ impl Api {
             ring: Ring::default(),
             answers: Answers::default(),
             counters: Counters::default(),
+            links: Links::default(),
         }))
     }
 

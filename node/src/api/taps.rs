@@ -8,7 +8,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hospes_card::Pin;
+use hospes_card::{HolderKind, Pin};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use super::codes::Code;
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::times::rfc3339;
-use crate::desk::{CardInfo, ReaderInfo, TapView};
+use crate::desk::{CardView, ReaderInfo, TapView};
 
 /// A PIN's request in bytes, at most.
 const PIN_BYTES_MAX: usize = 1024;
@@ -28,9 +28,9 @@ pub(crate) struct Tap {
     /// Its id.
     pub(crate) id: String,
     /// What it is for.
-    pub(crate) kind: String,
+    pub(crate) kind: &'static str,
     /// `waiting-card`, `waiting-pin`, `working`, `done`, `failed`, `expired` or `cancelled`.
-    pub(crate) state: String,
+    pub(crate) state: &'static str,
     /// What is signed, in the person's language; to be shown before the PIN is asked.
     pub(crate) text: String,
     /// The language of the text (BCP 47).
@@ -53,12 +53,14 @@ pub(crate) struct Tap {
 /// The card that a tap asks for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct TapCard {
-    /// The reader.
-    pub(crate) reader: String,
+    /// Its serial.
+    pub(crate) serial: String,
+    /// The reader that it is in.
+    pub(crate) reader: Option<String>,
     /// `soft`, `piv` or `openpgp`.
-    pub(crate) kind: String,
+    pub(crate) kind: &'static str,
     /// As the card says.
-    pub(crate) holder: String,
+    pub(crate) holder: Option<String>,
 }
 
 /// Why a tap failed.
@@ -75,15 +77,20 @@ pub(crate) struct TapError {
 impl Tap {
     /// As an answer.
     pub(crate) fn of(view: TapView) -> Self {
-        let card = |c: crate::desk::TapCard| TapCard { reader: c.reader, kind: c.kind, holder: c.holder };
+        let card = |c: crate::desk::TapCard| TapCard {
+            serial: c.serial.to_string(),
+            reader: c.reader,
+            kind: c.kind,
+            holder: c.holder,
+        };
         let error = |e: crate::desk::TapError| TapError { code: e.code, message: e.message, next: e.next };
         Self {
             id: view.id,
             kind: view.kind,
-            state: view.state,
+            state: view.state.name(),
             text: view.text,
             language: view.language,
-            text_hash: view.text_hash,
+            text_hash: data_encoding::HEXLOWER.encode(&view.text_hash),
             card: view.card.map(card),
             tries_left: view.tries_left,
             expires_at: rfc3339(view.expires_at),
@@ -118,7 +125,7 @@ pub(crate) async fn tap(State(api): State<Api>, Path(id): Path<String>) -> Answe
 pub(crate) struct PinGiven {
     /// The PIN, as it is typed.
     #[schema(value_type = String, format = Password)]
-    pin: Zeroizing<String>,
+    pin: String,
 }
 
 /// Gives the PIN.
@@ -139,7 +146,7 @@ pub(crate) async fn pin(
         return Err(Code::WrongMediaType.into());
     }
     let body = to_bytes(body, PIN_BYTES_MAX).await.map_err(|_| Code::BodyTooLarge)?;
-    let wrong = || Problem::of(Code::BadRequest).detail("The body must be {\"pin\":\"…\"}.");
+    let wrong = || Problem::of(Code::BadRequest).detail("The body must be {\"pin\":\"…\"} with 6 to 8 printable characters.");
     let pin = read_pin(&Zeroizing::new(body.to_vec())).ok_or_else(wrong)?;
     drop(body);
     Ok(Json(Tap::of(api.parts.desk.give_pin(&id, pin).await?)))
@@ -148,15 +155,16 @@ pub(crate) async fn pin(
 // What serde says of a wrong body quotes it, so it goes nowhere.
 fn read_pin(body: &[u8]) -> Option<Pin> {
     let given: PinGiven = serde_json::from_slice(body).ok()?;
-    Pin::new(given.pin.as_bytes()).ok()
+    let pin = Zeroizing::new(given.pin);
+    Pin::new(&pin).ok()
 }
 
 /// Cancels a tap.
 #[utoipa::path(delete, path = "/taps/{id}", params(("id" = String, Path, description = "The tap.")), tag = "taps",
-    responses((status = 204, description = "Cancelled; nothing of it is left."), (status = 404, body = Problem)))]
+    responses((status = 204, description = "Cancelled; nothing of it is left."), (status = 404, body = Problem),
+        (status = 409, description = "It works, or is over.", body = Problem)))]
 pub(crate) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Answer<StatusCode> {
-    api.parts.desk.tap(&id).ok_or(Code::NoSuchTap)?;
-    api.parts.desk.cancel(&id).await;
+    api.parts.desk.cancel(&id)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -168,25 +176,42 @@ pub(crate) struct Card {
     /// The reader.
     pub(crate) reader: String,
     /// `soft`, `piv` or `openpgp`.
-    pub(crate) kind: String,
+    pub(crate) kind: &'static str,
+    /// Whose card it is: `patient`, `practitioner`, `organization`, …, as the card says.
+    pub(crate) holder_kind: Option<&'static str>,
     /// As the card says; anyone at the reader can see it.
-    pub(crate) holder: String,
+    pub(crate) holder: Option<String>,
     /// Wrong PINs that it still takes.
-    pub(crate) tries_left: Option<u8>,
-    /// What the ledger knows its holder as.
+    pub(crate) tries_left: u8,
+    /// Roles of an enrolled person.
     pub(crate) roles: Vec<String>,
 }
 
 impl Card {
-    fn of(card: CardInfo) -> Self {
+    fn of(card: CardView) -> Self {
         Self {
-            serial: card.serial,
+            serial: card.serial.to_string(),
             reader: card.reader,
             kind: card.kind,
+            holder_kind: card.holder_kind.map(holder_kind),
             holder: card.holder,
             tries_left: card.tries_left,
             roles: card.roles,
         }
+    }
+}
+
+const fn holder_kind(kind: HolderKind) -> &'static str {
+    match kind {
+        HolderKind::Patient => "patient",
+        HolderKind::Practitioner => "practitioner",
+        HolderKind::Proxy => "proxy",
+        HolderKind::Guardian => "guardian",
+        HolderKind::Auditor => "auditor",
+        HolderKind::Administrator => "administrator",
+        HolderKind::Researcher => "researcher",
+        HolderKind::Organization => "organization",
+        HolderKind::Witness => "witness",
     }
 }
 
@@ -195,27 +220,29 @@ impl Card {
 pub(crate) struct Reader {
     /// Its name.
     pub(crate) name: String,
-    /// The serial of the card in it.
-    pub(crate) card: Option<String>,
+    /// Cards in it.
+    pub(crate) cards: usize,
+    /// What is wrong with it, or with something in it.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Reader {
     /// As an answer.
     pub(crate) fn of(reader: ReaderInfo) -> Self {
-        Self { name: reader.name, card: reader.card }
+        Self { name: reader.name, cards: reader.cards, trouble: reader.trouble }
     }
 }
 
 /// The cards in the readers.
 #[utoipa::path(get, path = "/cards", tag = "taps", responses((status = 200, body = Vec<Card>)))]
-pub(crate) async fn cards(State(api): State<Api>) -> Json<Vec<Card>> {
-    Json(api.parts.desk.cards().await.into_iter().map(Card::of).collect())
+pub(crate) async fn cards(State(api): State<Api>) -> Answer<Json<Vec<Card>>> {
+    Ok(Json(api.parts.desk.cards().await?.into_iter().map(Card::of).collect()))
 }
 
 /// The readers.
 #[utoipa::path(get, path = "/readers", tag = "taps", responses((status = 200, body = Vec<Reader>)))]
 pub(crate) async fn readers(State(api): State<Api>) -> Json<Vec<Reader>> {
-    Json(api.parts.desk.readers().await.into_iter().map(Reader::of).collect())
+    Json(api.parts.desk.readers().into_iter().map(Reader::of).collect())
 }
 
 #[cfg(test)]

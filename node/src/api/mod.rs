@@ -1,0 +1,136 @@
+//! The HTTP API under `/api/v1`: routes over the desk and the service, problem details, events, OpenAPI.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server` | listens on loopback, with limits |
+//! | `guard` | Host, Origin and the headers of every answer |
+//! | `codes`, `problem` | how it refuses |
+//! | `caller` | whose session it is |
+//! | `input`, `page`, `times`, `words`, `shown` | forms of what comes in and goes out |
+//! | `idempotency` | writes that are sent twice |
+//! | `status`, `metrics` | how the node is |
+//! | `sessions`, `taps` | signing in, cards, PINs |
+//! | `members`, `proposals` | who takes part |
+//! | `patients`, `records`, `content`, `imports`, `grants`, `accesses` | the record |
+//! | `events` | what happens, as it happens |
+//! | `ledger` | the ledger as a file |
+//! | `openapi` | the document that is checked in |
+//!
+//! Architecture invariant: it decides nothing. Who may do what is asked of `policy::decide` or refused by the
+//! desk; here is only which of both is asked. There is no CORS and no TLS, so it listens on loopback alone.
+
+mod accesses;
+mod caller;
+mod codes;
+mod content;
+mod events;
+mod grants;
+mod guard;
+mod idempotency;
+mod imports;
+mod input;
+mod ledger;
+mod members;
+mod metrics;
+mod openapi;
+mod page;
+mod patients;
+mod problem;
+mod proposals;
+mod records;
+mod server;
+mod sessions;
+mod shown;
+mod state;
+mod status;
+mod taps;
+#[cfg(test)]
+mod tests;
+mod times;
+mod words;
+
+pub(crate) use openapi::document;
+pub(crate) use server::{ServeError, Serving, serve};
+pub(crate) use state::{NodeFacts, Parts};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use codes::Code;
+use problem::Problem;
+use state::Api;
+
+/// Where everything lies.
+const PREFIX: &str = "/api/v1";
+
+/// Paths whose writes carry JSON and may carry an `Idempotency-Key`.
+fn keyed() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(sessions::sign_in))
+        .routes(routes!(members::organizations))
+        .routes(routes!(members::nodes))
+        .routes(routes!(members::persons, members::enrol))
+        .routes(routes!(members::suspend))
+        .routes(routes!(members::roles, members::define_role))
+        .routes(routes!(proposals::policies, proposals::set_policy))
+        .routes(routes!(patients::find, patients::create))
+        .routes(routes!(patients::show))
+        .routes(routes!(grants::list, grants::give))
+        .routes(routes!(grants::revoke))
+        .routes(routes!(grants::revoke_one))
+}
+
+/// Paths that read, stream, take a file, or take a PIN, which is never kept under a key.
+fn plain() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(status::status))
+        .routes(routes!(status::healthz))
+        .routes(routes!(metrics::metrics))
+        .routes(routes!(sessions::current))
+        .routes(routes!(sessions::cookie))
+        .routes(routes!(sessions::sign_out))
+        .routes(routes!(taps::tap, taps::cancel))
+        .routes(routes!(taps::pin))
+        .routes(routes!(taps::cards))
+        .routes(routes!(taps::readers))
+        .routes(routes!(grants::text))
+        .routes(routes!(accesses::list))
+        .routes(routes!(accesses::why))
+        .routes(routes!(records::show))
+        .routes(routes!(content::content))
+        .routes(routes!(events::events))
+        .routes(routes!(ledger::export))
+}
+
+/// Paths whose body is a file of any size, bounded where it is read.
+fn files() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(records::list, records::add))
+        .routes(routes!(imports::inspect))
+        .layer(DefaultBodyLimit::disable())
+}
+
+/// All routes, and their document.
+fn routes(api: &Api) -> (Router<Api>, OpenApi) {
+    let keyed = keyed().layer(from_fn_with_state(api.clone(), idempotency::pass));
+    let all = keyed.merge(plain()).layer(DefaultBodyLimit::max(idempotency::JSON_BYTES_MAX)).merge(files());
+    OpenApiRouter::with_openapi(openapi::frame()).nest(PREFIX, all).split_for_parts()
+}
+
+/// The router, ready to be served.
+fn router(api: Api) -> Router {
+    let (routes, document) = routes(&api);
+    let document = axum::Json(document);
+    routes
+        .route(&format!("{PREFIX}/openapi.json"), axum::routing::get(move || async move { document.clone() }))
+        .route("/healthz", axum::routing::get(status::healthz))
+        .route("/metrics", axum::routing::get(metrics::metrics))
+        .fallback(|| async { Problem::of(Code::NotFound) })
+        .method_not_allowed_fallback(|| async { Problem::of(Code::WrongMethod) })
+        .layer(from_fn_with_state(api.clone(), guard::pass))
+        .with_state(api)
+}

@@ -1,0 +1,250 @@
+//! `/status` and `/healthz`: how the node is, for anyone on this machine; nothing about patients.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::Json;
+use hospes_protocol::block::Validator;
+use hospes_protocol::control::NodeEntry;
+use hospes_protocol::ids::NodeId;
+use hospes_service::service::Service;
+use hospes_storage::StoreError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::codes::Code;
+use super::problem::{Answer, Problem};
+use super::state::Api;
+use super::taps::Reader;
+use super::times::rfc3339;
+
+/// How long the service may take to answer before the node counts as ill.
+const HEALTH_WAIT: Duration = Duration::from_secs(5);
+/// An idle network commits a block in every interval; this many missed ones mean that this node is behind.
+const IDLE_INTERVALS_MAX: u64 = 2;
+/// What a block may be late beyond that, in milliseconds.
+const LATE_MS_MAX: u64 = 60_000;
+
+/// How the node is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Status {
+    /// The release.
+    pub(crate) version: &'static str,
+    /// What it was built from.
+    pub(crate) build: &'static str,
+    /// The network.
+    pub(crate) network: String,
+    /// This node.
+    pub(crate) node: String,
+    /// Its libp2p name.
+    pub(crate) peer_id: String,
+    /// Where peers reach it.
+    pub(crate) p2p: Vec<String>,
+    /// Its organization.
+    pub(crate) organization: String,
+    /// The organization's name.
+    pub(crate) organization_name: Option<String>,
+    /// The newest certified block here.
+    pub(crate) height: u64,
+    /// Its time.
+    pub(crate) block_time: Option<String>,
+    /// What is signed here and not yet final.
+    pub(crate) finality: Pending,
+    /// Nodes of the network, this one left out.
+    pub(crate) peers: Vec<PeerStatus>,
+    /// Who decides.
+    pub(crate) validators: Validators,
+    /// What is held.
+    pub(crate) objects: Held,
+    /// Readers of this machine.
+    pub(crate) readers: Vec<Reader>,
+    /// Clocks.
+    pub(crate) clock: Clock,
+    /// `ok`, `behind`, `no-quorum` or `lease-over`.
+    pub(crate) state: &'static str,
+    /// What an administrator should know.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is signed here and not yet final.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Pending {
+    /// Headers of this node that no block has yet.
+    pub(crate) pending_own: usize,
+}
+
+/// A node of the network.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct PeerStatus {
+    /// Its id.
+    pub(crate) node: String,
+    /// Its organization.
+    pub(crate) organization: String,
+    /// Whether it is connected now.
+    pub(crate) connected: bool,
+}
+
+/// Who decides.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Validators {
+    /// How many.
+    pub(crate) count: usize,
+    /// How many must agree.
+    pub(crate) quorum: usize,
+    /// How many may fail or lie.
+    pub(crate) faults_tolerated: usize,
+    /// How many are connected, this node included where it is one.
+    pub(crate) connected: usize,
+}
+
+/// What is held.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Held {
+    /// Objects: segments, packets, manifests and bodies.
+    pub(crate) count: u64,
+    /// Their stored size, in bytes.
+    pub(crate) bytes: u64,
+}
+
+/// Clocks.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Clock {
+    /// By how much the newest block is ahead of this machine, in milliseconds.
+    pub(crate) skew_ms: u64,
+    /// This machine's time.
+    pub(crate) now: Option<String>,
+}
+
+impl Status {
+    fn of(api: &Api, service: &Service) -> Self {
+        let (state, now) = (service.state(), service.now());
+        let facts = &api.parts.node;
+        let mut status = Self {
+            version: env!("CARGO_PKG_VERSION"),
+            build: option_env!("HOSPES_BUILD").unwrap_or("unknown"),
+            network: facts.network.to_string(),
+            node: facts.node.to_string(),
+            peer_id: facts.peer_id.clone(),
+            p2p: facts.p2p.clone(),
+            organization: facts.organization.to_string(),
+            organization_name: state.membership.organization(&facts.organization).map(|o| o.name.clone()),
+            height: state.height,
+            block_time: rfc3339(state.time),
+            finality: Pending { pending_own: 0 },
+            peers: peers(api, service),
+            validators: validators(api, service),
+            objects: Held { count: 0, bytes: 0 },
+            readers: Vec::new(),
+            clock: Clock { skew_ms: state.time.saturating_sub(now), now: rfc3339(now) },
+            state: "ok",
+            warnings: facts.warnings.clone(),
+        };
+        status.judge(service);
+        status
+    }
+
+    fn judge(&mut self, service: &Service) {
+        let (state, policy) = (service.state(), &service.state().membership.policy);
+        let age = service.now().saturating_sub(state.time);
+        let late = policy.idle_block_ms.saturating_mul(IDLE_INTERVALS_MAX).saturating_add(LATE_MS_MAX);
+        self.state = match () {
+            () if state.height > 0 && age > policy.lease_ms => "lease-over",
+            () if service.is_validator() && self.validators.connected < self.validators.quorum => "no-quorum",
+            () if state.height > 0 && age > late => "behind",
+            () => "ok",
+        };
+        if self.validators.faults_tolerated == 0 {
+            self.warnings.push("Every validator is needed: with fewer than four, none may fail.".into());
+        }
+        if state.membership.active_organizations().count() < 4 {
+            self.warnings.push("Fewer than four organizations: the fault tolerance is nominal.".into());
+        }
+        if self.clock.skew_ms > hospes_protocol::limits::CLOCK_SKEW_MS_MAX {
+            self.warnings.push("This machine's clock is behind the ledger; the node signs nothing.".into());
+        }
+    }
+}
+
+/// Connected nodes, as events told.
+#[derive(Default)]
+pub(crate) struct Links(Mutex<BTreeSet<NodeId>>);
+
+impl Links {
+    /// A connection came or went.
+    pub(crate) fn set(&self, node: NodeId, connected: bool) {
+        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if connected {
+            links.insert(node);
+        } else {
+            links.remove(&node);
+        }
+    }
+
+    // Connections older than the first event show in the service's count alone.
+    fn now(&self, service: &Service, others: &[NodeId]) -> BTreeSet<NodeId> {
+        if service.peer_count() >= others.len() {
+            return others.iter().copied().collect();
+        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn connected(api: &Api, service: &Service) -> BTreeSet<NodeId> {
+    let nodes = service.state().membership.active_nodes().map(|(id, _)| *id);
+    let others: Vec<_> = nodes.filter(|id| *id != api.parts.node.node).collect();
+    api.links.now(service, &others)
+}
+
+fn peers(api: &Api, service: &Service) -> Vec<PeerStatus> {
+    let (membership, connected) = (&service.state().membership, connected(api, service));
+    let others = membership.active_nodes().filter(|(id, _)| **id != api.parts.node.node);
+    let peer = |(id, node): (&NodeId, &NodeEntry)| PeerStatus {
+        node: id.to_string(),
+        organization: node.organization.to_string(),
+        connected: connected.contains(id),
+    };
+    others.map(peer).collect()
+}
+
+fn validators(api: &Api, service: &Service) -> Validators {
+    let (set, connected) = (&service.state().validators, connected(api, service));
+    let me = api.parts.node.node;
+    let here = |v: &&Validator| v.node == me || connected.contains(&v.node);
+    Validators {
+        count: set.len(),
+        quorum: set.quorum(),
+        faults_tolerated: set.faults_tolerated(),
+        connected: set.validators.iter().filter(here).count(),
+    }
+}
+
+/// Reads the status; also for `/metrics`.
+pub(crate) async fn read(api: &Api) -> Answer<Status> {
+    let asked = api.clone();
+    let mut status = api.ask(move |service| Ok(Status::of(&asked, service))).await?;
+    let (objects, ledger) = (api.parts.objects.clone(), api.parts.ledger.clone());
+    let stores = tokio::task::spawn_blocking(move || Ok::<_, StoreError>((objects.totals()?, ledger.outbox()?.len())));
+    let (totals, pending) = stores.await.map_err(|_| Problem::of(Code::Stopping))??;
+    let all = [totals.segments, totals.structured, totals.bodies];
+    status.objects = Held { count: all.iter().map(|t| t.count).sum(), bytes: all.iter().map(|t| t.bytes).sum() };
+    status.finality.pending_own = pending;
+    status.readers = api.parts.desk.readers().into_iter().map(Reader::of).collect();
+    Ok(status)
+}
+
+/// How the node is.
+#[utoipa::path(get, path = "/status", tag = "node", responses((status = 200, body = Status)))]
+pub(crate) async fn status(State(api): State<Api>) -> Answer<Json<Status>> {
+    read(&api).await.map(Json)
+}
+
+/// Whether the node answers.
+#[utoipa::path(get, path = "/healthz", tag = "node",
+    responses((status = 200, description = "It does."), (status = 503, description = "It does not.")))]
+pub(crate) async fn healthz(State(api): State<Api>) -> StatusCode {
+    let answers = tokio::time::timeout(HEALTH_WAIT, api.parts.service.call(|_| ())).await;
+    if matches!(answers, Ok(Ok(()))) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}

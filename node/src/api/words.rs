@@ -1,0 +1,73 @@
+//! Names of the API for the numbered words of the protocol: categories, labels, rights, purposes.
+//!
+//! The FHIR codes beside them are the portal's and the FHIR module's business.
+
+use hospes_protocol::control::Standing;
+use hospes_protocol::personal::{Anonymity, Category, Label, Purpose, Right};
+
+/// Categories.
+pub(crate) const CATEGORIES: [(&str, Category); 8] = [
+    ("history-and-physical", Category::HistoryAndPhysical),
+    ("laboratory", Category::Laboratory),
+    ("radiation-dose", Category::RadiationDose),
+    ("imaging", Category::Imaging),
+    ("medication", Category::Medication),
+    ("letters", Category::Letters),
+    ("emergency-summary", Category::EmergencySummary),
+    ("private-notes", Category::PrivateNotes),
+];
+
+/// Labels.
+pub(crate) const LABELS: [(&str, Label); 3] =
+    [("normal", Label::Normal), ("restricted", Label::Restricted), ("very-restricted", Label::VeryRestricted)];
+
+/// Rights.
+pub(crate) const RIGHTS: [(&str, Right); 3] =
+    [("read", Right::Read), ("write", Right::Write), ("share", Right::Share)];
+
+/// Purposes.
+pub(crate) const PURPOSES: [(&str, Purpose); 5] = [
+    ("treatment", Purpose::Treatment),
+    ("emergency-treatment", Purpose::EmergencyTreatment),
+    ("research", Purpose::Research),
+    ("operations", Purpose::Operations),
+    ("patient-request", Purpose::PatientRequest),
+];
+
+/// How data leave for a study.
+pub(crate) const ANONYMITY: [(&str, Anonymity); 3] = [
+    ("as-is", Anonymity::AsIs),
+    ("pseudonymised", Anonymity::Pseudonymised),
+    ("anonymised", Anonymity::Anonymised),
+];
+
+/// Standing of members.
+pub(crate) const STANDING: [(&str, Standing); 3] =
+    [("active", Standing::Active), ("suspended", Standing::Suspended), ("removed", Standing::Removed)];
+
+/// The name of a word.
+pub(crate) fn name<T: PartialEq>(list: &[(&'static str, T)], value: &T) -> &'static str {
+    list.iter().find(|(_, v)| v == value).map_or("unknown", |(name, _)| name)
+}
+
+/// The names of a sum of rights.
+pub(crate) fn rights(sum: u64) -> Vec<&'static str> {
+    RIGHTS.iter().filter(|(_, r)| sum & r.code() != 0).map(|(name, _)| *name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_named_one_by_one() {
+        assert_eq!(rights(5), ["read", "share"], "1 and 4");
+        assert_eq!(rights(0), Vec::<&str>::new(), "none");
+    }
+
+    #[test]
+    fn every_word_has_a_name() {
+        let named = |code| Category::from_code(code).map(|c| name(&CATEGORIES, &c));
+        assert!((1..=8).all(|c| named(c).is_some_and(|n| n != "unknown")), "all categories");
+    }
+}
