@@ -101,9 +101,8 @@ impl World {
     /// [`Failed`] of a command.
     pub(crate) fn found(&mut self) -> Result<(), Failed> {
         fs::create_dir_all(self.drawer()).map_err(Failed::wrong)?;
-        for at in 0..self.nodes.len() {
+        for (at, node) in self.nodes.iter().enumerate() {
             let card = self.drawer().join(format!("{}.card", NODES[at].0));
-            let node = &self.nodes[at];
             let address = node.multiaddr();
             let pins = shown(&self.pins);
             let file = shown(&card);
