@@ -86,15 +86,17 @@ impl Service {
         }
         let wanted = self.placed_nodes(content)?;
         let given = self.given(&record.manifest)?;
+        let mut writes = Vec::new();
         for node in &wanted {
             let stands = given.get(node).is_some_and(|g| g.until != 0);
             if !stands && *node != self.me.node {
-                self.give(content, record, node, u64::MAX)?;
+                writes.extend(self.give(content, record, node, u64::MAX)?);
             }
         }
         for (node, _) in given.iter().filter(|(n, g)| g.until != 0 && !wanted.contains(*n)) {
-            self.give(content, record, node, 0)?;
+            writes.extend(self.give(content, record, node, 0)?);
         }
+        self.write(&writes)?;
         self.order_own(content, record, wanted.contains(&self.me.node))
     }
 
@@ -124,8 +126,10 @@ impl Service {
         record: &RecordEntry,
         node: &NodeId,
         until: u64,
-    ) -> Result<(), Fatal> {
-        let Some(holder) = self.state.membership.node(node).map(|n| n.organization) else { return Ok(()) };
+    ) -> Result<Vec<Write>, Fatal> {
+        let Some(holder) = self.state.membership.node(node).map(|n| n.organization) else {
+            return Ok(Vec::new());
+        };
         let order = self.order(content, record, (holder, until));
         let signed = self.sign_order(&order)?;
         let root = record.manifest;
@@ -133,8 +137,7 @@ impl Service {
         let at = (self.now, self.fresh_id());
         let mut writes = ORDERS.put(&*self.objects, node, &owed, at)?;
         writes.push(given_row(&root, node, &Given { order: Bytes(signed), until, state: None }));
-        self.write(&writes)?;
-        Ok(())
+        Ok(writes)
     }
 
     /// The node orders of itself what it is to hold, so that one rule drops what no order holds.

@@ -117,17 +117,12 @@ impl Service {
         )
     }
 
-    /// Notes what a kept or finalised entry changes for others.
-    pub(super) fn mark(&mut self, content: &ContentId, payload: &Personal) -> Result<(), Fatal> {
-        let mut writes = Vec::new();
-        if let (true, Some(patient)) = (Self::moves_others(payload), payload.patient()) {
-            writes.push(row(dirty_key(patient), Vec::new()));
-        }
-        if let Personal::Record(_) | Personal::Amendment(_) = payload {
-            writes.push(row(SealedKey::new(UNPLACED, &[], 0, &content.0), Vec::new()));
-        }
-        self.write(&writes)?;
-        Ok(())
+    /// What notes that a kept or finalised entry changes others.
+    pub(super) fn mark(content: &ContentId, payload: &Personal) -> Option<Write> {
+        let record = matches!(payload, Personal::Record(_) | Personal::Amendment(_));
+        let patient = payload.patient().filter(|_| Self::moves_others(payload));
+        let unplaced = || row(SealedKey::new(UNPLACED, &[], 0, &content.0), Vec::new());
+        patient.map(|p| row(dirty_key(p), Vec::new())).or_else(|| record.then(unplaced))
     }
 
     /// Membership or policy changed: everyone's turn comes.
@@ -144,16 +139,15 @@ impl Service {
         let dirty = self.objects.sealed_rows(DIRTY, None, None, PATIENTS_PAGE)?;
         for marked in dirty {
             let patient = PatientId(index::id32(&marked.key.item)?);
-            // Dropped first: what changes during the turn marks the patient again.
-            self.write(&[Write::DropSealed(marked.key)])?;
             self.take_turn(&patient)?;
+            self.write(&[Write::DropSealed(marked.key)])?;
         }
         for marked in self.objects.sealed_rows(UNPLACED, None, None, RECORDS_PAGE)? {
             let content = index::content_of(&marked)?;
-            self.write(&[Write::DropSealed(marked.key)])?;
             if let Some(record) = self.record_entry(&content)? {
                 self.place_record(&content, &record)?;
             }
+            self.write(&[Write::DropSealed(marked.key)])?;
         }
         Ok(())
     }
@@ -183,13 +177,15 @@ impl Service {
         let mut skip = 0;
         loop {
             let page = self.objects.bodies(Some(patient), None, skip, index::PAGE)?;
+            let mut writes = Vec::new();
             for content in &page {
                 let Some((_, payload)) = self.entry(content)? else { continue };
-                self.owe_audience(content, &payload)?;
+                writes.extend(self.owe_audience(content, &payload)?);
                 if let Personal::Record(record) | Personal::Amendment(record) = &payload {
                     self.place_record(content, record)?;
                 }
             }
+            self.write(&writes)?;
             if page.len() < index::PAGE {
                 return Ok(());
             }

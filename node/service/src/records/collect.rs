@@ -100,30 +100,14 @@ impl Service {
     /// Judges what was collected, those first on which others stand.
     pub(super) fn on_collected(&mut self, from: NodeId, mut found: Vec<Delivery>) -> Result<(), Fatal> {
         found.truncate(COLLECT_MAX);
-        let rank = |delivery: &Delivery| {
+        found.sort_by_cached_key(|delivery| {
             let read = hospes_protocol::tap::Body::read(&delivery.body, &self.network);
             read.map_or(u64::MAX, |(_, content)| dependency_rank(content.kind))
-        };
-        found.sort_by_cached_key(rank);
-        let mut waiting = found;
-        // An entry may stand on one of its own kind; each round keeps at least one, or there are no more.
-        loop {
-            let before = waiting.len();
-            let mut missing = Vec::new();
-            for delivery in waiting {
-                match self.take_delivery(&delivery)? {
-                    Err(Rejected { check: Check::StandsOnMissing }) => missing.push(delivery),
-                    Err(rejected) => {
-                        self.judge_peer(from, Some(rejected));
-                    }
-                    Ok(()) => {}
-                }
-            }
-            waiting = missing;
-            if waiting.is_empty() || waiting.len() == before {
-                return Ok(());
-            }
+        });
+        for (_, verdict) in self.take_deliveries(&found)? {
+            self.judge_peer(from, verdict.err());
         }
+        Ok(())
     }
 
     /// Every header here whose subject comes from one of these keys.

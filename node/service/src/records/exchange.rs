@@ -12,6 +12,7 @@ use hospes_protocol::wire::{Bytes, Wire};
 use hospes_protocol::wire_struct;
 use hospes_storage::{SealedKey, SealedRow, Write};
 
+use super::collect::dependency_rank;
 use super::index;
 use super::queue::{Owed, Queue};
 use crate::follow::Asked;
@@ -56,16 +57,19 @@ impl Service {
         others.filter(|(_, n)| organizations.contains(&n.organization)).map(|(id, _)| *id).collect()
     }
 
-    /// Owes a body to every node of its audience that does not have it.
-    pub(super) fn owe_audience(&mut self, content: &ContentId, payload: &Personal) -> Result<(), Fatal> {
+    /// What owes a body to every node of its audience that does not have it.
+    pub(super) fn owe_audience(
+        &mut self,
+        content: &ContentId,
+        payload: &Personal,
+    ) -> Result<Vec<Write>, Fatal> {
         let audience = self.audience_of(payload)?;
         let nodes = self.nodes_of(&audience);
         let mut writes = Vec::new();
         for node in nodes {
             writes.extend(self.owe(content, &node)?);
         }
-        self.write(&writes)?;
-        Ok(())
+        Ok(writes)
     }
 
     fn owe(&mut self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
@@ -146,8 +150,18 @@ impl Service {
             writes.extend(self.acked(has, &peer)?);
         }
         self.write(&writes)?;
-        let (mut page, mut ids, mut bytes) = (Vec::new(), Vec::new(), 64);
+        let mut wanted = Vec::new();
         for content in offered.into_iter().filter(|id| lacking.contains(id)) {
+            let kind = index::facts(&*self.objects, &content)?.map_or(0, |f| f.kind);
+            wanted.push((dependency_rank(kind), content));
+        }
+        if wanted.is_empty() {
+            return self.offer(peer);
+        }
+        // What others stand on goes first; within a kind the order of arrival stays.
+        wanted.sort_by_key(|(rank, _)| *rank);
+        let (mut page, mut ids, mut bytes) = (Vec::new(), Vec::new(), 64);
+        for (_, content) in wanted {
             for delivery in self.deliveries(&content, &peer)? {
                 let size = delivery.size();
                 if !page.is_empty() && bytes + size > REQUEST_BYTES {
@@ -211,17 +225,20 @@ impl Service {
 
     /// Takes bodies from a peer; one number for each, 0 for kept, else the check.
     pub(crate) fn on_deliver(&mut self, from: NodeId, deliveries: Vec<Delivery>) -> Result<Vec<u64>, Fatal> {
+        let deliveries = &deliveries[..deliveries.len().min(DELIVERIES_MAX)];
+        let judged = self.take_deliveries(deliveries)?;
+        let mut writes = Vec::new();
         let mut verdicts = Vec::new();
-        for delivery in deliveries.iter().take(DELIVERIES_MAX) {
-            let verdict = self.take_delivery(delivery)?;
-            if let Err(rejected) = verdict {
-                self.judge_peer(from, Some(rejected));
-            } else if let Ok((body, _)) = hospes_protocol::tap::Body::read(&delivery.body, &self.network) {
-                let writes = self.acked(&body.id(), &from)?;
-                self.write(&writes)?;
+        for (content, verdict) in judged {
+            match verdict {
+                Ok(()) => writes.extend(self.acked(&content, &from)?),
+                Err(rejected) => {
+                    self.judge_peer(from, Some(rejected));
+                }
             }
             verdicts.push(verdict.map_or_else(|r| u64::from(r.check.code()), |()| 0));
         }
+        self.write(&writes)?;
         Ok(verdicts)
     }
 

@@ -14,6 +14,11 @@ use super::index::{self, Home, PATIENTS};
 use crate::effects::Event;
 use crate::service::{Fatal, Service};
 
+/// Whether entries of this kind stand at the end: of all kinds they are the many.
+fn is_leaf(kind: u64) -> bool {
+    matches!(Kind::from_code(kind), Some(Kind::Record | Kind::Amendment | Kind::Access))
+}
+
 impl Service {
     /// A block made these headers final.
     pub(crate) fn on_final(
@@ -22,7 +27,7 @@ impl Service {
         headers: &[Header],
         outcomes: &[Outcome],
     ) -> Result<(), Fatal> {
-        let mut ours = Vec::new();
+        let (mut ours, mut writes) = (Vec::new(), Vec::new());
         for (header, outcome) in headers.iter().zip(outcomes) {
             let fields = header.fields();
             if fields.node == self.me.node {
@@ -31,9 +36,14 @@ impl Service {
             if is_control(fields.kind) {
                 self.on_control_final(fields.kind)?;
             } else {
-                self.on_entry_final(height, header, outcome.void)?;
+                // Entries that others are judged by take effect before the next is judged.
+                if !is_leaf(fields.kind) {
+                    self.write(&std::mem::take(&mut writes))?;
+                }
+                writes.extend(self.on_entry_final(height, header, outcome.void)?);
             }
         }
+        self.write(&writes)?;
         if !ours.is_empty() {
             self.event(Event::Finalised { height, headers: ours });
         }
@@ -41,27 +51,33 @@ impl Service {
     }
 
     /// The first final header of a content counts; then it is judged for good.
-    fn on_entry_final(&mut self, height: u64, header: &Header, void: Option<Check>) -> Result<(), Fatal> {
+    fn on_entry_final(
+        &mut self,
+        height: u64,
+        header: &Header,
+        void: Option<Check>,
+    ) -> Result<Vec<Write>, Fatal> {
         let id = header.fields().content;
-        let Some(mut facts) = index::facts(&*self.objects, &id)? else { return Ok(()) };
-        if facts.height.is_some() {
-            return Ok(());
-        }
-        let Some(held) = self.objects.body(&id)? else { return Ok(()) };
+        let Some(mut facts) = index::facts(&*self.objects, &id)? else { return Ok(Vec::new()) };
+        let Some(held) = self.objects.body(&id)? else { return Ok(Vec::new()) };
         let (body, content) = Body::read(&held.bytes, &self.network).map_err(Fatal::Contradiction)?;
-        if header.matches(&content).is_err() {
-            return Ok(());
+        if facts.height.is_some() || header.matches(&content).is_err() {
+            return Ok(Vec::new());
         }
         let finality = HeaderFacts::of(header, Some(height), void);
         let judged = judge_body(&self.view(), &body, &content, &finality).err().map(|r| r.check);
         let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
         facts.height = Some(height);
         facts.void = judged.map(|c| u64::from(c.code()));
-        self.write(&index::rows_of(id, &facts, &payload))?;
+        let mut writes = index::rows_of(id, &facts, &payload);
+        writes.extend(Self::mark(&id, &payload));
+        if !is_leaf(content.kind) {
+            self.write(&std::mem::take(&mut writes))?;
+        }
         if let Personal::Patient(entry) = &payload {
             self.settle_home(&entry.patient)?;
         }
-        self.mark(&id, &payload)
+        Ok(writes)
     }
 
     /// Notes which patient entry counts now, whatever the order in which they came.

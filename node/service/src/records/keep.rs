@@ -24,8 +24,14 @@ use crate::service::{Fatal, Service};
 
 /// K of this node's organization, by patient.
 const SUBJECT_KEYS: &str = "subject-keys";
-/// Bodies of this node's whose header is not signed yet.
+/// Bodies that have not gone out: this node's own before its header, a peer's until its batch is through.
 const UNFILED: &str = "unfiled";
+
+/// How often bodies of one batch are judged; a batch that came in order needs one round.
+const ROUNDS_MAX: usize = 4;
+
+/// What was said of a body, by its content.
+pub(super) type Verdict = (ContentId, Result<(), Rejected>);
 
 fn unfiled_key(content: &ContentId) -> SealedKey {
     SealedKey::new(UNFILED, &[], 0, &content.0)
@@ -57,29 +63,31 @@ impl Service {
         let ids: Vec<_> = named.iter().filter(|id| given.iter().all(|(g, _)| g != *id)).copied().collect();
         let here = self.objects.has_objects(&ids)?;
         ensure(here.iter().all(|h| *h), Check::ObjectMissing)?;
-        let key = unfiled_key(&content.id());
-        let unfiled = Write::Sealed(SealedRow { key, patient: None, value: Vec::new() });
-        self.keep(bytes, content.kind, &verified, given, Some(unfiled))?;
+        self.keep(bytes, content.kind, &verified, given)?;
         Ok(())
     }
 
     /// Headers of these contents are known now: bodies of this node's that waited for theirs go out.
     pub(crate) fn on_headers_known(&mut self, contents: &[ContentId]) -> Result<(), Fatal> {
-        for content in contents {
-            let key = unfiled_key(content);
-            if self.objects.sealed(&key)?.is_some() {
-                self.write(&[Write::DropSealed(key)])?;
-                self.send_out(content)?;
-            }
-        }
-        Ok(())
+        self.send_out(contents)
     }
 
-    fn send_out(&mut self, content: &ContentId) -> Result<(), Fatal> {
-        let Some((read, payload)) = self.entry(content)? else { return Ok(()) };
-        self.event(Event::BodyKept { content: *content, kind: read.kind });
-        self.owe_audience(content, &payload)?;
-        self.mark(content, &payload)
+    /// Owes kept bodies to their audience and notes what they change for others, all in one transaction.
+    fn send_out(&mut self, contents: &[ContentId]) -> Result<(), Fatal> {
+        let mut writes = Vec::new();
+        for content in contents {
+            let key = unfiled_key(content);
+            if self.objects.sealed(&key)?.is_none() {
+                continue;
+            }
+            writes.push(Write::DropSealed(key));
+            if let Some((read, payload)) = self.entry(content)? {
+                writes.extend(self.owe_audience(content, &payload)?);
+                writes.extend(Self::mark(content, &payload));
+                self.event(Event::BodyKept { content: *content, kind: read.kind });
+            }
+        }
+        self.write(&writes)
     }
 
     /// After a crash between a body and its header: it goes out if its header is there, and has no effect
@@ -87,21 +95,48 @@ impl Service {
     pub(super) fn settle_unfiled(&mut self) -> Result<(), Fatal> {
         for row in self.objects.sealed_rows(UNFILED, None, None, index::PAGE)? {
             let content = index::content_of(&row)?;
-            self.write(&[Write::DropSealed(row.key)])?;
             if self.ledger.is_filed(&content)? {
-                self.send_out(&content)?;
-            } else if let (Some(mut facts), Some((_, payload))) =
-                (index::facts(&*self.objects, &content)?, self.entry(&content)?)
-            {
-                facts.void = Some(u64::from(Check::StandsOnMissing.code()));
-                self.write(&index::rows_of(content, &facts, &payload))?;
+                self.send_out(&[content])?;
+                continue;
             }
+            let mut writes = vec![Write::DropSealed(row.key)];
+            let facts = index::facts(&*self.objects, &content)?;
+            if let (Some(mut facts), Some((_, payload))) = (facts, self.entry(&content)?) {
+                facts.void = Some(u64::from(Check::StandsOnMissing.code()));
+                writes.extend(index::rows_of(content, &facts, &payload));
+            }
+            self.write(&writes)?;
         }
         Ok(())
     }
 
+    /// Takes bodies, each judged on its own; gives a verdict for each, in order.
+    ///
+    /// What one stands on may come after it, so those that lack something are judged again, a few times.
+    pub(super) fn take_deliveries(&mut self, deliveries: &[Delivery]) -> Result<Vec<Verdict>, Fatal> {
+        let missing = Err(Check::StandsOnMissing.into());
+        let id =
+            |d: &Delivery| Body::read(&d.body, &self.network).map_or(ContentId([0; 32]), |(b, _)| b.id());
+        let mut judged: Vec<_> = deliveries.iter().map(|d| (id(d), missing)).collect();
+        for _ in 0..ROUNDS_MAX {
+            let mut progressed = false;
+            for (delivery, (_, verdict)) in deliveries.iter().zip(&mut judged) {
+                if *verdict == missing {
+                    *verdict = self.take_delivery(delivery)?;
+                    progressed |= verdict.is_ok();
+                }
+            }
+            if !progressed {
+                break;
+            }
+        }
+        let kept: Vec<_> = judged.iter().filter(|(_, v)| v.is_ok()).map(|(id, _)| *id).collect();
+        self.send_out(&kept)?;
+        Ok(judged)
+    }
+
     /// Takes a body from a peer; the inner result is the verdict on it.
-    pub(super) fn take_delivery(&mut self, delivery: &Delivery) -> Result<Result<(), Rejected>, Fatal> {
+    fn take_delivery(&mut self, delivery: &Delivery) -> Result<Result<(), Rejected>, Fatal> {
         let (body, content, payload) = match self.read_delivery(delivery) {
             Ok(read) => read,
             Err(rejected) => return Ok(Err(rejected)),
@@ -124,9 +159,7 @@ impl Service {
             Ok(verified) => verified,
             Err(rejected) => return Ok(Err(rejected)),
         };
-        self.keep(&delivery.body, content.kind, &verified, packets, None)?;
-        self.send_out(&id)?;
-        Ok(Ok(()))
+        self.keep(&delivery.body, content.kind, &verified, packets).map(Ok)
     }
 
     fn read_delivery(&self, delivery: &Delivery) -> Result<(Body, Content, Personal), Rejected> {
@@ -164,7 +197,6 @@ impl Service {
         kind: u64,
         verified: &Verified,
         packets: Vec<(ObjectId, &[u8])>,
-        beside: Option<Write>,
     ) -> Result<(), Fatal> {
         let known = &verified.known;
         let patient = Some(verified.patient);
@@ -181,7 +213,8 @@ impl Service {
         writes.push(Write::Body(held));
         writes.extend(index::rows_of(known.id, &facts, &known.entry));
         writes.extend(self.subject_key_rows(&known.entry));
-        writes.extend(beside);
+        let unfiled = SealedRow { key: unfiled_key(&known.id), patient: None, value: Vec::new() };
+        writes.push(Write::Sealed(unfiled));
         self.write(&writes)?;
         if matches!(known.entry, Personal::Patient(_)) {
             self.settle_home(&verified.patient)?;

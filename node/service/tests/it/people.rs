@@ -2,6 +2,7 @@
 //!
 //! Cards are keys in memory; what they sign is what real cards sign.
 
+use hospes_protocol::context::Context;
 use hospes_protocol::control::{PractitionerEntry, Standing};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::ids::{ContentId, Lock, ObjectId, OrganizationId, PatientId, PersonId, RecordId};
@@ -11,7 +12,6 @@ use hospes_protocol::personal::{
     After, Anonymity, Author, CardEntry, Category, GrantEntry, Grantee, Label, LockerEntry, PacketRef,
     PatientEntry, Purpose, RecordEntry, RevocationEntry, Revoked, Right, Scope, SubjectKey,
 };
-use hospes_protocol::context::Context;
 use hospes_protocol::policy::{Act, Actor, Decision, Request};
 use hospes_protocol::seal::blob::{DataKey, Sealer};
 use hospes_protocol::seal::envelope::seal_to;
@@ -39,8 +39,6 @@ fn agreement(seed: u8) -> SoftwareAgreement {
 pub(crate) struct Patient {
     pub(crate) secret: PatientSecret,
     pub(crate) id: PatientId,
-    pub(crate) home: usize,
-    pub(crate) entry: ContentId,
     pub(crate) card: ContentId,
     seed: u8,
     salt: u8,
@@ -105,7 +103,14 @@ impl World {
         Doctor { id: PersonId(filed.content.0), at: i, seed }
     }
 
-    fn draft(&self, i: usize, kind: Kind, salt: [u8; 32], stands_on: &[ContentId], payload: &impl Wire) -> Content {
+    fn draft(
+        &self,
+        i: usize,
+        kind: Kind,
+        salt: [u8; 32],
+        stands_on: &[ContentId],
+        payload: &impl Wire,
+    ) -> Content {
         let mut stands_on = stands_on.to_vec();
         stands_on.sort_unstable();
         Content {
@@ -169,8 +174,7 @@ impl World {
         };
         let mut content = self.draft(i, Kind::Card, [seed + 1; 32], &[enrolled.id()], &card);
         content.lock = Some(secret.lock_key().reveal(&[seed + 1; 32]).lock());
-        let (entry, card) = (enrolled.id(), content.id());
-        let patient = Patient { secret, id, home: i, entry, card, seed, salt: seed };
+        let patient = Patient { secret, id, card: content.id(), seed, salt: seed };
         let by_home = |content| Draft {
             content,
             signers: vec![key(10 + u8::try_from(i).unwrap())],
@@ -182,14 +186,19 @@ impl World {
     }
 
     /// The doctor files a record of `size` plain bytes.
-    pub(crate) fn record(&mut self, doctor: &Doctor, patient: &mut Patient, category: Category, size: usize) -> Record {
+    pub(crate) fn record(
+        &mut self,
+        doctor: &Doctor,
+        patient: &mut Patient,
+        category: Category,
+        size: usize,
+    ) -> Record {
         let i = doctor.at;
         let salt = patient.salt();
         let record = RecordId(salt);
         let store = self.nodes[i].store.clone().unwrap();
         let mut writer = BlobWriter::new(&*store);
-        let mut sealer =
-            Sealer::new(&DataKey::from_bytes(zeroize::Zeroizing::new([salt[0]; 32])), record);
+        let mut sealer = Sealer::new(&DataKey::from_bytes(zeroize::Zeroizing::new([salt[0]; 32])), record);
         let mut manifest = ManifestBuilder::new(record);
         let plain = vec![salt[0]; size];
         let mut chunks = plain.chunks(hospes_protocol::seal::layout::SEGMENT_PLAIN_BYTES).peekable();
@@ -236,7 +245,13 @@ impl World {
     }
 
     /// A grant to read one category for an hour, for the next tap at node `i`.
-    pub(crate) fn grant(&self, i: usize, patient: &mut Patient, grantee: Grantee, category: Category) -> Draft {
+    pub(crate) fn grant(
+        &self,
+        i: usize,
+        patient: &mut Patient,
+        grantee: Grantee,
+        category: Category,
+    ) -> Draft {
         let grant = GrantEntry {
             patient: patient.id,
             by_proxy: None,
