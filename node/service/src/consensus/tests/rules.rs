@@ -516,6 +516,33 @@ fn rule_6_a_proposer_is_asked_for_one_block_and_proposes_once() {
 }
 
 #[test]
+fn rule_6_a_round_far_ahead_is_found_again_after_a_restart() {
+    let (mut stage, _) = listener();
+    let [a, b] = [1, 2].map(|n| (stage.me + n) % 4);
+    let skip = stage.skip((5, 40), VoteKind::Prevote, &[a.min(b), a.max(b)]);
+    let entered = stage.hear(a, &ConsensusMessage::Round(skip));
+    assert_eq!(stage.driver.status().round, 40, "a certificate leads there");
+    let next = if Stage::turn((5, 40)) == stage.me {
+        stage.feed(Input::Propose { height: 5, round: 40, block: A })
+    } else {
+        let propose = timers_of(&entered).into_iter().max_by_key(|t| t.1).expect("a propose timeout");
+        stage.feed(Input::Timer(propose.0))
+    };
+    assert!(!said(&next).is_empty(), "and it votes there");
+    let log = [logged(&entered), logged(&next)].concat();
+    let (resumed, effects) = Stage::resumed(stage.me, 5, log);
+    assert_eq!(resumed.driver.status().round, 40, "the log leads there too");
+    assert_eq!(said(&effects.expect("not halted")), said(&next), "where it says again what it said");
+}
+
+fn logged(effects: &[Effect]) -> Vec<WalEntry> {
+    match effects.first() {
+        Some(Effect::Persist { entries, .. }) => entries.clone(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
 fn rule_6_what_was_open_at_the_crash_is_asked_again() {
     let (stage, proposer) = listener();
     let ConsensusMessage::Proposal(proposal) = stage.proposal(proposer, (5, 0), A) else {
