@@ -174,7 +174,7 @@ pub(crate) fn consent(client: &Client, to: &Consent<'_>) -> Result<String, Refus
     let start = now_ms() + to.from_ms;
     let length = if to.for_ms == 0 { 30 * 24 * 3_600_000 } else { to.for_ms };
     let mut body = json!({
-        "grantee": { "kind": "person", "id": to.person },
+        "grantee": { "person": to.person },
         "categories": to.categories,
         "label": "normal",
         "rights": to.rights,
@@ -189,12 +189,12 @@ pub(crate) fn consent(client: &Client, to: &Consent<'_>) -> Result<String, Refus
     content_of(&tap(client, "/grants", &body)?)
 }
 
-/// The patient withdraws a grant.
+/// The patient withdraws grants, all in one tap.
 ///
 /// # Errors
 /// The refusal of the request or its tap.
-pub(crate) fn revoke(client: &Client, grant: &str) -> Result<(), Refused> {
-    tap(client, &format!("/grants/{grant}/revoke"), &json!({})).map(|_| ())
+pub(crate) fn revoke(client: &Client, grants: &[String]) -> Result<(), Refused> {
+    tap(client, "/grants/revoke", &json!({ "grants": grants })).map(|_| ())
 }
 
 /// A whole list, page by page.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::failed::Failed;
 use super::http::Client;
 use super::node::{Node, multiaddr};
-use super::people::Card;
+use super::people::{Card, sign_in};
 use super::proxy::Proxy;
 use super::samples::Samples;
 use super::story::{Story, Who};
@@ -157,6 +157,16 @@ impl World {
     pub(crate) fn sign_in(&mut self, who: Who, at: usize) -> Result<Client, Failed> {
         let person = self.story.someone(who)?;
         person.sign_in(&self.nodes[at])
+    }
+
+    /// Puts the organization's card into the reader of its node at `at` and signs in with it.
+    ///
+    /// # Errors
+    /// What the node says.
+    pub(crate) fn administers(&mut self, at: usize) -> Result<Client, Failed> {
+        let (card, node) = (&mut self.organization_cards[at], &self.nodes[at]);
+        card.insert(node)?;
+        sign_in(node, &card.serial).map_err(|f| f.doing("the organization signing in"))
     }
 
     /// Leaves everything running and says where.

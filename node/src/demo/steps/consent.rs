@@ -196,9 +196,7 @@ pub(super) fn revoked(world: &mut World) -> Outcome {
         world.story.grants.iter().filter(|(who, _)| *who == Who::Ana).map(|(_, g)| g.clone()).collect();
     let patient = world.sign_in(Who::Patient(0), 0)?;
     let mut took = Duration::ZERO;
-    for grant in &mine {
-        super::super::acts::revoke(&patient, grant)?;
-    }
+    super::super::acts::revoke(&patient, &mine)?;
     let started = std::time::Instant::now();
     let (code, at_hers) = refused_soon(&ana, &chart.content, ACT_MAX)?;
     for at in [0, 2, 3, CLINIC] {

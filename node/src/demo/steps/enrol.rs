@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::super::acts::identity;
+use super::super::acts::{all, identity};
 use super::super::failed::{Failed, Outcome, Shown, expect};
 use super::super::http::Refused;
-use super::super::people::{Card, Person, sign_in, tap};
+use super::super::people::{Card, Person, tap};
 use super::super::story::Who;
 use super::super::tap::{needed, text, until};
 use super::super::world::{CLINIC, VALIDATORS, World};
@@ -63,34 +63,28 @@ pub(super) fn practitioners(world: &mut World) -> Outcome {
 
 fn enrol(world: &mut World, at: usize, name: &str, number: &str, mut card: Card) -> Result<Person, Refused> {
     let broken = |f: Failed| Refused::Unreachable(f.to_string());
-    let node = &world.nodes[at];
-    world.organization_cards[at].insert(node).map_err(broken)?;
-    card.insert(node).map_err(broken)?;
-    let organization = sign_in(node, &world.organization_cards[at].serial).map_err(broken)?;
-    let body = json!({ "card": card.serial, "register_number": number, "roles": [] });
+    let organization = world.administers(at).map_err(broken)?;
+    card.insert(&world.nodes[at]).map_err(broken)?;
+    let body = json!({ "card": card.serial, "register_number": number, "roles": [], "attestation": "ZGVtbw==" });
     let result = tap(&organization, "/persons", &body)?;
     let id = needed(&result, "person").map_err(broken)?;
     Ok(Person { name: name.to_owned(), card, id })
 }
 
-fn known_everywhere(world: &World, count: usize) -> Result<(), Failed> {
-    until(FINAL_MAX, "practitioners on every node", || {
-        for node in &world.nodes {
-            let persons = super::super::acts::all(&node.client(), "/persons")?;
-            if persons.len() < count {
-                return Ok(None);
-            }
-        }
-        Ok(Some(()))
-    })
-    .map(|_| ())
+fn known_everywhere(world: &mut World, count: usize) -> Result<(), Failed> {
+    for at in 0..world.nodes.len() {
+        let organization = world.administers(at)?;
+        until(FINAL_MAX, "practitioners on every node", || {
+            Ok((all(&organization, "/persons")?.len() >= count).then_some(()))
+        })?;
+    }
+    Ok(())
 }
 
 /// Patients, each by the card of the home organization and their own.
 pub(super) fn patients(world: &mut World) -> Outcome {
+    let desk = world.administers(0)?;
     let node = &world.nodes[0];
-    world.organization_cards[0].insert(node)?;
-    let desk = sign_in(node, &world.organization_cards[0].serial)?;
     let mut codes = 0;
     for at in 0..world.samples.patients.len() {
         let name = format!("patient-{}", at + 1);

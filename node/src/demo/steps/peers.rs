@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::super::failed::{Failed, Outcome, Shown, expect};
-use super::super::people::{sign_in, tap};
+use super::super::people::tap;
 use super::super::tap::{needed, text, until};
 use super::super::world::{CLINIC, World, shown};
 
@@ -76,9 +76,7 @@ fn connected(node: &super::super::node::Node, peer: &str) -> Result<bool, Failed
 }
 
 fn propose(world: &mut World, body: &serde_json::Value) -> Result<(), Failed> {
-    let node = &world.nodes[CLINIC];
-    world.organization_cards[CLINIC].insert(node)?;
-    let organization = sign_in(node, &world.organization_cards[CLINIC].serial)?;
+    let organization = world.administers(CLINIC)?;
     tap(&organization, "/proposals", body)?;
     Ok(())
 }
