@@ -146,7 +146,7 @@ fn median(grants: u32) -> Result<f64, Failed> {
     }
     for n in &asked {
         let patient = PatientId(id(1, *n));
-        view.put(verified(id(4, *n), Personal::Record(record(*n)), None, patient));
+        view.put(verified(id(4, *n), Personal::Record(Box::new(record(*n))), None, patient));
     }
     let request = |n: u32| Request {
         patient: PatientId(id(1, n)),
