@@ -76,7 +76,7 @@ pub enum Contradiction {
     /// Bytes that an object id does not name, or that are too large to store.
     #[error("these bytes are not object {0}")]
     NotItsBytes(ObjectId),
-    /// A row for a patient whose key is not to be had.
+    /// A name that is not one of a space of sealed rows.
     #[error("a name of a space is 1 to 32 lower-case letters, digits and dashes")]
     SpaceName,
     /// A block offered as a repair that is not the one of this height.

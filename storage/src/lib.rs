@@ -22,6 +22,8 @@ mod ledger_store;
 mod medium;
 mod objects;
 mod objects_store;
+#[cfg(test)]
+mod pinned;
 mod rows;
 mod scrub;
 mod seal;
