@@ -3,20 +3,24 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::json;
 
 use super::failed::Failed;
 use super::http::{Client, Refused};
 use super::node::{Node, run};
-use super::tap::{follow, needed};
+use super::tap::{follow, list, needed, text, until};
 use super::world::PIN;
+
+/// How long a reader may take to notice a card.
+const NOTICED_MAX: Duration = Duration::from_secs(5);
 
 /// A soft card, and where it lies.
 #[derive(Clone, Debug)]
 pub(crate) struct Card {
     path: PathBuf,
-    /// Its serial.
+    /// Its serial; empty for an organization's until it was in a reader.
     pub(crate) serial: String,
 }
 
@@ -45,12 +49,24 @@ impl Card {
         &self.path
     }
 
-    /// Puts it into a node's reader, wherever it was.
+    /// Puts it into a node's reader, wherever it was, and waits until the node has noticed.
     ///
     /// # Errors
-    /// [`Failed::Wrong`] if the file can't be moved.
+    /// [`Failed::Wrong`] if the file can't be moved or the card isn't noticed.
     pub(crate) fn insert(&mut self, node: &Node) -> Result<(), Failed> {
-        self.move_to(&node.reader())
+        self.move_to(&node.reader())?;
+        let client = node.client();
+        let (serial, _) = until(NOTICED_MAX, "the reader noticing a card", || {
+            let cards = list(&client.get("/cards")?);
+            let this = |c: &&serde_json::Value| {
+                // An organization's card is known by its name alone before it was in once.
+                let named = self.serial.is_empty() && text(c, "holder") == node.name;
+                text(c, "serial") == self.serial || named
+            };
+            Ok(cards.iter().find(this).map(|c| text(c, "serial").to_owned()))
+        })?;
+        self.serial = serial;
+        Ok(())
     }
 
     fn move_to(&mut self, folder: &Path) -> Result<(), Failed> {

@@ -65,7 +65,8 @@ fn enrol(world: &mut World, at: usize, name: &str, number: &str, mut card: Card)
     let broken = |f: Failed| Refused::Unreachable(f.to_string());
     let organization = world.administers(at).map_err(broken)?;
     card.insert(&world.nodes[at]).map_err(broken)?;
-    let body = json!({ "card": card.serial, "register_number": number, "roles": [], "attestation": "ZGVtbw==" });
+    let body =
+        json!({ "card": card.serial, "register_number": number, "roles": [], "attestation": "ZGVtbw==" });
     let result = tap(&organization, "/persons", &body)?;
     let id = needed(&result, "person").map_err(broken)?;
     Ok(Person { name: name.to_owned(), card, id })
