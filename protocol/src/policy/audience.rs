@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 
 use crate::entry::{KindCode, is_control};
 use crate::ids::{ContentId, OrganizationId, PatientId};
-use crate::personal::{Category, GrantEntry, Grantee, RevocationEntry, Revoked, Right};
+use crate::personal::{Category, GrantEntry, Grantee, Label, RecordEntry, RevocationEntry, Revoked, Right};
 use crate::policy::Personal;
 use crate::policy::force::is_live;
 use crate::policy::placement::{backup_partners, emergency_nodes};
@@ -60,6 +60,7 @@ impl Audience {
 /// As the view; then nobody but who has it gets it.
 pub fn audience(
     view: &(impl PatientView + ?Sized),
+    id: &ContentId,
     entry: &Personal,
     now_ms: u64,
 ) -> Result<Audience, Unreadable> {
@@ -69,10 +70,11 @@ pub fn audience(
         Personal::Locker(e) => circle(view, &e.patient, now_ms)?,
         Personal::Proxy(e) => circle(view, &e.patient, now_ms)?,
         Personal::Record(e) | Personal::Amendment(e) => {
-            let readers = readers(view, &e.patient, &Reach::of_entry(e), now_ms)?;
+            let reach = Reach::of_entry(*id, e, view.record(id)?.as_ref());
+            let readers = readers(view, &e.patient, &reach, now_ms)?;
             with(with(readers, Some(e.organization)), home(view, &e.patient)?)
         }
-        Personal::Grant(e) => of_grant(view, e, None)?,
+        Personal::Grant(e) => of_grant(view, e, id)?,
         Personal::Revocation(e) => of_revocation(view, e)?,
         Personal::Access(e) => {
             let base = with(Organizations::new(), home(view, &e.patient)?);
@@ -122,23 +124,26 @@ pub(super) fn organization_of(
 /// What of a record matters for who may read it.
 pub(super) struct Reach {
     category: Category,
-    label: crate::personal::Label,
-    id: Option<ContentId>,
+    label: Label,
+    id: ContentId,
     amends: Option<ContentId>,
 }
 
 impl Reach {
     pub(super) fn of_facts(id: ContentId, facts: &RecordFacts) -> Self {
-        Self { category: facts.category, label: facts.label, id: Some(id), amends: None }
+        Self { category: facts.category, label: facts.label, id, amends: None }
     }
 
-    // An amendment goes to those who may read what it amends, so that they see the correction.
-    fn of_entry(e: &crate::personal::RecordEntry) -> Self {
-        Self { category: e.category, label: e.label, id: None, amends: e.amends }
+    // An amendment goes to those who may read what it amends, so that they see the correction. Once the record
+    // is known here, its label is the one that the patient raised it to.
+    fn of_entry(id: ContentId, e: &RecordEntry, facts: Option<&RecordFacts>) -> Self {
+        let label = facts.map_or(e.label, |f| f.label.max(e.label));
+        Self { category: e.category, label, id, amends: e.amends }
     }
 
     fn is_in(&self, grant: &GrantEntry) -> bool {
-        let named = [self.id, self.amends].into_iter().flatten().any(|id| grant.scope.records.contains(&id));
+        let of = |id: &ContentId| grant.scope.records.contains(id);
+        let named = of(&self.id) || self.amends.as_ref().is_some_and(of);
         let reads = grant.allows(Right::Read) || grant.allows(Right::Share);
         let private = self.category == Category::PrivateNotes;
         let within = named || grant.scope.categories.contains(&self.category);
@@ -198,13 +203,13 @@ fn circle(
 fn of_grant(
     view: &(impl PatientView + ?Sized),
     grant: &GrantEntry,
-    id: Option<&ContentId>,
+    id: &ContentId,
 ) -> Result<Organizations, Unreadable> {
     let mut set = view.authors(&grant.patient, &grant.scope.categories)?;
     for record in &grant.scope.records {
         set.extend(view.record(record)?.map(|facts| facts.organization));
     }
-    set.extend(organization_of(view, &grant.grantee, id)?);
+    set.extend(organization_of(view, &grant.grantee, Some(id))?);
     Ok(with(set, home(view, &grant.patient)?))
 }
 
@@ -238,7 +243,7 @@ fn of_access(
         if let Some(Known { entry: Personal::Grant(grant), .. }) = view.entry(id)?
             && (grant.one_time || matches!(grant.grantee, Grantee::Code(_)))
         {
-            set.extend(of_grant(view, &grant, Some(id))?);
+            set.extend(of_grant(view, &grant, id)?);
         }
     }
     Ok(set)

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::personal::{Anonymity, Category, GrantEntry, Label, Purpose, Right};
+use crate::personal::{Anonymity, Category, GrantEntry, Label, Right};
 
 /// The words of one language.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
 mod tests {
     use super::*;
     use crate::ids::{BlockHash, ContentId, PatientId, PersonId, StudyId};
-    use crate::personal::{After, Grantee, Scope};
+    use crate::personal::{After, Grantee, Purpose, Scope};
 
     const DAY: u64 = 86_400_000;
 

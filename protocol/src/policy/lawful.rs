@@ -250,3 +250,6 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         self.facts.height.is_some_and(|h| h < height)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId};
+use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId, PersonId};
+use crate::keys::VerifyingKey;
 use crate::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
 use crate::policy::view::{
-    FirstUse, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit, first_by_finality,
-    record_facts, standing_patient,
+    FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit,
+    first_by_finality, record_facts, standing_patient,
 };
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;
@@ -28,6 +29,10 @@ pub struct MemoryView {
     pub newest: Newest,
     /// Hashes of blocks.
     pub blocks: BTreeMap<u64, BlockHash>,
+    /// Cards that practitioners had.
+    pub former_cards: BTreeMap<PersonId, Vec<FormerCard>>,
+    /// Cards that organizations had, each with the height at which it ended.
+    pub former_organization_cards: BTreeMap<OrganizationId, Vec<(VerifyingKey, u64)>>,
     locks: BTreeMap<Lock, LockState>,
     grants: BTreeMap<PatientId, Grants>,
     revocations: BTreeMap<PatientId, Vec<Known<RevocationEntry>>>,
@@ -62,6 +67,8 @@ impl MemoryView {
             membership,
             newest,
             blocks: BTreeMap::new(),
+            former_cards: BTreeMap::new(),
+            former_organization_cards: BTreeMap::new(),
             locks: BTreeMap::new(),
             grants: BTreeMap::new(),
             revocations: BTreeMap::new(),
@@ -286,5 +293,16 @@ impl PatientView for MemoryView {
 
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {
         show(self.grants.get(patient).into_iter().flat_map(BTreeMap::values).flatten(), visit)
+    }
+
+    fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {
+        Ok(self.former_cards.get(person).cloned().unwrap_or_default())
+    }
+
+    fn former_organization_cards(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<(VerifyingKey, u64)>, Unreadable> {
+        Ok(self.former_organization_cards.get(organization).cloned().unwrap_or_default())
     }
 }

@@ -32,8 +32,8 @@ pub enum Placed<'a> {
         /// The organization whose nodes hold it for the reader; null for the patient's own.
         organization: Option<OrganizationId>,
     },
-    /// A body.
-    Body(&'a Personal),
+    /// A body, by its content id.
+    Body(ContentId, &'a Personal),
 }
 
 /// Who is to hold an object.
@@ -71,7 +71,7 @@ pub fn placement(
             };
             Ok(Placement { organizations, nodes: BTreeSet::new() })
         }
-        Placed::Body(entry) => match audience(view, entry, now_ms)? {
+        Placed::Body(id, entry) => match audience(view, id, entry, now_ms)? {
             Audience::Organizations(organizations) => Ok(Placement { organizations, nodes: BTreeSet::new() }),
             Audience::Everyone => Ok(Placement {
                 nodes: active(view.membership()).map(|(id, _)| *id).collect(),

@@ -1,6 +1,7 @@
 //! Decisions: each refusal beside the same act permitted, then random worlds against a second, naive model.
 
 mod model;
+mod reach;
 
 mod rules;
 pub(super) mod world;
