@@ -164,6 +164,7 @@ impl Service {
         attempts: u64,
     ) -> Result<Option<(NodeId, Vec<u8>)>, Fatal> {
         let orders = self.orders_for(root)?;
+        let guest = self.guest(root)?.map(|g| g.authorization.0);
         let mut sources: Vec<NodeId> = orders.iter().map(|o| o.issuer).collect();
         let mut organizations: BTreeSet<OrganizationId> =
             orders.iter().map(|o| o.order.organization).collect();
@@ -176,14 +177,14 @@ impl Service {
         sources.extend(self.peers_of(&organizations));
         let mut seen = BTreeSet::new();
         sources.retain(|n| *n != self.me.node && self.peers.contains_key(n) && seen.insert(*n));
-        if sources.is_empty() || orders.is_empty() {
+        if sources.is_empty() || (orders.is_empty() && guest.is_none()) {
             return Ok(None);
         }
         let turn = usize::try_from(attempts % sources.len() as u64).unwrap_or(0);
         let peer = sources[turn];
         let theirs = self.state.membership.node(&peer).map(|n| n.organization);
         let by_them = |o: &&SignedOrder| Some(o.order.organization) == theirs;
-        let order = orders.iter().find(by_them).or(orders.first()).map(|o| o.bytes.clone());
+        let order = orders.iter().find(by_them).or(orders.first()).map(|o| o.bytes.clone()).or(guest);
         Ok(order.map(|order| (peer, order)))
     }
 
@@ -223,7 +224,12 @@ impl Service {
         if running.frames == 0 {
             // Nobody may have more held here than he ordered.
             let orders = self.objects.orders(&running.root)?;
-            let fits = |root: &RootPage| orders.iter().any(|o| root.sealed_size <= o.size);
+            let guest =
+                self.guest(&running.root)?.map(|g| self.record_entry(&g.record)).transpose()?.flatten();
+            let fits = |root: &RootPage| {
+                let visits = guest.as_ref().is_some_and(|g| root.belongs_to(&g.record, g.size).is_ok());
+                visits || orders.iter().any(|o| root.sealed_size <= o.size)
+            };
             let judged = blob::judge_root(&running.root, bytes);
             let judged = judged.and_then(|root| ensure(fits(&root), Check::ManifestForm));
             return Ok(judged.map(|()| Step::structured(running.root, bytes)));

@@ -10,11 +10,12 @@
 //! ```
 //!
 //! `order` has what is signed, `give` the orderer's side, `take` and `fetch` the holder's, `serve` what a peer
-//! is given, `blob` the manifest in the store. As in `records`, everything is a row before it is sent.
+//! is given, `guest` what is here for a patient's visit, `blob` the manifest in the store. As in `records`, everything is a row before it is sent.
 
 mod blob;
 mod fetch;
 mod give;
+mod guest;
 pub mod order;
 mod serve;
 mod take;
@@ -32,6 +33,7 @@ impl Service {
     /// Looks at what is due: ends, turns, fetches.
     pub(crate) fn hold_upkeep(&mut self) -> Result<(), Fatal> {
         self.end_orders()?;
+        self.end_visits()?;
         self.give_up_stalled(None)?;
         self.sweep()?;
         self.take_turns()?;

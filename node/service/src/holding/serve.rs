@@ -1,7 +1,8 @@
 //! Serving: a blob goes to a node that an order makes its holder, and to nobody else.
 //!
 //! The order travels with the request. It counts when the organization that gave it also ordered the blob
-//! here, or is this node's own; so nobody writes himself a key to what another answers for.
+//! here, or is this node's own; so nobody writes himself a key to what another answers for. In its place a
+//! node may show the authorization of a patient who is signed in there, for that patient's blobs.
 
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::ids::NodeId;
@@ -21,18 +22,20 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only.
     pub fn on_object_request(&mut self, from: NodeId, token: u64, bytes: &[u8]) -> Result<(), Fatal> {
-        let judged = FetchRequest::decode_within(bytes, REQUEST_BYTES_MAX);
-        let request = match judged.and_then(|request| self.judge_request(&from, &request).map(|()| request)) {
+        let request = match FetchRequest::decode_within(bytes, REQUEST_BYTES_MAX) {
             Ok(request) => request,
             Err(rejected) => return self.refuse(from, token, rejected),
         };
-        let ordering = read_order(&request.order, &self.state).map(|signed| signed.order.organization);
-        let orders = self.objects.orders(&request.root)?;
-        let here = |organization| {
-            organization == self.me.organization || orders.iter().any(|o| o.organization == organization)
+        let entitled = match self.judge_request(&from, &request)? {
+            Ok(()) => Ok(()),
+            // Not an order's holder: perhaps the node at which the patient is signed in.
+            Err(rejected) => {
+                let visit = self.judge_visit(&from, &request.root, &request.order)?;
+                visit.map_err(|_| rejected)
+            }
         };
-        if !ordering.is_ok_and(here) {
-            return self.refuse(from, token, Check::NotEntitled.into());
+        if let Err(rejected) = entitled {
+            return self.refuse(from, token, rejected);
         }
         match blob::to_serve(&*self.objects, &request.root, request.have)? {
             Some(objects) => self.emit(Effect::Serve { token, objects }),
@@ -41,12 +44,22 @@ impl Service {
         Ok(())
     }
 
-    fn judge_request(&self, from: &NodeId, request: &FetchRequest) -> Result<(), Rejected> {
-        let signed = read_order(&request.order, &self.state)?;
-        let peer = self.state.membership.node(from).ok_or(Check::UnknownNode)?;
-        ensure(signed.order.root == request.root, Check::NotEntitled)?;
-        ensure(signed.order.holder == peer.organization, Check::NotEntitled)?;
-        ensure(signed.order.until > self.now, Check::NotEntitled)
+    fn judge_request(&self, from: &NodeId, request: &FetchRequest) -> Result<Result<(), Rejected>, Fatal> {
+        let judge = || {
+            let signed = read_order(&request.order, &self.state)?;
+            let peer = self.state.membership.node(from).ok_or(Check::UnknownNode)?;
+            ensure(signed.order.root == request.root, Check::NotEntitled)?;
+            ensure(signed.order.holder == peer.organization, Check::NotEntitled)?;
+            ensure(signed.order.until > self.now, Check::NotEntitled)?;
+            Ok(signed.order.organization)
+        };
+        let ordering = match judge() {
+            Ok(organization) => organization,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let orders = self.objects.orders(&request.root)?;
+        let here = ordering == self.me.organization || orders.iter().any(|o| o.organization == ordering);
+        Ok(ensure(here, Check::NotEntitled))
     }
 
     fn refuse(&mut self, from: NodeId, token: u64, rejected: Rejected) -> Result<(), Fatal> {

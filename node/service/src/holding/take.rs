@@ -122,8 +122,8 @@ impl Service {
         self.give_receipt(signed, HoldState::Dropped)
     }
 
-    fn drop_unordered(&mut self, root: &ObjectId) -> Result<(), Fatal> {
-        if !self.objects.orders(root)?.is_empty() {
+    pub(super) fn drop_unordered(&mut self, root: &ObjectId) -> Result<(), Fatal> {
+        if !self.objects.orders(root)?.is_empty() || self.guest(root)?.is_some() {
             return Ok(());
         }
         self.stop_fetch(root)?;

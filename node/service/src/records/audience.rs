@@ -51,13 +51,18 @@ fn unreadable(e: Unreadable) -> Fatal {
 impl Service {
     /// The organizations whose nodes are to have a body: its audience, and the backup partners of those that
     /// answer for it.
-    pub(super) fn audience_of(&self, payload: &Personal) -> Result<BTreeSet<OrganizationId>, Fatal> {
-        let mut organizations = match audience(&self.view(), payload, self.now).map_err(unreadable)? {
-            Audience::Organizations(set) => set,
-            Audience::Everyone => {
-                self.state.membership.active_organizations().map(|o| o.organization).collect()
-            }
-        };
+    pub(super) fn audience_of(
+        &self,
+        content: &ContentId,
+        payload: &Personal,
+    ) -> Result<BTreeSet<OrganizationId>, Fatal> {
+        let mut organizations =
+            match audience(&self.view(), content, payload, self.now).map_err(unreadable)? {
+                Audience::Organizations(set) => set,
+                Audience::Everyone => {
+                    self.state.membership.active_organizations().map(|o| o.organization).collect()
+                }
+            };
         match payload {
             Personal::Record(record) | Personal::Amendment(record) => {
                 organizations.extend(self.orderers(record)?);

@@ -11,7 +11,6 @@ use hospes_protocol::patient::PatientKey;
 use hospes_protocol::policy::{Personal, View as _};
 use hospes_protocol::sign1::Sign1;
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_storage::SealedKey;
 
 use super::index;
 use crate::follow::Asked;
@@ -20,6 +19,8 @@ use crate::service::{Fatal, Service};
 
 /// Contents in one collection, at most.
 pub const COLLECT_MAX: usize = 1000;
+/// Contents asked for at a time, so that their bodies fit an answer.
+const COLLECT_PAGE: usize = 200;
 /// How old an authorization may be, in milliseconds; as far ahead a signer's clock may be.
 pub const AUTHORIZATION_MS: u64 = 5 * 60 * 1000;
 /// Headers that are read from storage at a time.
@@ -55,7 +56,11 @@ impl Service {
     }
 
     /// The patient whose card authorizes `node`; every failure is one refusal, so that asking tells nothing.
-    fn authorized(&self, node: &NodeId, authorization: &[u8]) -> Result<Result<PatientId, Rejected>, Fatal> {
+    pub(crate) fn authorized(
+        &self,
+        node: &NodeId,
+        authorization: &[u8],
+    ) -> Result<Result<PatientId, Rejected>, Fatal> {
         let refused: Rejected = Check::NotEntitled.into();
         let Ok(message) = Sign1::parse(authorization) else { return Ok(Err(refused)) };
         let Some((patient, entry)) = self.card_of(&message.kid())? else { return Ok(Err(refused)) };
@@ -81,15 +86,25 @@ impl Service {
         Ok(packets)
     }
 
+    /// The card entry that has a key: of several, the first by finality.
     pub(super) fn card_of(&self, key: &KeyId) -> Result<Option<(PatientId, ContentId)>, Fatal> {
-        index::read(&*self.objects, &SealedKey::new(index::CARD_KEYS, &[], 0, &key.0))
+        let mut first: Option<(u64, ContentId, PatientId)> = None;
+        index::each(&*self.objects, index::CARD_KEYS, Some(&key.0), |row| {
+            let id = index::content_of(row)?;
+            let patient: PatientId = index::value(row)?;
+            let facts = index::facts(&*self.objects, &id)?.filter(|f| f.void.is_none());
+            let found = facts.map(|f| (f.height.unwrap_or(u64::MAX), id, patient));
+            first = first.into_iter().chain(found).min();
+            Ok(true)
+        })?;
+        Ok(first.map(|(_, id, patient)| (patient, id)))
     }
 
     /// Asks every connected peer for bodies of a patient who is signed in here. Events say what arrived.
     pub fn collect(&mut self, authorization: &[u8], contents: &[ContentId]) {
         let peers: Vec<_> = self.peers.keys().copied().collect();
         for peer in peers {
-            for some in contents.chunks(COLLECT_MAX) {
+            for some in contents.chunks(COLLECT_PAGE) {
                 let collection =
                     Collection { contents: some.to_vec(), authorization: Bytes(authorization.to_vec()) };
                 self.ask(peer, &Request::Collect(collection), Asked::Collect);

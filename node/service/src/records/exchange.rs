@@ -63,7 +63,7 @@ impl Service {
         content: &ContentId,
         payload: &Personal,
     ) -> Result<Vec<Write>, Fatal> {
-        let audience = self.audience_of(payload)?;
+        let audience = self.audience_of(content, payload)?;
         let nodes = self.nodes_of(&audience);
         let mut writes = Vec::new();
         for node in nodes {

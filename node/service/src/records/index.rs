@@ -4,7 +4,7 @@
 //! space        group               order         item            value
 //! facts        -                   -             content         Facts
 //! patients     -                   -             patient         Home: the patient entry that counts
-//! card-keys    -                   -             key id          (patient, card entry)
+//! card-keys    key id              -             content         patient
 //! epochs       patient             MAX - epoch   content         Epoch
 //! packets      patient, reader     MAX - epoch   packet          content of the locker entry
 //! key-holders  patient             -             organization    -
@@ -153,8 +153,8 @@ impl Rows<'_> {
             card.recovery.id(),
         ];
         for key in keys {
-            let value = (card.patient, self.content).encode();
-            self.put(SealedKey::new(CARD_KEYS, &[], 0, &key.0), value);
+            let value = card.patient.encode();
+            self.put(SealedKey::new(CARD_KEYS, &key.0, 0, &self.content.0), value);
         }
     }
 

@@ -224,7 +224,7 @@ impl Service {
     }
 
     /// Every body of a patient of one kind, in the order of arrival.
-    pub(super) fn contents_of(&self, patient: &PatientId, kind: u64) -> Result<Vec<ContentId>, Fatal> {
+    pub(crate) fn contents_of(&self, patient: &PatientId, kind: u64) -> Result<Vec<ContentId>, Fatal> {
         let mut all = Vec::new();
         loop {
             let page = self.objects.bodies(Some(patient), Some(kind), all.len(), index::PAGE)?;

@@ -174,6 +174,20 @@ fn a_patient_signs_in_where_nothing_of_hers_is_held() {
     w.effects(2);
     assert!(w.run_until(1_000, |w| has_body(w, 2, &record)), "her record's body is here");
     assert!(!has_body(&w, 2, &his), "his isn't");
+    w.run(400_000);
+    let visit = |w: &mut World, authorization: &[u8]| {
+        let now = w.now;
+        let service = w.nodes[2].service.as_mut().unwrap();
+        service.tick(now);
+        service.fetch_for_patient(&record.content, authorization).unwrap();
+        w.effects(2);
+        w.run(3_000);
+    };
+    visit(&mut w, &authorization);
+    assert!(!has_blob(&w, 2, &record), "an authorization that is over opens no blob");
+    let fresh = sign(&ada, here, w.now);
+    visit(&mut w, &fresh);
+    assert!(has_blob(&w, 2, &record), "a fresh one brings it");
     let service = w.nodes[2].service.as_ref().unwrap();
     let packets = service.packets_for(&ada.agreement().agreement_key().id(), &ada.id).unwrap();
     let opened = open_packet(&packets[0], &ada.id, &mut ada.agreement(), &network).unwrap();
