@@ -175,7 +175,18 @@ impl Db {
     /// Writes in one durable transaction, about `bytes` of it. An error leaves things as they were, but for
     /// [`StoreError::Io`], after which only opening again tells.
     pub(crate) fn write<T>(&self, bytes: usize, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
-        self.has_room(bytes)?;
+        // A row may be written twice on the way into its page, and pages grow by powers of two.
+        self.has_room(self.reserve_bytes.saturating_add(4 * bytes as u64))?;
+        self.write_in_room(f)
+    }
+
+    /// As [`Db::write`], for what gives space back: it may use most of the reserve.
+    pub(crate) fn write_freeing<T>(&self, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
+        self.has_room(self.reserve_bytes / 4)?;
+        self.write_in_room(f)
+    }
+
+    fn write_in_room<T>(&self, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
         let handle = self.handle()?;
         let result = self.guarded(|| self.write_once(&handle, f));
         match result {
@@ -202,9 +213,7 @@ impl Db {
     }
 
     /// Refuses early where the medium says that it is nearly full: redb is not brought to fail.
-    fn has_room(&self, bytes: usize) -> Result<()> {
-        // A row may be written twice on the way into its page, and pages grow by powers of two.
-        let needed = self.reserve_bytes.saturating_add(4 * bytes as u64);
+    fn has_room(&self, needed: u64) -> Result<()> {
         match self.medium.free_bytes() {
             Some(free) if free < needed => Err(StoreError::Full),
             _ => Ok(()),

@@ -101,7 +101,7 @@ impl Ledger for Store {
     fn prune_blocks(&self, below: u64) -> Result<u64> {
         let mut pruned = 0;
         loop {
-            match self.ledger.write(0, |txn| chain::prune(txn, below))? {
+            match self.ledger.write_freeing(|txn| chain::prune(txn, below))? {
                 0 => return Ok(pruned),
                 n => pruned += n as u64,
             }

@@ -4,7 +4,7 @@
 //! that is swept.
 
 use hospes_protocol::ids::{ContentId, ObjectId, OrganizationId, PatientId};
-use redb::ReadTransaction;
+use redb::{ReadTransaction, WriteTransaction};
 
 use crate::error::Result;
 use crate::held::Batch;
@@ -28,6 +28,18 @@ fn size(write: &Write) -> usize {
         Write::Fetch(fetch) => fetch.note.len(),
         _ => 0,
     }
+}
+
+fn frees(write: &Write) -> bool {
+    matches!(
+        write,
+        Write::DropObject(_)
+            | Write::DropBody(_)
+            | Write::DropSealed(_)
+            | Write::DropOrder(..)
+            | Write::DropReceipts(_)
+            | Write::DropFetch(_)
+    )
 }
 
 fn patient_of(write: &Write) -> Option<PatientId> {
@@ -68,7 +80,7 @@ impl Store {
         loop {
             let (gone, next) = self.objects.read(|txn| self.keyless(txn, name, &from))?;
             if !gone.is_empty() {
-                self.objects.write(0, |txn| {
+                self.objects.write_freeing(|txn| {
                     let mut batch = Batch::new(txn);
                     gone.iter().try_for_each(|at| self.sweep_row(&mut batch, name, at))?;
                     batch.finish()
@@ -116,11 +128,15 @@ impl Objects for Store {
         if !self.keys.have(&self.sealer, &patients) {
             self.make_keys(&patients)?;
         }
-        self.objects.write(writes.iter().map(size).sum(), |txn| {
+        let run = |txn: &WriteTransaction| {
             let mut batch = Batch::new(txn);
             writes.iter().try_for_each(|write| self.apply_one(&mut batch, write))?;
             batch.finish()
-        })
+        };
+        if writes.iter().all(frees) {
+            return self.objects.write_freeing(run);
+        }
+        self.objects.write(writes.iter().map(size).sum(), run)
     }
 
     fn object(&self, id: &ObjectId) -> Result<Option<Vec<u8>>> {

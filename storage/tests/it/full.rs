@@ -3,9 +3,9 @@
 //! Method: a medium with so many free pages. Once it says so beforehand, and once it is found out by a write
 //! that fails inside redb.
 
-use hospes_storage::{Family, Ledger, Objects, Store, StoreError};
+use hospes_storage::{Family, Ledger, Objects, Store, StoreError, Write};
 
-use crate::world::{ME, faulty, header, segment};
+use crate::world::{ME, faulty, header, patient, segment};
 
 fn fill(store: &Store) -> usize {
     for n in 0..1000 {
@@ -35,6 +35,10 @@ fn a_disk_that_says_it_is_full_is_left_alone() {
     let refused = store.put_own(&[header(&ME, "a", 2)]).expect_err("the ledger is on the same disk");
     assert_eq!(refused.family(), Family::Unavailable, "try again later");
     assert_eq!(store.own_sequence(&ME).unwrap(), 1, "no number was given out");
+    let first = segment("s0", 50_000).0;
+    store.apply(&[Write::DropObject(first)]).unwrap();
+    assert_eq!(store.object(&first).unwrap(), None, "what gives space back is let through");
+    store.erase(&patient("ada")).unwrap();
     faults.set_free_pages(None, false);
     store.put_own(&[header(&ME, "a", 2)]).unwrap();
     assert_eq!(store.own_sequence(&ME).unwrap(), 2, "with space it goes on");
@@ -65,7 +69,7 @@ fn a_disk_found_full_in_the_middle_of_a_write_loses_nothing() {
 #[test]
 fn a_key_file_that_does_not_fit_leaves_the_old_one() {
     let (faults, _, store) = faulty();
-    let (ada, ben) = (crate::world::patient("ada"), crate::world::patient("ben"));
+    let (ada, ben) = (patient("ada"), patient("ben"));
     store.make_keys(&[ada]).unwrap();
     faults.set_free_pages(Some(0), true);
     assert!(matches!(store.make_keys(&[ben]), Err(StoreError::Full)), "no room");
