@@ -37,7 +37,7 @@ fn has_body(w: &World, i: usize, record: &Record) -> bool {
 
 fn has_blob(w: &World, i: usize, record: &Record) -> bool {
     let held = |e: &&Event| matches!(e, Event::Object { root, .. } if *root == record.root);
-    let last = w.nodes[i].events.iter().filter(held).next_back();
+    let last = w.nodes[i].events.iter().rfind(held);
     let here = w.nodes[i].store.as_ref().unwrap().object(&record.root).unwrap().is_some();
     here && (matches!(last, Some(Event::Object { held: true, .. })) || last.is_none())
 }
@@ -124,6 +124,25 @@ fn a_node_that_was_away_learns_the_same_whatever_came_first() {
     w.heal(3);
     w.run(10_000);
     assert!(w.may_read(3, &reader, &ada, &record).is_permitted(), "the organization's grant stands");
+}
+
+#[test]
+fn what_was_filed_before_a_crash_goes_out_after_it() {
+    let mut w = World::new(9, 4, 0);
+    w.run(50);
+    let author = w.doctor(0, 100);
+    let reader = w.doctor(1, 110);
+    let mut ada = w.patient(0, 140);
+    let record = w.record(&author, &mut ada, LAB, TWO_SEGMENTS);
+    w.run(2_000);
+    let grant = w.grant(0, &mut ada, Grantee::Person(reader.id), LAB);
+    w.tap(0, &ada, vec![grant]);
+    w.kill(0);
+    w.run(3_000);
+    assert!(!w.may_read(1, &reader, &ada, &record).is_permitted(), "it never left the author's node");
+    w.start(0);
+    let reads = |w: &World| w.may_read(1, &reader, &ada, &record).is_permitted() && has_blob(w, 1, &record);
+    assert!(w.run_until(20_000, reads), "grant, record and blob arrive after the restart");
 }
 
 #[test]
