@@ -3,17 +3,21 @@
 //! A patient's key is durable before the first row that is sealed under it, and gone before the first row
 //! that is swept.
 
+use std::sync::PoisonError;
+
 use hospes_protocol::ids::{ContentId, ObjectId, OrganizationId, PatientId};
 use redb::{ReadTransaction, WriteTransaction};
 
-use crate::error::Result;
+use crate::error::{Result, StoreError};
 use crate::held::Batch;
-use crate::layout::{BODIES, Name, SEALED, STRUCTURED};
+use crate::layout::{BODIES, Name, OBJECTS_META, SEALED, STRUCTURED};
 use crate::objects::{Fetch, HeldBody, Objects, Order, Quota, Receipt, SealedKey, SealedRow, Totals, Write};
 use crate::rows::after;
 use crate::store::Store;
 use crate::{held, holding};
 
+/// Stands in the meta table while a sweep is owed.
+const SWEEP: &[u8] = b"sweep";
 /// Rows that one transaction sweeps.
 const SWEEP_BATCH: usize = 1000;
 
@@ -70,8 +74,27 @@ impl Store {
         }
     }
 
+    /// Sweeps where a crash or a full disk kept an erasure from it: otherwise rows that are left would look
+    /// damaged once their patient has a new key.
+    pub(crate) fn finish_sweep(&self) -> Result<()> {
+        if self.objects.read(|txn| OBJECTS_META.read(txn)?.get(SWEEP))?.is_none() {
+            return Ok(());
+        }
+        match self.sweep().and_then(|()| self.note_sweep(false)) {
+            Err(StoreError::Full) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn note_sweep(&self, owed: bool) -> Result<()> {
+        self.objects.write_freeing(|txn| {
+            let mut meta = OBJECTS_META.write(txn)?;
+            if owed { meta.put(SWEEP, &[]) } else { meta.delete(SWEEP) }.map(drop)
+        })
+    }
+
     /// Drops every row whose patient has no key any more.
-    pub(crate) fn sweep(&self) -> Result<()> {
+    fn sweep(&self) -> Result<()> {
         [&BODIES, &SEALED, &STRUCTURED].into_iter().try_for_each(|name| self.sweep_table(name))
     }
 
@@ -208,8 +231,11 @@ impl Objects for Store {
     }
 
     fn erase(&self, patient: &PatientId) -> Result<()> {
+        let _one_at_a_time = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.note_sweep(true)?;
         self.keys.erase(&self.sealer, patient)?;
-        self.sweep()
+        self.sweep()?;
+        self.note_sweep(false)
     }
 
     fn totals(&self) -> Result<Totals> {

@@ -4,6 +4,7 @@
 //! `held` and `holding` for the objects, `scrub` for both. The node and the simulator open it.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -63,6 +64,8 @@ pub struct Store {
     pub(crate) objects: Db,
     pub(crate) keys: ErasableKeys,
     pub(crate) sealer: Sealer,
+    /// Held while a patient is erased: one sweep at a time.
+    pub(crate) erasing: Mutex<()>,
     _lock: Option<FolderLock>,
 }
 
@@ -97,7 +100,7 @@ impl Store {
         format::make(&ledger, LEDGER_TABLES, &meta, &[])?;
         medium.sync_names().map_err(|source| StoreError::Io { file: DbFile::Ledger.name(), source })?;
         let keys = ErasableKeys::open(medium, meta.store)?;
-        Ok(Self { ledger, objects, keys, sealer, _lock: lock })
+        Ok(Self { ledger, objects, keys, sealer, erasing: Mutex::default(), _lock: lock })
     }
 
     /// Opens a store, repairing what a crash left.
@@ -125,7 +128,9 @@ impl Store {
         }
         check_key(&objects, &sealer, &meta)?;
         let keys = ErasableKeys::open(medium, meta.store)?;
-        Ok(Self { ledger, objects, keys, sealer, _lock: lock })
+        let store = Self { ledger, objects, keys, sealer, erasing: Mutex::default(), _lock: lock };
+        store.finish_sweep()?;
+        Ok(store)
     }
 
     /// Closes both databases in order, when the last reader is done; everything after that fails. A store

@@ -70,6 +70,37 @@ fn old_pages_open_with_no_key_that_is_left() {
 }
 
 #[test]
+fn an_erasure_cut_at_any_operation_leaves_no_row_that_looks_damaged() {
+    let operations = {
+        let (faults, _, store) = faulty();
+        fill(&store);
+        let before = faults.operations();
+        store.erase(&patient("ada")).unwrap();
+        before..faults.operations()
+    };
+    for cut in operations {
+        let (faults, _, store) = faulty();
+        fill(&store);
+        faults.cut_after(cut);
+        store.erase(&patient("ada")).expect_err("the power fails");
+        drop(store);
+        let store = reopen(&Medium::Faulty(faults.after(Cut::Tear(cut)))).unwrap();
+        let [body, packet, k, kept, blob] = readable(&store, "ada");
+        assert!(body == packet && packet == k, "cut {cut}: all opens or nothing does");
+        assert!(kept && blob, "cut {cut}: the rest is as it was");
+        // Whoever writes for the patient again makes a new key, which opens nothing of old.
+        store.apply(&[Write::Sealed(sealed("keys", "new", 0, "k", Some(patient("ada"))))]).unwrap();
+        assert_eq!(
+            readable(&store, "ada"),
+            [body, body, body, true, true],
+            "cut {cut}: nothing looks damaged"
+        );
+        assert_eq!(readable(&store, "ben"), [true; 5], "cut {cut}: ben is as he was");
+        assert_eq!(store.scrub().unwrap(), [], "cut {cut}: the scrub finds nothing");
+    }
+}
+
+#[test]
 fn the_key_file_is_replaced_whole_and_the_old_one_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let medium = Medium::Folder(folder.path().to_owned());
