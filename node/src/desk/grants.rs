@@ -1,0 +1,194 @@
+//! Consent: a grant and the fresh lockers that it opens, in one tap of the patient's card.
+//!
+//! What is shown is made from what is signed. Who may and for how long is the patient's word; the service judges
+//! the entry's form, and `decide` what it permits.
+
+use std::sync::Arc;
+
+use hospes_card::Slot;
+use hospes_protocol::entry::Kind;
+use hospes_protocol::ids::{ContentId, StudyId};
+use hospes_protocol::personal::{
+    After, Anonymity, Category, GrantEntry, Grantee, Label, Purpose, Scope,
+};
+use hospes_service::service::Service;
+use serde_json::json;
+
+use super::compose::{file, sign_entries};
+use super::error::DeskError;
+use super::lockers::needs_packet;
+use super::reading::purpose_name;
+use super::renewal::{Lockers, reader_key, renew, standing};
+use super::sessions::Session;
+use super::sign_in::name_of;
+use super::taps::{Shown, TapView, blocking};
+use super::text::{ConsentText, day_of};
+use super::{Desk, random};
+
+/// A consent to give.
+#[derive(Clone, Debug)]
+pub(crate) struct GrantRequest {
+    /// Who may.
+    pub(crate) grantee: Grantee,
+    /// Categories; empty where single records are named.
+    pub(crate) categories: Vec<Category>,
+    /// The highest label included.
+    pub(crate) label: Label,
+    /// Single records; empty where categories are named.
+    pub(crate) records: Vec<ContentId>,
+    /// Sum of rights.
+    pub(crate) rights: u64,
+    /// From, in milliseconds since 1970 UTC, inclusive.
+    pub(crate) from: u64,
+    /// Until, exclusive.
+    pub(crate) until: u64,
+    /// For what.
+    pub(crate) purpose: Purpose,
+    /// The study of a share right.
+    pub(crate) study: Option<StudyId>,
+    /// How data leave under a share right.
+    pub(crate) anonymity: Anonymity,
+    /// Ends with its first use.
+    pub(crate) one_time: bool,
+    /// Changes need two signatures.
+    pub(crate) two_signatures: bool,
+}
+
+fn sorted<T: Ord + Clone>(list: &[T]) -> Vec<T> {
+    let mut list = list.to_vec();
+    list.sort_unstable();
+    list.dedup();
+    list
+}
+
+fn grant_entry(request: &GrantRequest, now: &Lockers) -> GrantEntry {
+    GrantEntry {
+        patient: now.patient,
+        by_proxy: None,
+        grantee: request.grantee.clone(),
+        scope: Scope {
+            categories: sorted(&request.categories),
+            label: request.label,
+            records: sorted(&request.records),
+        },
+        rights: request.rights,
+        from: request.from,
+        until: request.until,
+        purpose: request.purpose,
+        study: request.study,
+        anonymity: request.anonymity,
+        one_time: request.one_time,
+        two_signatures: request.two_signatures,
+        after: After { height: now.height, block: now.block, revocations: now.pending.clone() },
+    }
+}
+
+/// The name of a grantee, for people.
+pub(super) fn grantee_name(service: &Service, grantee: &Grantee) -> String {
+    match grantee {
+        Grantee::Person(id) => match service.state().membership.people.get(id) {
+            Some(person) => format!(
+                "The practitioner with register number {} of {}",
+                person.register_number,
+                name_of(service, &person.organization)
+            ),
+            None => "An unknown practitioner".to_owned(),
+        },
+        Grantee::Organization(id) => name_of(service, id),
+        Grantee::Role(id, role) => format!("{role} of {}", name_of(service, id)),
+        Grantee::Code(_) => "Whoever first shows your code".to_owned(),
+        Grantee::Proxy(_) => "Your proxy".to_owned(),
+    }
+}
+
+fn consent_text(service: &Service, request: &GrantRequest, now: &Lockers) -> Shown {
+    let title = |id: &ContentId| {
+        let found = now.records.iter().find(|(content, _)| content == id);
+        found.map_or_else(|| "a paper that is not here".to_owned(), |(_, record)| record.title.clone())
+    };
+    ConsentText {
+        grantee: grantee_name(service, &request.grantee),
+        categories: sorted(&request.categories),
+        titles: sorted(&request.records).iter().map(title).collect(),
+        label: request.label,
+        rights: request.rights,
+        from: day_of(request.from),
+        // The period ends before this instant, so the day before it is the last.
+        until: day_of(request.until.saturating_sub(1)),
+        purpose: purpose_name(request.purpose),
+        one_time: request.one_time,
+    }
+    .shown()
+}
+
+impl Desk {
+    /// The text that a patient would read and sign for a consent: `(text, language)`.
+    ///
+    /// # Errors
+    /// [`DeskError::NotAllowed`] for anyone but the patient.
+    pub(crate) async fn consent_text(
+        &self,
+        session: &Arc<Session>,
+        request: GrantRequest,
+    ) -> Result<(String, String), DeskError> {
+        let (_, shown) = self.consent(session, &request).await?;
+        Ok((shown.text, shown.language))
+    }
+
+    async fn consent(
+        &self,
+        session: &Arc<Session>,
+        request: &GrantRequest,
+    ) -> Result<(Lockers, Shown), DeskError> {
+        let (session, request) = (session.clone(), request.clone());
+        self.ask(move |service| {
+            let now = standing(service, &session)?;
+            let shown = consent_text(service, &request, &now);
+            Ok((now, shown))
+        })
+        .await
+    }
+
+    /// Gives a consent: `{grant, locker}`.
+    ///
+    /// # Errors
+    /// [`DeskError::NotAllowed`] for anyone but the patient, [`DeskError::Unknown`] for a grantee who takes no part,
+    /// [`DeskError::Invalid`]; the tap says what else went wrong.
+    pub(crate) async fn grant(
+        &self,
+        session: &Arc<Session>,
+        request: GrantRequest,
+    ) -> Result<TapView, DeskError> {
+        let (now, shown) = self.consent(session, &request).await?;
+        let payload = grant_entry(&request, &now);
+        payload.judge()?;
+        let sealable = reader_key(&now.members, &payload.grantee).is_some();
+        let others = matches!(payload.grantee, Grantee::Code(_) | Grantee::Proxy(_));
+        if needs_packet(&payload) && !sealable && !others {
+            return Err(DeskError::Unknown("a grantee who takes part, with an agreement key,"));
+        }
+        let opened = session.clone();
+        let secret = blocking(move || opened.secret()).await?;
+        let mut rng = random::generator()?;
+        let k = secret.k(&self.0.parts.organization);
+        let mut entry = self.0.place.entry(Kind::Grant, &[now.card_entry], &payload, Some(k), &mut rng);
+        entry.locked(&secret.lock_key());
+        let (desk, place, serial, signed) = (self.clone(), self.0.place, session.card, shown.clone());
+        self.0.taps.begin("grant", shown, serial, move |mut tap| async move {
+            let entries = tap
+                .card(serial, move |mut card| {
+                    let mut live = now.live.clone();
+                    live.push((entry.id(), payload));
+                    let locker = renew(card.as_mut(), &now, &live, &place, &mut random::generator()?)?;
+                    let mut entries = vec![entry, locker];
+                    let mut signer = card.signer(Slot::Signature)?;
+                    sign_entries(&mut signer, &place.network, &signed, &mut entries)?;
+                    Ok(entries)
+                })
+                .await?;
+            let filed = file(&desk.0.parts.service, entries).await?;
+            let ids: Vec<_> = filed.iter().map(|f| f.content.to_string()).collect();
+            Ok(json!({ "grant": ids.first(), "locker": ids.get(1) }))
+        })
+    }
+}

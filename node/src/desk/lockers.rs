@@ -1,0 +1,256 @@
+//! A fresh epoch of a patient's lockers: new pairs, one packet for each reader, K for nodes that come to treat.
+//!
+//! Every epoch has the lockers of all categories and labels. The patient's card and the recovery code get all
+//! secrets, older epochs included; a grantee gets those in the scope of live grants. What no locker holds (records
+//! named one by one, or filed while no epoch was live) travels as a bundle: record id and data key, 64 bytes each,
+//! sealed as a data key is. Nothing here asks a card or files.
+
+use std::collections::BTreeMap;
+
+use hospes_protocol::context::Context;
+use hospes_protocol::ids::{ContentId, KeyId, NetworkId, ObjectId, OrganizationId};
+use hospes_protocol::keys::AgreementKey;
+use hospes_protocol::patient::PatientKey;
+use hospes_protocol::personal::{
+    Category, GrantEntry, Label, LockerEntry, PacketRef, Right, SubjectKey,
+};
+use hospes_protocol::seal::blob::DataKey;
+use hospes_protocol::seal::envelope::seal_to;
+use hospes_protocol::seal::locker::{NamedSecret, all_lockers, fresh_epoch};
+use hospes_protocol::seal::packet::{Packet, seal_packet};
+use hospes_protocol::wire::{Bytes, Wire};
+use rand_chacha::ChaCha20Rng;
+use zeroize::Zeroizing;
+
+use super::error::DeskError;
+use super::sign_in::CardSecret;
+
+/// Bytes of one record in a bundle.
+const BUNDLED_BYTES: usize = 64;
+
+/// A record whose data key no locker holds, or that a grant names.
+#[derive(Clone)]
+pub(super) struct Carried {
+    /// The record.
+    pub(super) content: ContentId,
+    /// Its category.
+    pub(super) category: Category,
+    /// Its label.
+    pub(super) label: Label,
+    /// Its data key.
+    pub(super) key: DataKey,
+    /// Whether a locker of the patient's holds the key, so that it travels only where it is named.
+    pub(super) in_locker: bool,
+}
+
+/// The key of one reader under a live grant.
+#[derive(Clone, Debug)]
+pub(super) struct Reader {
+    /// Whom packets are sealed to.
+    pub(super) key: AgreementKey,
+    /// Whose nodes hold them.
+    pub(super) organization: OrganizationId,
+    /// What permits.
+    pub(super) grant: GrantEntry,
+}
+
+/// A node that is to know K.
+#[derive(Clone, Debug)]
+pub(super) struct Treating {
+    /// The node.
+    pub(super) node: hospes_protocol::ids::NodeId,
+    /// Its agreement key.
+    pub(super) agreement: AgreementKey,
+    /// Its organization's K.
+    pub(super) key: PatientKey,
+}
+
+/// What a fresh epoch is made of.
+pub(super) struct NewEpoch<'a> {
+    /// Its number.
+    pub(super) number: u64,
+    /// The patient's secret, for the recovery code.
+    pub(super) secret: &'a CardSecret,
+    /// 9D of the patient's card.
+    pub(super) card: &'a AgreementKey,
+    /// The reading key of the recovery code.
+    pub(super) recovery: &'a AgreementKey,
+    /// Secrets of older epochs.
+    pub(super) old: Vec<NamedSecret>,
+    /// What no locker holds.
+    pub(super) carried: &'a [Carried],
+    /// Readers under live grants.
+    pub(super) readers: &'a [Reader],
+    /// Those grants.
+    pub(super) rests_on: Vec<ContentId>,
+    /// Nodes that are to know K.
+    pub(super) treating: &'a [Treating],
+}
+
+/// An epoch that is ready to be signed.
+pub(super) struct MadeEpoch {
+    /// The entry.
+    pub(super) entry: LockerEntry,
+    /// The packets that it names.
+    pub(super) packets: Vec<Vec<u8>>,
+}
+
+struct Packets {
+    refs: Vec<PacketRef>,
+    sealed: Vec<Vec<u8>>,
+}
+
+impl Packets {
+    fn push(&mut self, reader: KeyId, organization: Option<OrganizationId>, sealed: Vec<u8>) {
+        self.refs.push(PacketRef { reader, packet: ObjectId::of_structured(&sealed), organization });
+        self.sealed.push(sealed);
+    }
+}
+
+/// Whether a grant lets a reader open this locker.
+fn opens(grant: &GrantEntry, category: Category, label: Label) -> bool {
+    grant.scope.categories.contains(&category)
+        && label <= grant.scope.label
+        && category != Category::PrivateNotes
+}
+
+/// Whether a grant's packets hold anything at all.
+pub(super) fn needs_packet(grant: &GrantEntry) -> bool {
+    grant.allows(Right::Read) || grant.allows(Right::Share)
+}
+
+fn bundles(grant: &GrantEntry, record: &Carried) -> bool {
+    let private = record.category == Category::PrivateNotes;
+    let named = grant.scope.records.contains(&record.content) && record.label <= grant.scope.label;
+    !private && (named || !record.in_locker && opens(grant, record.category, record.label))
+}
+
+/// Makes a fresh epoch.
+///
+/// # Errors
+/// As sealing; [`hospes_protocol::check::Check::TooLarge`] for too many secrets.
+pub(super) fn make_epoch(
+    new: NewEpoch<'_>,
+    network: &NetworkId,
+    rng: &mut ChaCha20Rng,
+) -> Result<MadeEpoch, DeskError> {
+    let patient = new.secret.patient;
+    let (lockers, fresh) = fresh_epoch(all_lockers(), new.number, rng);
+    let mut secrets = new.old;
+    secrets.retain(|old| old.name.epoch < new.number);
+    secrets.extend(fresh);
+    secrets.sort_by_key(|secret| secret.name);
+    secrets.dedup_by_key(|secret| secret.name);
+    let mut packets = Packets { refs: Vec::new(), sealed: Vec::new() };
+    let own = Packet { patient, epoch: new.number, secrets: secrets.clone() };
+    let unheld: Vec<_> = new.carried.iter().filter(|c| !c.in_locker).collect();
+    for key in [new.card, new.recovery] {
+        packets.push(key.id(), None, seal_packet(key, &own, network, rng)?);
+        if !unheld.is_empty() {
+            packets.push(key.id(), None, seal_bundle(key, &unheld, network, rng)?);
+        }
+    }
+    let plain = Zeroizing::new(new.secret.encode());
+    let sealed = seal_to(new.recovery, Context::PatientSecret, network, &plain, rng)?;
+    packets.push(new.recovery.id(), None, sealed);
+    for (key, (organization, grants)) in by_key(new.readers) {
+        let open = |s: &&NamedSecret| grants.iter().any(|g| opens(g, s.name.category, s.name.label));
+        let within: Vec<_> = secrets.iter().filter(open).cloned().collect();
+        if !within.is_empty() {
+            let packet = Packet { patient, epoch: new.number, secrets: within };
+            packets.push(key.id(), Some(organization), seal_packet(&key, &packet, network, rng)?);
+        }
+        let named: Vec<_> = new.carried.iter().filter(|c| grants.iter().any(|g| bundles(g, c))).collect();
+        if !named.is_empty() {
+            packets.push(key.id(), Some(organization), seal_bundle(&key, &named, network, rng)?);
+        }
+    }
+    let mut rests_on = new.rests_on;
+    rests_on.sort_unstable();
+    rests_on.dedup();
+    let subject_keys = seal_subject_keys(new.treating, network, rng)?;
+    let entry = LockerEntry {
+        patient,
+        epoch: new.number,
+        lockers,
+        rests_on,
+        packets: packets.refs,
+        subject_keys,
+        staged: false,
+    };
+    Ok(MadeEpoch { entry, packets: packets.sealed })
+}
+
+type Held<'a> = (OrganizationId, Vec<&'a GrantEntry>);
+
+// One reader with several grants gets one packet.
+fn by_key(readers: &[Reader]) -> BTreeMap<AgreementKey, Held<'_>> {
+    let mut held: BTreeMap<AgreementKey, Held<'_>> = BTreeMap::new();
+    for reader in readers.iter().filter(|r| needs_packet(&r.grant)) {
+        held.entry(reader.key.clone())
+            .or_insert_with(|| (reader.organization, Vec::new()))
+            .1
+            .push(&reader.grant);
+    }
+    held
+}
+
+fn seal_bundle(
+    reader: &AgreementKey,
+    records: &[&Carried],
+    network: &NetworkId,
+    rng: &mut ChaCha20Rng,
+) -> Result<Vec<u8>, DeskError> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(records.len() * BUNDLED_BYTES));
+    for record in records {
+        plain.extend_from_slice(&record.content.0);
+        plain.extend_from_slice(record.key.as_bytes());
+    }
+    Ok(seal_to(reader, Context::DataKey, network, &plain, rng)?)
+}
+
+/// Reads an opened bundle: record ids with their data keys.
+pub(super) fn read_bundle(plain: &[u8]) -> Option<Vec<(ContentId, DataKey)>> {
+    if plain.is_empty() || !plain.len().is_multiple_of(BUNDLED_BYTES) {
+        return None;
+    }
+    let one = |part: &[u8]| {
+        let (mut id, mut key) = ([0; 32], Zeroizing::new([0; 32]));
+        id.copy_from_slice(&part[..32]);
+        key.copy_from_slice(&part[32..]);
+        (ContentId(id), DataKey::from_bytes(key))
+    };
+    Some(plain.chunks_exact(BUNDLED_BYTES).map(one).collect())
+}
+
+/// Seals K to nodes.
+///
+/// # Errors
+/// As sealing.
+pub(super) fn seal_subject_keys(
+    nodes: &[Treating],
+    network: &NetworkId,
+    rng: &mut ChaCha20Rng,
+) -> Result<Vec<SubjectKey>, DeskError> {
+    let mut keys = Vec::new();
+    for to in nodes {
+        let sealed = seal_to(&to.agreement, Context::PatientKey, network, to.key.as_bytes(), rng)?;
+        keys.push(SubjectKey { node: to.node, sealed: Bytes(sealed) });
+    }
+    Ok(keys)
+}
+
+/// Active nodes of organizations, with their K.
+pub(super) fn treating(
+    members: &hospes_protocol::state::Membership,
+    organizations: &[OrganizationId],
+    secret: &hospes_protocol::patient::PatientSecret,
+) -> Vec<Treating> {
+    let of = |(id, node): (&hospes_protocol::ids::NodeId, &hospes_protocol::control::NodeEntry)| Treating {
+        node: *id,
+        agreement: node.agreement.clone(),
+        key: secret.k(&node.organization),
+    };
+    members.active_nodes().filter(|(_, n)| organizations.contains(&n.organization)).map(of).collect()
+}
+

@@ -1,0 +1,229 @@
+//! The desk: everything that needs a card. Readers, taps and sessions, and the acts that people do with them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `readers` | cards that come and go |
+//! | `taps` | what waits for a card and its PIN |
+//! | `sessions` | who is signed in, and what lives as long as the card is in |
+//! | `sign_in` | a card signs a challenge |
+//! | `people`, `organization` | members, roles, the organization's agreement key |
+//! | `patients` | enrolling a patient |
+//! | `lockers`, `renewal` | a fresh epoch of lockers with its packets, and what the card gives for it |
+//! | `upload`, `records` | sealing a file while it arrives, and filing it |
+//! | `unseal`, `reading` | from a decision to plaintext in memory |
+//! | `grants`, `revocations` | consent and its end |
+//! | `proposals` | what several organizations must sign |
+//! | `text` | what is shown before a tap |
+//!
+//! It speaks no HTTP; the API calls it. It decides nothing that the service or `policy` decides. Every act is one
+//! tap; on any failure nothing of it is filed.
+
+mod compose;
+mod error;
+mod grants;
+mod lockers;
+mod organization;
+mod patients;
+mod people;
+mod proposals;
+mod random;
+mod reading;
+mod readers;
+mod records;
+mod renewal;
+mod revocations;
+mod sessions;
+mod sign_in;
+mod taps;
+#[cfg(test)]
+mod tests;
+mod text;
+mod unseal;
+mod upload;
+
+use std::sync::Arc;
+
+use hospes_card::{CardInfo, CardSerial, HolderKind, Pin};
+use hospes_protocol::control::OrganizationEntry;
+use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
+use hospes_service::service::Service;
+use hospes_storage::Objects;
+use tokio::sync::broadcast;
+
+pub(crate) use error::DeskError;
+pub(crate) use grants::GrantRequest;
+pub(crate) use organization::{PolicyChoice, RoleRequest};
+pub(crate) use patients::{CreatePatient, FoundPatient};
+pub(crate) use people::EnrolPerson;
+pub(crate) use proposals::{Proposal, ProposalState};
+pub(crate) use reading::RecordReader;
+pub(crate) use readers::{ReaderInfo, Readers};
+pub(crate) use records::AddRecord;
+pub(crate) use revocations::Revoke;
+pub(crate) use sessions::{Session, Who};
+pub(crate) use taps::{TapCard, TapError, TapState, TapView};
+pub(crate) use upload::Upload;
+
+use crate::runtime::actor::Handle;
+use compose::Place;
+use sessions::Sessions;
+use taps::Taps;
+
+/// What the desk stands on.
+pub(crate) struct DeskParts {
+    /// What the node decides.
+    pub(crate) service: Handle,
+    /// Blobs and small sealed rows.
+    pub(crate) objects: Arc<dyn Objects>,
+    /// Where cards are.
+    pub(crate) readers: Readers,
+    /// The network.
+    pub(crate) network: NetworkId,
+    /// The node.
+    pub(crate) node: NodeId,
+    /// Its organization.
+    pub(crate) organization: OrganizationId,
+}
+
+struct Inner {
+    parts: DeskParts,
+    place: Place,
+    taps: Taps,
+    sessions: Sessions,
+}
+
+/// The desk of a node.
+#[derive(Clone)]
+pub(crate) struct Desk(Arc<Inner>);
+
+/// A card, for lists.
+#[derive(Clone, Debug)]
+pub(crate) struct CardView {
+    /// Its serial.
+    pub(crate) serial: CardSerial,
+    /// The reader that it is in.
+    pub(crate) reader: String,
+    /// What it is made of.
+    pub(crate) kind: &'static str,
+    /// Whose it is.
+    pub(crate) holder_kind: Option<HolderKind>,
+    /// What the screen calls its holder.
+    pub(crate) holder: Option<String>,
+    /// PIN tries left.
+    pub(crate) tries_left: u8,
+    /// Roles of an enrolled person.
+    pub(crate) roles: Vec<String>,
+}
+
+impl Desk {
+    /// A desk over these parts. Needs a running Tokio.
+    pub(crate) fn new(parts: DeskParts) -> Self {
+        let place = Place { network: parts.network, organization: parts.organization };
+        let (taps, sessions) = (Taps::new(parts.readers.clone()), Sessions::default());
+        tokio::spawn(sessions.clone().follow(parts.readers.clone()));
+        Self(Arc::new(Inner { parts, place, taps, sessions }))
+    }
+
+    /// The readers.
+    pub(crate) fn readers(&self) -> Vec<ReaderInfo> {
+        self.0.parts.readers.list()
+    }
+
+    /// The cards that are in.
+    ///
+    /// # Errors
+    /// [`DeskError::Stopping`].
+    pub(crate) async fn cards(&self) -> Result<Vec<CardView>, DeskError> {
+        let cards = self.0.parts.readers.cards();
+        self.ask(move |service| Ok(cards.into_iter().map(|(reader, card)| seen(service, reader, &card)).collect()))
+            .await
+    }
+
+    /// A tap, for two minutes after its end too.
+    pub(crate) fn tap(&self, id: &str) -> Option<TapView> {
+        self.0.taps.get(id)
+    }
+
+    /// Hands a PIN to the card that a tap waits for; gives the tap once the card has judged it.
+    ///
+    /// # Errors
+    /// [`DeskError::Key`] as the card says; [`DeskError::TapState`] where no PIN is awaited.
+    pub(crate) async fn give_pin(&self, id: &str, pin: Pin) -> Result<TapView, DeskError> {
+        self.0.taps.give_pin(id, pin).await
+    }
+
+    /// Cancels a tap that waits.
+    ///
+    /// # Errors
+    /// [`DeskError::NoTap`], [`DeskError::TapState`].
+    pub(crate) fn cancel(&self, id: &str) -> Result<(), DeskError> {
+        self.0.taps.cancel(id)
+    }
+
+    /// Every change of every tap from now on, without results.
+    pub(crate) fn watch_taps(&self) -> broadcast::Receiver<TapView> {
+        self.0.taps.watch()
+    }
+
+    /// The session of a token.
+    pub(crate) fn session(&self, token: &str) -> Option<Arc<Session>> {
+        self.0.sessions.get(token).filter(|session| session.is_live())
+    }
+
+    /// Ends a session and wipes what it held.
+    ///
+    /// # Errors
+    /// [`DeskError::Stopping`].
+    pub(crate) async fn sign_out(&self, token: &str) -> Result<(), DeskError> {
+        let (sessions, token) = (self.0.sessions.clone(), token.to_owned());
+        taps::blocking(move || {
+            sessions.end(&token);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Runs `act` on the service's thread.
+    async fn ask<R: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Service) -> Result<R, DeskError> + Send + 'static,
+    ) -> Result<R, DeskError> {
+        self.0.parts.service.call(act).await?
+    }
+
+    /// What a card that is in says of itself.
+    fn card_info(&self, serial: &CardSerial) -> Result<CardInfo, DeskError> {
+        let found = self.0.parts.readers.card(serial);
+        Ok(found.map(|(_, info)| info).ok_or(hospes_protocol::keys::KeyError::Absent)?)
+    }
+
+    /// The card of this node's organization, which must be in.
+    async fn organization_card(&self) -> Result<(CardSerial, OrganizationEntry), DeskError> {
+        let organization = self.0.parts.organization;
+        let entry = self
+            .ask(move |service| {
+                let members = &service.state().membership;
+                members.organization(&organization).cloned().ok_or(DeskError::Unknown("this organization"))
+            })
+            .await?;
+        let cards = self.0.parts.readers.cards();
+        let is_ours = |info: &CardInfo| info.signature.as_ref().is_some_and(|key| entry.cards.contains(key));
+        let found = cards.into_iter().find(|(_, info)| is_ours(info)).map(|(_, info)| info.serial);
+        let absent = DeskError::NotHere("the organization's card is not in a reader: insert it");
+        Ok((found.ok_or(absent)?, entry))
+    }
+}
+
+fn seen(service: &Service, reader: String, card: &CardInfo) -> CardView {
+    let key = card.authentication.as_ref().map(hospes_protocol::keys::VerifyingKey::id);
+    let person = key.and_then(|key| service.state().membership.person_by_key(&key).map(|(_, p)| p.roles.clone()));
+    CardView {
+        serial: card.serial,
+        reader,
+        kind: "soft",
+        holder_kind: card.holder_kind,
+        holder: card.holder_label.as_ref().map(|label| label.as_str().to_owned()),
+        tries_left: card.pin_tries_left,
+        roles: person.unwrap_or_default(),
+    }
+}

@@ -1,0 +1,309 @@
+//! What an organization decides for itself with its card: roles, backup partners, its agreement key.
+//!
+//! The secret of the agreement key is sealed to each member's card and to the organization's own; the packets lie
+//! in this node's store, by epoch, so that what older epochs sealed can still be opened. The ledger holds their
+//! addresses only.
+
+use std::sync::Arc;
+
+use hospes_card::{Card, Slot};
+use hospes_protocol::context::Context;
+use hospes_protocol::control::{
+    OrganizationKeyEntry, OrganizationPacket, PolicyEntry, RoleEntry, Standing,
+};
+use hospes_protocol::entry::Kind;
+use hospes_protocol::ids::{KeyId, NetworkId, ObjectId, OrganizationId};
+use hospes_protocol::keys::{AgreementKey, KeyAgreement, SoftwareAgreement};
+use hospes_protocol::seal::envelope::{Envelope, seal_to};
+use hospes_protocol::wire::Wire;
+use hospes_storage::{Objects, SealedKey, SealedRow, Write};
+use rand::Rng as _;
+use rand_chacha::ChaCha20Rng;
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::compose::{Entry, file, sign_entries};
+use super::error::DeskError;
+use super::sessions::Session;
+use super::taps::{Shown, TapView};
+use super::{Desk, random, text};
+
+/// Packets of organizations' epoch secrets: group is the public key's id, order the epoch, item the reader.
+const PACKETS: &str = "organization-packets";
+/// The newest epoch that was made at this node, final or not.
+const NEWEST: &str = "organization-key";
+
+/// A role to define.
+#[derive(Clone, Debug)]
+pub(crate) struct RoleRequest {
+    /// Its name.
+    pub(crate) name: String,
+    /// Categories by number that its holders may read at all; empty for all.
+    pub(crate) categories: Vec<u64>,
+    /// Sum of rights.
+    pub(crate) rights: u64,
+    /// Whether its holders enrol people.
+    pub(crate) administrator: bool,
+    /// Whether a registry attestation is demanded.
+    pub(crate) attested: bool,
+}
+
+/// An organization's own policy.
+#[derive(Clone, Debug)]
+pub(crate) struct PolicyChoice {
+    /// Organizations that hold copies of what this one authored.
+    pub(crate) backup_partners: Vec<OrganizationId>,
+}
+
+/// An epoch secret whose packets grow.
+pub(super) struct EpochKey {
+    secret: Zeroizing<[u8; 32]>,
+    epoch: u64,
+    packets: Vec<OrganizationPacket>,
+    sealed: Vec<(KeyId, Vec<u8>)>,
+}
+
+impl EpochKey {
+    fn fresh(epoch: u64, rng: &mut ChaCha20Rng) -> Self {
+        let mut secret = Zeroizing::new([0; 32]);
+        rng.fill_bytes(&mut *secret);
+        Self { secret, epoch, packets: Vec::new(), sealed: Vec::new() }
+    }
+
+    /// The public half.
+    fn public(&self) -> AgreementKey {
+        SoftwareAgreement::from_secret(&self.secret).agreement_key()
+    }
+
+    /// Seals it to one more reader.
+    pub(super) fn add(
+        &mut self,
+        reader: &AgreementKey,
+        network: &NetworkId,
+        rng: &mut ChaCha20Rng,
+    ) -> Result<(), DeskError> {
+        let sealed = seal_to(reader, Context::OrganizationKey, network, &*self.secret, rng)?;
+        self.packets.retain(|p| p.reader != reader.id());
+        self.packets.push(OrganizationPacket { reader: reader.id(), packet: ObjectId::of_structured(&sealed) });
+        self.sealed.push((reader.id(), sealed));
+        Ok(())
+    }
+
+    /// The entry that names its packets.
+    pub(super) fn entry(&self, organization: OrganizationId) -> OrganizationKeyEntry {
+        OrganizationKeyEntry {
+            organization,
+            epoch: self.epoch,
+            key: self.public(),
+            packets: self.packets.clone(),
+        }
+    }
+
+    /// Stores the packets that were sealed here.
+    pub(super) fn store(&self, objects: &dyn Objects, of: OrganizationId) -> Result<(), DeskError> {
+        let group = self.public().id();
+        let newest = SealedKey::new(NEWEST, &of.0, 0, &[]);
+        let mut writes = vec![Write::Sealed(SealedRow {
+            key: newest,
+            patient: None,
+            value: self.entry(of).encode(),
+        })];
+        for (reader, sealed) in &self.sealed {
+            let id = ObjectId::of_structured(sealed);
+            writes.push(Write::Object { id, patient: None, bytes: sealed.clone() });
+            let key = SealedKey::new(PACKETS, &group.0, self.epoch, &reader.0);
+            writes.push(Write::Sealed(SealedRow { key, patient: None, value: sealed.clone() }));
+        }
+        Ok(objects.apply(&writes)?)
+    }
+}
+
+/// The newest epoch of an organization's key: the certified one, or one made here that is not final yet.
+pub(super) fn newest_key(
+    objects: &dyn Objects,
+    organization: &OrganizationId,
+    certified: Option<OrganizationKeyEntry>,
+) -> Result<Option<OrganizationKeyEntry>, DeskError> {
+    let row = objects.sealed(&SealedKey::new(NEWEST, &organization.0, 0, &[]))?;
+    let made = row.map(|bytes| OrganizationKeyEntry::decode(&bytes)).transpose()?;
+    Ok(match (certified, made) {
+        (Some(certified), Some(made)) => {
+            // Of one key, what was made here lists the packets of members who are not final yet too.
+            let newer = made.epoch > certified.epoch || made.key == certified.key;
+            Some(if newer { made } else { certified })
+        }
+        (certified, made) => certified.or(made),
+    })
+}
+
+/// The packet of an epoch secret for one reader.
+fn packet_for(
+    objects: &dyn Objects,
+    public: &KeyId,
+    reader: &KeyId,
+) -> Result<Option<Vec<u8>>, DeskError> {
+    let mut after = None;
+    loop {
+        let page = objects.sealed_rows(PACKETS, Some(&public.0), after.as_ref(), 256)?;
+        let Some(last) = page.last().map(|row| row.key.clone()) else { return Ok(None) };
+        if let Some(row) = page.into_iter().find(|row| row.key.item == reader.0) {
+            return Ok(Some(row.value));
+        }
+        after = Some(last);
+    }
+}
+
+/// Opens an organization's epoch secret with a member's unlocked card; null where no packet is for that card.
+pub(super) fn open_secret(
+    objects: &dyn Objects,
+    public: &KeyId,
+    card: &mut dyn Card,
+    network: &NetworkId,
+) -> Result<Option<Zeroizing<[u8; 32]>>, DeskError> {
+    let mut key = card.agreement()?;
+    let Some(sealed) = packet_for(objects, public, &key.agreement_key().id())? else { return Ok(None) };
+    let plain = Envelope::parse(&sealed)?.open(&mut key, Context::OrganizationKey, network)?;
+    let mut secret = Zeroizing::new([0; 32]);
+    if plain.len() != secret.len() {
+        return Err(hospes_protocol::check::Check::Malformed.into());
+    }
+    secret.copy_from_slice(&plain);
+    let opens = SoftwareAgreement::from_secret(&secret).agreement_key().id() == *public;
+    if opens { Ok(Some(secret)) } else { Err(hospes_protocol::check::Check::SealBroken.into()) }
+}
+
+/// The epoch key as it stands, opened by the organization's unlocked card; a first one where there is none.
+pub(super) fn epoch_key(
+    objects: &dyn Objects,
+    current: Option<&OrganizationKeyEntry>,
+    own: &[AgreementKey],
+    card: &mut dyn Card,
+    network: &NetworkId,
+    rng: &mut ChaCha20Rng,
+) -> Result<EpochKey, DeskError> {
+    let Some(current) = current else {
+        let mut key = EpochKey::fresh(1, rng);
+        own.iter().try_for_each(|reader| key.add(reader, network, rng))?;
+        return Ok(key);
+    };
+    let secret = open_secret(objects, &current.key.id(), card, network)?
+        .ok_or(DeskError::NotHere("the organization's key was made at another node of it: enrol there"))?;
+    let packets = current.packets.clone();
+    Ok(EpochKey { secret, epoch: current.epoch, packets, sealed: Vec::new() })
+}
+
+impl Desk {
+    /// Defines or changes a role of this node's organization: `{entry, header}`.
+    ///
+    /// # Errors
+    /// [`DeskError::NotAllowed`]; the tap says what else went wrong.
+    pub(crate) async fn define_role(
+        &self,
+        session: &Arc<Session>,
+        request: RoleRequest,
+    ) -> Result<TapView, DeskError> {
+        let mut categories = request.categories;
+        categories.sort_unstable();
+        categories.dedup();
+        let entry = RoleEntry {
+            organization: self.0.parts.organization,
+            name: request.name.clone(),
+            categories,
+            rights: request.rights,
+            administrator: request.administrator,
+            attested: request.attested,
+        };
+        let what = format!("the role {}", request.name);
+        self.organization_act(session, "role", &what, Kind::Role, &entry).await
+    }
+
+    /// Sets the policy of this node's organization: `{entry, header}`.
+    ///
+    /// # Errors
+    /// As [`Desk::define_role`].
+    pub(crate) async fn set_policy(
+        &self,
+        session: &Arc<Session>,
+        choice: PolicyChoice,
+    ) -> Result<TapView, DeskError> {
+        let mut backup_partners = choice.backup_partners;
+        backup_partners.sort_unstable();
+        backup_partners.dedup();
+        let what = format!("{} backup partners", backup_partners.len());
+        let organization = Some(self.0.parts.organization);
+        let entry = PolicyEntry { organization, fields: None, backup_partners };
+        self.organization_act(session, "policy", &what, Kind::Policy, &entry).await
+    }
+
+    /// One entry that the organization's card alone signs.
+    pub(super) async fn organization_act(
+        &self,
+        session: &Arc<Session>,
+        kind: &'static str,
+        what: &str,
+        entry_kind: Kind,
+        payload: &impl Wire,
+    ) -> Result<TapView, DeskError> {
+        self.administers(session).await?;
+        let shown = text::organization_act(&self.organization_name().await?, what);
+        let entry = self.0.place.entry(entry_kind, &[], payload, None, &mut random::generator()?);
+        self.one_card(kind, shown, entry).await
+    }
+
+    /// A tap of the organization's card over one entry.
+    pub(super) async fn one_card(
+        &self,
+        kind: &'static str,
+        shown: Shown,
+        entry: Entry,
+    ) -> Result<TapView, DeskError> {
+        let (serial, _) = self.organization_card().await?;
+        let (desk, network, signed) = (self.clone(), self.0.parts.network, shown.clone());
+        self.0.taps.begin(kind, shown, serial, move |mut tap| async move {
+            let mut entries = vec![entry];
+            let entries = tap
+                .card(serial, move |mut card| {
+                    sign_entries(&mut card.signer(Slot::Signature)?, &network, &signed, &mut entries)?;
+                    Ok(entries)
+                })
+                .await?;
+            let filed = file(&desk.0.parts.service, entries).await?;
+            Ok(json!({
+                "entry": filed.first().map(|f| f.content.to_string()),
+                "header": filed.first().map(|f| f.header.to_string()),
+            }))
+        })
+    }
+
+    /// Begins a new epoch of the organization's agreement key, sealed to every active member: `{epoch}`.
+    ///
+    /// # Errors
+    /// As [`Desk::define_role`].
+    pub(crate) async fn organization_key(&self, session: &Arc<Session>) -> Result<TapView, DeskError> {
+        self.administers(session).await?;
+        let (serial, own) = self.organization_card().await?;
+        let organization = self.0.parts.organization;
+        let (certified, members) = self
+            .ask(move |service| {
+                let members = &service.state().membership;
+                let active = |p: &&hospes_protocol::control::PractitionerEntry| {
+                    p.organization == organization && p.standing == Standing::Active
+                };
+                let readers: Vec<_> =
+                    members.people.values().filter(active).map(|p| p.agreement.clone()).collect();
+                Ok((members.keys.get(&organization).cloned(), readers))
+            })
+            .await?;
+        let (mut rng, network) = (random::generator()?, self.0.parts.network);
+        let last = certified.map_or(0, |k| k.epoch);
+        let mut key = EpochKey::fresh(last + 1, &mut rng);
+        for reader in own.agreement.iter().chain(&members) {
+            key.add(reader, &network, &mut rng)?;
+        }
+        key.store(&*self.0.parts.objects, organization)?;
+        let entry =
+            self.0.place.entry(Kind::OrganizationKey, &[], &key.entry(organization), None, &mut rng);
+        let shown = text::organization_act(&own.name, "a new key for what its members may open");
+        self.one_card("organization-key", shown, entry).await
+    }
+}

@@ -1,0 +1,256 @@
+//! Reading: decide, file the access, open the key, and only then give plaintext, a range at a time.
+//!
+//! The access entry is durable before a key is opened. Each range is decided again, so a withdrawal stops a
+//! reading that has begun. Plaintext is in memory only and wiped when it is dropped.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use hospes_card::Slot;
+use hospes_protocol::check::Check;
+use hospes_protocol::entry::Kind;
+use hospes_protocol::ids::{ContentId, KeyId};
+use hospes_protocol::patient::PatientKey;
+use hospes_protocol::personal::{AccessEntry, Purpose, RecordEntry, Right};
+use hospes_protocol::policy::{Act, Actor, Decision, Request, Why};
+use hospes_protocol::seal::blob::{DataKey, open_segment};
+use hospes_protocol::seal::envelope::Envelope;
+use hospes_protocol::seal::manifest::RootPage;
+use hospes_storage::Objects;
+use zeroize::Zeroizing;
+
+use super::compose::{file, sign_entries};
+use super::error::DeskError;
+use super::organization::newest_key;
+use super::sessions::{Session, Who};
+use super::taps::blocking;
+use super::unseal::{Closed, data_key};
+use super::{Desk, random, text};
+use crate::runtime::actor::clock_ms;
+
+/// Plain bytes in one range, at most.
+pub(crate) const RANGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A record that is open for this session.
+pub(crate) struct RecordReader {
+    /// Its media type.
+    pub(crate) media_type: String,
+    /// Plain bytes.
+    pub(crate) size: u64,
+    /// The access entry.
+    pub(crate) access: ContentId,
+    desk: Desk,
+    session: Arc<Session>,
+    request: Request,
+    entry: Arc<RecordEntry>,
+    key: DataKey,
+}
+
+/// The word for a purpose.
+pub(super) const fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Treatment => "treatment",
+        Purpose::EmergencyTreatment => "emergency treatment",
+        Purpose::Research => "research",
+        Purpose::Operations => "running the hospital",
+        Purpose::PatientRequest => "your own request",
+    }
+}
+
+/// What an access needs from the service.
+struct Found {
+    entry: RecordEntry,
+    why: Why,
+    key: Option<PatientKey>,
+    closed: Closed,
+}
+
+impl Desk {
+    /// Opens a record: decides, files the access under 9A of the session's card, opens the data key under 9D.
+    ///
+    /// # Errors
+    /// [`DeskError::Denied`] with the rule, [`DeskError::Unknown`], [`DeskError::SessionOver`],
+    /// [`DeskError::NotHere`] where no key or no file is here.
+    pub(crate) async fn read_record(
+        &self,
+        session: &Arc<Session>,
+        content: ContentId,
+        purpose: Purpose,
+    ) -> Result<RecordReader, DeskError> {
+        let actor = self.actor(session).await?;
+        let found = self.find(session, actor, content, purpose).await?;
+        let patient = found.entry.patient;
+        let access = self.file_access(session, actor, content, purpose, &found).await?;
+        let (objects, network, unlocked) =
+            (self.0.parts.objects.clone(), self.0.parts.network, session.clone());
+        let closed = found.closed;
+        let key = blocking(move || {
+            unlocked.with(|unlocked| data_key(unlocked, &closed, &*objects, &network))
+        })
+        .await?;
+        let act = Act::Read(content);
+        Ok(RecordReader {
+            media_type: found.entry.media_type.clone(),
+            size: found.entry.size,
+            access,
+            desk: self.clone(),
+            session: session.clone(),
+            request: Request { patient, actor, act, purpose, code: None, access: Some(access) },
+            entry: Arc::new(found.entry),
+            key,
+        })
+    }
+
+    async fn find(
+        &self,
+        session: &Arc<Session>,
+        actor: Actor,
+        content: ContentId,
+        purpose: Purpose,
+    ) -> Result<Found, DeskError> {
+        let own = session.agreement.id();
+        let organization = match &session.who {
+            Who::Person { organization, .. } => Some(*organization),
+            _ => None,
+        };
+        let objects = self.0.parts.objects.clone();
+        self.ask(move |service| {
+            let entry = service.record(&content)?.ok_or(DeskError::Unknown("this record"))?.entry;
+            let patient = entry.patient;
+            let act = Act::Read(content);
+            let request = Request { patient, actor, act, purpose, code: None, access: None };
+            let why = match service.decide(&request) {
+                Decision::Permit(why) => why,
+                Decision::Deny(why) => return Err(DeskError::Denied(why)),
+            };
+            let mut readers: Vec<KeyId> = Vec::new();
+            if let Some(organization) = organization {
+                let certified = service.state().membership.keys.get(&organization).cloned();
+                readers.extend(newest_key(&*objects, &organization, certified)?.map(|k| k.key.id()));
+            }
+            let sealed = entry.keys.iter().filter_map(|k| Envelope::parse(k).ok());
+            readers.extend(sealed.map(|envelope| envelope.recipient()));
+            let mut organizations = Vec::new();
+            for reader in readers {
+                organizations.push((reader, service.packets_for(&reader, &patient)?));
+            }
+            let keys = entry.keys.clone();
+            let closed =
+                Closed { content, patient, keys, own: service.packets_for(&own, &patient)?, organizations };
+            Ok(Found { key: service.subject_key(&patient)?, entry, why, closed })
+        })
+        .await
+    }
+
+    async fn file_access(
+        &self,
+        session: &Arc<Session>,
+        actor: Actor,
+        content: ContentId,
+        purpose: Purpose,
+        found: &Found,
+    ) -> Result<ContentId, DeskError> {
+        let (reader, organization, stands_on) = match (&session.who, actor) {
+            (Who::Person { id, organization, .. }, _) => (Some(*id), Some(*organization), Vec::new()),
+            (_, Actor::Patient(card)) => (None, None, vec![card]),
+            _ => return Err(DeskError::NotAllowed("only people and patients read records")),
+        };
+        let payload = AccessEntry {
+            patient: found.entry.patient,
+            reader,
+            organization,
+            record: content,
+            category: found.entry.category,
+            right: Right::Read,
+            purpose,
+            study: None,
+            why: found.why.entries.clone(),
+            at: clock_ms(),
+        };
+        let (own, held, signing) = (self.0.parts.organization, found.key.clone(), session.clone());
+        let (place, network) = (self.0.place, self.0.parts.network);
+        let entries = blocking(move || {
+            let key = match &signing.who {
+                Who::Patient { .. } => Some(signing.secret()?.k(&own)),
+                _ => held,
+            };
+            let key = key.ok_or(DeskError::NotHere("this node has no key for this patient's entries yet"))?;
+            let mut rng = random::generator()?;
+            let mut entries = vec![place.entry(Kind::Access, &stands_on, &payload, Some(key), &mut rng)];
+            let shown = text::access(purpose_name(purpose));
+            signing.with(|unlocked| {
+                let mut signer = unlocked.card.signer(Slot::Authentication)?;
+                sign_entries(&mut signer, &network, &shown, &mut entries)
+            })?;
+            Ok(entries)
+        })
+        .await?;
+        let filed = file(&self.0.parts.service, entries).await?;
+        filed.first().map(|f| f.content).ok_or(DeskError::Stopping)
+    }
+}
+
+impl RecordReader {
+    /// Plain bytes of a range, which must lie in the file and be at most [`RANGE_BYTES_MAX`] long. An empty
+    /// file has the one range 0..0.
+    ///
+    /// # Errors
+    /// [`DeskError::Denied`] once it may not be read any more, [`DeskError::SessionOver`] once the card has left,
+    /// [`DeskError::NotHere`] while parts of the file are missing, [`Check::RangeForm`], [`Check::SealBroken`].
+    pub(crate) async fn read_range(&self, range: Range<u64>) -> Result<Zeroizing<Vec<u8>>, DeskError> {
+        if !self.session.is_live() {
+            return Err(DeskError::SessionOver);
+        }
+        let request = self.request;
+        let decision = self.desk.ask(move |service| Ok(service.decide(&request))).await?;
+        if let Decision::Deny(why) = decision {
+            return Err(DeskError::Denied(why));
+        }
+        if range.end.saturating_sub(range.start) > RANGE_BYTES_MAX {
+            return Err(Check::RangeForm.into());
+        }
+        if self.size == 0 && range == (0..0) {
+            return Ok(Zeroizing::default());
+        }
+        let (objects, entry, key) = (self.desk.0.parts.objects.clone(), self.entry.clone(), self.key.clone());
+        blocking(move || open_range(&*objects, &entry, &key, range)).await
+    }
+}
+
+const MISSING: DeskError = DeskError::NotHere("parts of this record's file are not here yet");
+
+fn open_range(
+    objects: &dyn Objects,
+    entry: &RecordEntry,
+    key: &DataKey,
+    range: Range<u64>,
+) -> Result<Zeroizing<Vec<u8>>, DeskError> {
+    let root = RootPage::read(&objects.object(&entry.manifest)?.ok_or(MISSING)?)?;
+    root.belongs_to(&entry.record, entry.size)?;
+    let layout = root.layout()?;
+    let segments = layout.segments_of(range.clone())?;
+    let first = layout.locate(range.start)?;
+    let wanted = usize::try_from(range.end - range.start).map_err(|_| Check::RangeForm)?;
+    let mut plain = Zeroizing::new(Vec::with_capacity(wanted));
+    let (mut page, mut skip) = (None, first.offset);
+    for index in segments {
+        let number = layout.page_of(index);
+        let current = match page.take().filter(|(at, _)| *at == number) {
+            Some(current) => current,
+            None => {
+                let place = usize::try_from(number).map_err(|_| Check::RangeForm)?;
+                let id = root.pages.get(place).ok_or(Check::ManifestForm)?;
+                (number, root.page(number, &objects.object(id)?.ok_or(MISSING)?)?)
+            }
+        };
+        let segment = current.1.segment(index).ok_or(Check::ManifestForm)?;
+        let mut buffer = Zeroizing::new(objects.object(&segment.id)?.ok_or(MISSING)?);
+        segment.judge(&buffer)?;
+        open_segment(key, entry.record, index, segment.last, &mut buffer)?;
+        let upto = buffer.len().min(skip + wanted - plain.len());
+        plain.extend_from_slice(buffer.get(skip..upto).ok_or(Check::ManifestForm)?);
+        skip = 0;
+        page = Some(current);
+    }
+    Ok(plain)
+}

@@ -1,0 +1,1 @@
+//! The desk over a real node of one, with real soft cards.

@@ -1,0 +1,188 @@
+//! What is shown before a tap: short English sentences of who, what, why, how long, how to stop.
+//!
+//! Deterministic functions of what is signed; the hash of the text is in the signature. A language is one more
+//! set of these sentences. Nothing here knows keys or cards.
+
+use hospes_protocol::personal::{Category, Label, Right};
+
+use super::taps::Shown;
+
+/// The language that is spoken here.
+const LANGUAGE: &str = "en";
+
+/// What a patient reads before a consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ConsentText {
+    /// Who may: a name for people.
+    pub(super) grantee: String,
+    /// Categories; empty where single records are named.
+    pub(super) categories: Vec<Category>,
+    /// Titles of single records.
+    pub(super) titles: Vec<String>,
+    /// The highest label.
+    pub(super) label: Label,
+    /// Sum of rights.
+    pub(super) rights: u64,
+    /// The first day, `YYYY-MM-DD`.
+    pub(super) from: String,
+    /// The last day.
+    pub(super) until: String,
+    /// For what, in a word.
+    pub(super) purpose: &'static str,
+    /// Whether one use ends it.
+    pub(super) one_time: bool,
+}
+
+/// The plain name of a category.
+pub(super) const fn category_name(category: Category) -> &'static str {
+    match category {
+        Category::HistoryAndPhysical => "examinations",
+        Category::Laboratory => "lab results",
+        Category::RadiationDose => "radiation doses",
+        Category::Imaging => "images",
+        Category::Medication => "medicines",
+        Category::Letters => "letters",
+        Category::EmergencySummary => "emergency summary",
+        Category::PrivateNotes => "private notes",
+    }
+}
+
+fn rights_name(rights: u64) -> String {
+    let named = [(Right::Read, "read"), (Right::Write, "add to"), (Right::Share, "share")];
+    let held: Vec<_> = named.iter().filter(|(right, _)| rights & right.code() != 0).map(|(_, n)| *n).collect();
+    held.join(" and ")
+}
+
+fn day(at_ms: u64) -> String {
+    let millis = i64::try_from(at_ms).unwrap_or(i64::MAX);
+    match jiff::Timestamp::from_millisecond(millis) {
+        Ok(at) => at.strftime("%Y-%m-%d").to_string(),
+        Err(_) => "further notice".to_owned(),
+    }
+}
+
+/// The day of a time in milliseconds since 1970 UTC.
+pub(super) fn day_of(at_ms: u64) -> String {
+    day(at_ms)
+}
+
+impl ConsentText {
+    /// The text of at most some 60 words.
+    pub(super) fn shown(&self) -> Shown {
+        let what = if self.categories.is_empty() {
+            format!("these papers: {}", self.titles.join(", "))
+        } else {
+            let names: Vec<_> = self.categories.iter().map(|c| category_name(*c)).collect();
+            format!("your {}", names.join(", "))
+        };
+        let sensitive = match self.label {
+            Label::Normal => "",
+            Label::Restricted => " Sensitive papers are included.",
+            Label::VeryRestricted => " Very sensitive papers are included.",
+        };
+        let once = if self.one_time { " This works once." } else { "" };
+        Shown {
+            text: format!(
+                "{} may {} {what}. Why: {}. From {} until {}.{sensitive}{once} You can stop this any day, at any \
+                 desk. If you say no, your care goes on.",
+                self.grantee,
+                rights_name(self.rights),
+                self.purpose,
+                self.from,
+                self.until,
+            ),
+            language: LANGUAGE.into(),
+        }
+    }
+}
+
+/// Signing in.
+pub(super) fn sign_in(organization: &str) -> Shown {
+    Shown::english(format!("Sign in at {organization}. Nothing is signed but your presence."))
+}
+
+/// Enrolling a patient.
+pub(super) fn create_patient(organization: &str) -> Shown {
+    Shown::english(format!(
+        "{organization} makes your health record and becomes your home. Your card is its key. Keep the recovery \
+         code that is printed: it opens the record if the card is lost."
+    ))
+}
+
+/// Enrolling a person.
+pub(super) fn enrol_person(organization: &str, roles: &[String], register_number: &str) -> Shown {
+    Shown::english(format!(
+        "{organization} enrols the holder of this card, register number {register_number}, as: {}.",
+        roles.join(", ")
+    ))
+}
+
+/// Suspending a person.
+pub(super) fn suspend_person(organization: &str, register_number: &str) -> Shown {
+    Shown::english(format!(
+        "{organization} suspends the person with register number {register_number}. The card opens nothing more."
+    ))
+}
+
+/// Anything that an organization decides for itself.
+pub(super) fn organization_act(organization: &str, what: &str) -> Shown {
+    Shown::english(format!("{organization} decides: {what}."))
+}
+
+/// Filing records.
+pub(super) fn add_records(organization: &str, filed: &[(Category, String)]) -> Shown {
+    let names: Vec<_> =
+        filed.iter().map(|(category, title)| format!("{title} ({})", category_name(*category))).collect();
+    Shown::english(format!("{organization} files for this patient: {}.", names.join("; ")))
+}
+
+/// An access, which the session's card signs without a question.
+pub(super) fn access(purpose: &str) -> Shown {
+    Shown::english(format!("A record is opened. Why: {purpose}."))
+}
+
+/// A revocation.
+pub(super) fn revoke(what: &str) -> Shown {
+    Shown::english(format!(
+        "You stop this: {what}. It stops at once where there is a line, and elsewhere when the line is back. New \
+         papers are locked away from them."
+    ))
+}
+
+/// A vote.
+pub(super) fn vote(organization: &str, what: &str) -> Shown {
+    Shown::english(format!("{organization} agrees for the federation: {what}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> ConsentText {
+        ConsentText {
+            grantee: "Green Hill Clinic".into(),
+            categories: vec![Category::Laboratory, Category::Letters],
+            titles: Vec::new(),
+            label: Label::Normal,
+            rights: 1,
+            from: "2026-02-03".into(),
+            until: "2026-02-20".into(),
+            purpose: "treatment",
+            one_time: false,
+        }
+    }
+
+    #[test]
+    fn a_consent_says_who_what_why_how_long_and_how_to_stop() {
+        let shown = text().shown();
+        assert_eq!(
+            shown.text,
+            "Green Hill Clinic may read your lab results, letters. Why: treatment. From 2026-02-03 until 2026-02-20. \
+             You can stop this any day, at any desk. If you say no, your care goes on.",
+            "the whole text"
+        );
+        assert!(shown.text.split_whitespace().count() <= 60, "within 60 words");
+        let wider = ConsentText { label: Label::Restricted, ..text() }.shown();
+        assert_ne!(wider.text, shown.text, "a wider consent reads differently");
+    }
+}
