@@ -5,7 +5,7 @@
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hospes_protocol::ids::ContentId;
 use serde::Deserialize;
@@ -17,10 +17,13 @@ use super::input::{Params, id};
 use super::problem::{Answer, Problem};
 use super::records::purpose_of;
 use super::state::Api;
-use crate::desk::RecordReader;
+use crate::desk::{DeskError, RecordReader};
 
 /// Bytes that are decrypted at a time.
 const PART_BYTES: u64 = 1024 * 1024;
+
+/// The access entry that was filed for this answer.
+const ACCESS: HeaderName = HeaderName::from_static("hospes-access");
 
 /// Why the record is read.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -50,7 +53,8 @@ fn range_of(header: Option<&HeaderValue>, size: u64) -> Answer<Option<(u64, u64)
 
 /// The plain file.
 ///
-/// A range is answered with 206. Every request files an access entry, which the patient sees.
+/// A range is answered with 206. Every request files an access entry, which the patient sees; the header
+/// `Hospes-Access` names it.
 #[utoipa::path(get, path = "/records/{content}/content", tag = "records",
     params(("content" = String, Path, description = "The record's content id."), ReadQuery,
         ("range" = Option<String>, Header, description = "One range of bytes (RFC 9110, 14.2).")),
@@ -69,12 +73,18 @@ pub(crate) async fn content(
 ) -> Answer<Response> {
     let content: ContentId = id("content", &content)?;
     let purpose = purpose_of(&caller, query.purpose.as_deref())?;
-    let reader = api.parts.desk.read_record(&caller.session, content, purpose).await?;
+    let opened = api.parts.desk.read_record(&caller.session, content, purpose).await;
+    let reader = opened.map_err(|error| match error {
+        // Whether there is such a record is not told.
+        DeskError::Unknown(_) => Code::NotPermitted.into(),
+        error => Problem::from(error),
+    })?;
     let size = reader.size;
     let range = range_of(headers.get(header::RANGE), size)?;
     let (from, to) = range.unwrap_or((0, size));
     let kind = HeaderValue::from_str(&reader.media_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let access = HeaderValue::from_str(&reader.access.to_string()).ok();
     let mut response = Response::new(Body::from_stream(parts(reader, from, to)));
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, kind);
@@ -83,6 +93,9 @@ pub(crate) async fn content(
     // What a file says it is never runs in the portal's origin.
     out.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    if let Some(access) = access {
+        out.insert(ACCESS, access);
+    }
     if range.is_some() {
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let text = format!("bytes {from}-{}/{size}", to - 1);
@@ -96,15 +109,16 @@ pub(crate) async fn content(
 /// The bytes from `from` up to, not including, `to`. A part that can't be opened breaks the answer off, so a
 /// wrong byte is never shown as the end of the file.
 fn parts(reader: RecordReader, from: u64, to: u64) -> impl futures::Stream<Item = std::io::Result<Bytes>> {
-    futures::stream::try_unfold((reader, from), move |(mut reader, at)| async move {
+    futures::stream::try_unfold((reader, from), move |(reader, at)| async move {
         if at >= to {
             return Ok(None);
         }
         let end = at.saturating_add(PART_BYTES).min(to);
-        match reader.read_range(at, end).await {
+        match reader.read_range(at..end).await {
             Ok(bytes) if !bytes.is_empty() => {
                 let next = at + u64::try_from(bytes.len()).unwrap_or(PART_BYTES);
-                Ok(Some((Bytes::from(bytes), (reader, next))))
+                // Wiped when the connection has taken it.
+                Ok(Some((Bytes::from_owner(bytes), (reader, next))))
             }
             Ok(_) => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
             Err(error) => {

@@ -6,7 +6,7 @@ use axum::Json as Reply;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use hospes_protocol::ids::{ContentId, OrganizationId, PatientId, StudyId};
-use hospes_protocol::personal::{Grantee, Revoked};
+use hospes_protocol::personal::Grantee;
 use hospes_service::service::Service;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -122,6 +122,9 @@ pub(crate) struct GrantAsked {
     /// Ends with its first use.
     #[serde(default)]
     one_time: bool,
+    /// Changes need the author's and the patient's signature.
+    #[serde(default)]
+    two_signatures: bool,
 }
 
 fn ids(what: &str, texts: &[String]) -> Answer<Vec<ContentId>> {
@@ -151,6 +154,7 @@ impl GrantAsked {
             study: self.study.as_deref().map(|s| id::<StudyId>("study", s)).transpose()?,
             anonymity: word("anonymity", &ANONYMITY, self.anonymity.as_deref().unwrap_or("as-is"))?,
             one_time: self.one_time,
+            two_signatures: self.two_signatures,
         })
     }
 }
@@ -185,8 +189,6 @@ pub(crate) struct ConsentText {
 pub(crate) struct TextQuery {
     /// The grant as JSON, as in `POST /grants`.
     grant: String,
-    /// The language (BCP 47); the session's where absent.
-    language: Option<String>,
 }
 
 /// The text that a grant would be signed with.
@@ -200,11 +202,9 @@ pub(crate) async fn text(
     let wrong = |e: serde_json::Error| Problem::of(Code::BadRequest).detail(format!("grant: {e}"));
     let asked: GrantAsked = serde_json::from_str(&query.grant).map_err(wrong)?;
     let now = api.ask(|service| Ok(service.now())).await?;
-    let language = query.language.unwrap_or_else(|| caller.session.language.clone());
-    let shown = api.parts.desk.consent_text(&caller.session, &asked.read(now)?, &language).await?;
-    let hash = hospes_protocol::ids::sha256(&[shown.text.as_bytes()]);
-    let text_hash = data_encoding::HEXLOWER.encode(&hash);
-    Ok(Reply(ConsentText { text: shown.text, language: shown.language, text_hash }))
+    let (text, language) = api.parts.desk.consent_text(&caller.session, asked.read(now)?).await?;
+    let hash = hospes_protocol::ids::sha256(&[text.as_bytes()]);
+    Ok(Reply(ConsentText { text, language, text_hash: data_encoding::HEXLOWER.encode(&hash) }))
 }
 
 /// What is taken back; exactly one.
@@ -220,11 +220,11 @@ pub(crate) enum RevokeAsked {
 }
 
 impl RevokeAsked {
-    fn read(&self) -> Answer<Revoked> {
+    fn read(&self) -> Answer<Revoke> {
         match self {
-            Self::Grants(list) => Ok(Revoked::Entries(ids("grant", list)?)),
-            Self::Grantee(grantee) => grantee.read().map(Revoked::Grantee),
-            Self::Everything(true) => Ok(Revoked::Everything),
+            Self::Grants(list) => Ok(Revoke::Grants(ids("grant", list)?)),
+            Self::Grantee(grantee) => grantee.read().map(Revoke::Grantee),
+            Self::Everything(true) => Ok(Revoke::Everything),
             Self::Everything(false) => Err(Problem::of(Code::BadRequest).detail("Name what is taken back.")),
         }
     }
@@ -239,8 +239,7 @@ pub(crate) async fn revoke(
     Json(asked): Json<RevokeAsked>,
 ) -> Answer<Response> {
     caller.patient().ok_or(Code::NotPermitted)?;
-    let revoked = asked.read()?;
-    Ok(begun(api.parts.desk.revoke(&caller.session, Revoke { revoked }).await?))
+    Ok(begun(api.parts.desk.revoke(&caller.session, asked.read()?).await?))
 }
 
 /// Withdraws one grant.
@@ -253,8 +252,8 @@ pub(crate) async fn revoke_one(
     Path(grant): Path<String>,
 ) -> Answer<Response> {
     caller.patient().ok_or(Code::NotPermitted)?;
-    let revoked = Revoked::Entries(vec![id("grant", &grant)?]);
-    Ok(begun(api.parts.desk.revoke(&caller.session, Revoke { revoked }).await?))
+    let revoke = Revoke::Grants(vec![id("grant", &grant)?]);
+    Ok(begun(api.parts.desk.revoke(&caller.session, revoke).await?))
 }
 
 #[cfg(test)]
@@ -287,6 +286,6 @@ mod tests {
         }));
         assert!(refused.is_err(), "no such category");
         assert!(RevokeAsked::Everything(false).read().is_err(), "nothing is no withdrawal");
-        assert_eq!(RevokeAsked::Everything(true).read().ok(), Some(Revoked::Everything), "everything is one");
+        assert_eq!(RevokeAsked::Everything(true).read().ok(), Some(Revoke::Everything), "everything is one");
     }
 }

@@ -7,21 +7,22 @@
 use axum::Json as Reply;
 use axum::extract::State;
 use axum::response::Response;
-use hospes_protocol::control::{PolicyEntry, PolicyFields};
+use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyEntry, PolicyFields};
 use hospes_protocol::ids::OrganizationId;
+use hospes_protocol::wire::Wire as _;
 use hospes_service::service::Service;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
-use super::input::{Json, id};
+use super::input::{Json, base64, id, serial};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::{Tap, begun};
-use crate::desk::PolicyChoice;
+use crate::desk::{PolicyChoice, Proposal, ProposalState};
 
 /// What the federation has set.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct FederationPolicy {
     /// Headers in one block, at most.
     block_headers_max: u64,
@@ -106,4 +107,173 @@ pub(crate) async fn set_policy(
     let partners = asked.backup_partners.iter().map(|o| id("backup_partners", o));
     let choice = PolicyChoice { backup_partners: partners.collect::<Answer<Vec<_>>>()? };
     Ok(begun(api.parts.desk.set_policy(&caller.session, choice).await?))
+}
+
+/// What is proposed; exactly one.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum ProposalAsked {
+    /// An organization joins, or changes its cards or name.
+    AdmitOrganization {
+        /// Its entry, deterministic CBOR in base64.
+        entry: String,
+    },
+    /// An organization leaves.
+    RemoveOrganization {
+        /// Which.
+        organization: String,
+    },
+    /// A node of this organization joins or is renewed.
+    AdmitNode {
+        /// Its entry, deterministic CBOR in base64.
+        entry: String,
+    },
+    /// A node is retired.
+    RemoveNode {
+        /// Which.
+        node: String,
+    },
+    /// The validators from the next height on.
+    ValidatorSet {
+        /// Their nodes.
+        nodes: Vec<String>,
+    },
+    /// The federation's policy.
+    Policy {
+        /// All of it.
+        fields: FederationPolicy,
+    },
+}
+
+impl ProposalAsked {
+    fn read(self) -> Answer<Proposal> {
+        Ok(match self {
+            Self::AdmitOrganization { entry } => {
+                Proposal::AdmitOrganization(OrganizationEntry::decode(&base64("entry", &entry)?)?)
+            }
+            Self::RemoveOrganization { organization } => {
+                Proposal::RemoveOrganization(id("organization", &organization)?)
+            }
+            Self::AdmitNode { entry } => Proposal::AdmitNode(NodeEntry::decode(&base64("entry", &entry)?)?),
+            Self::RemoveNode { node } => Proposal::RemoveNode(id("node", &node)?),
+            Self::ValidatorSet { nodes } => {
+                let mut nodes = nodes.iter().map(|n| id("nodes", n)).collect::<Answer<Vec<_>>>()?;
+                nodes.sort_unstable();
+                nodes.dedup();
+                Proposal::ValidatorSet(nodes)
+            }
+            Self::Policy { fields } => Proposal::Policy(fields.read()),
+        })
+    }
+}
+
+impl FederationPolicy {
+    fn read(self) -> PolicyFields {
+        PolicyFields {
+            block_headers_max: self.block_headers_max,
+            block_delay_ms: self.block_delay_ms,
+            idle_block_ms: self.idle_block_ms,
+            lease_ms: self.lease_ms,
+            soft_cards: self.soft_cards,
+            quota_bytes: self.quota_bytes,
+        }
+    }
+}
+
+/// A proposal with what it still needs.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProposalView {
+    /// What travels among the organizations, base64.
+    proposal: String,
+    /// What it says, for people.
+    text: String,
+    /// The organization whose node files it.
+    organization: String,
+    /// Organizations whose cards have signed.
+    signed: Vec<String>,
+    /// Whether consensus would accept it as it is.
+    sufficient: bool,
+}
+
+impl ProposalView {
+    fn of(state: &ProposalState) -> Self {
+        Self {
+            proposal: data_encoding::BASE64.encode(&state.bytes),
+            text: state.text.clone(),
+            organization: state.organization.to_string(),
+            signed: state.signed.iter().map(ToString::to_string).collect(),
+            sufficient: state.sufficient,
+        }
+    }
+}
+
+/// Makes a proposal, signed by nobody yet.
+#[utoipa::path(post, path = "/proposals", request_body = ProposalAsked, tag = "membership",
+    responses((status = 200, body = ProposalView), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(crate) async fn propose(
+    State(api): State<Api>,
+    caller: Caller,
+    Json(asked): Json<ProposalAsked>,
+) -> Answer<Reply<ProposalView>> {
+    caller.must_administer()?;
+    let state = api.parts.desk.propose(&caller.session, asked.read()?).await?;
+    Ok(Reply(ProposalView::of(&state)))
+}
+
+/// A proposal as it travels.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct ProposalGiven {
+    /// The proposal, base64.
+    proposal: String,
+    /// For a vote: the serial of the card, where it isn't this organization's, as of one that has no node yet.
+    card: Option<String>,
+}
+
+/// Reads a proposal: what it says and who has signed.
+#[utoipa::path(post, path = "/proposals/show", request_body = ProposalGiven, tag = "membership",
+    responses((status = 200, body = ProposalView), (status = 401, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    _caller: Caller,
+    Json(given): Json<ProposalGiven>,
+) -> Answer<Reply<ProposalView>> {
+    let bytes = base64("proposal", &given.proposal)?.to_vec();
+    Ok(Reply(ProposalView::of(&api.parts.desk.proposal(bytes).await?)))
+}
+
+/// Adds an organization card's signature. The result is `{proposal, signed, sufficient, filed}`.
+#[utoipa::path(post, path = "/proposals/vote", request_body = ProposalGiven, tag = "membership",
+    responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem)))]
+pub(crate) async fn vote(
+    State(api): State<Api>,
+    caller: Caller,
+    Json(given): Json<ProposalGiven>,
+) -> Answer<Response> {
+    caller.must_administer()?;
+    let bytes = base64("proposal", &given.proposal)?.to_vec();
+    let card = given.card.as_deref().map(serial).transpose()?;
+    Ok(begun(api.parts.desk.vote(&caller.session, bytes, card).await?))
+}
+
+/// What was filed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Filed {
+    /// The entry's content id.
+    content: String,
+}
+
+/// Files a proposal of this node's organization that enough organizations have signed.
+#[utoipa::path(post, path = "/proposals/file", request_body = ProposalGiven, tag = "membership",
+    responses((status = 200, body = Filed), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 422, description = "Signatures are missing.", body = Problem)))]
+pub(crate) async fn file(
+    State(api): State<Api>,
+    caller: Caller,
+    Json(given): Json<ProposalGiven>,
+) -> Answer<Reply<Filed>> {
+    caller.must_administer()?;
+    let bytes = base64("proposal", &given.proposal)?.to_vec();
+    let content = api.parts.desk.file_proposal(&caller.session, bytes).await?;
+    Ok(Reply(Filed { content }))
 }

@@ -164,7 +164,8 @@ impl AddQuery {
 
 /// Files a record. The body is the file as it is.
 ///
-/// It is sealed while it arrives; the tap signs it. The tap's result is `{content, record, …}`.
+/// It is sealed while it arrives; the tap signs it. The tap's result is `{records: [{content, record, category,
+/// derived_from}]}`.
 #[utoipa::path(post, path = "/records", params(AddQuery), tag = "records",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = Tap), (status = 401, body = Problem),
@@ -212,10 +213,26 @@ async fn keyed(api: Api, place: Place, caller: Caller, asked: AddRecord, body: B
 }
 
 /// A file as it arrives.
-pub(crate) type Upload = BoxStream<'static, std::io::Result<Bytes>>;
+type Upload = BoxStream<'static, std::io::Result<Bytes>>;
 
-async fn file(api: &Api, caller: &Caller, asked: AddRecord, upload: Upload) -> Answer<Response> {
-    Ok(begun(api.parts.desk.add_record(&caller.session, asked, upload).await?))
+async fn file(api: &Api, caller: &Caller, asked: AddRecord, mut upload: Upload) -> Answer<Response> {
+    let desk = &api.parts.desk;
+    let mut sealing = desk.begin_record(&caller.session, asked).await?;
+    while let Some(part) = upload.next().await {
+        // Sealing that failed ends below, where it says why; dropped, it leaves nothing behind.
+        if sealing.push(part.map_err(broken)?.to_vec()).await.is_err() {
+            break;
+        }
+    }
+    Ok(begun(desk.finish_record(&caller.session, sealing).await?))
+}
+
+fn broken(error: std::io::Error) -> Problem {
+    match error.kind() {
+        std::io::ErrorKind::FileTooLarge => Code::BodyTooLarge.into(),
+        std::io::ErrorKind::TimedOut => Code::Stalled.into(),
+        _ => Problem::of(Code::BadRequest).detail("The upload broke off."),
+    }
 }
 
 /// The body, which may take long but not stand still, and ends at the limit of a record.
@@ -240,7 +257,7 @@ fn upload(body: Body) -> Upload {
 async fn drain(mut upload: Upload) -> Answer<[u8; 32]> {
     let mut hasher = blake3::Hasher::new();
     while let Some(part) = upload.next().await {
-        hasher.update(&part.map_err(|_| Problem::of(Code::Stalled))?);
+        hasher.update(&part.map_err(broken)?);
     }
     Ok(*hasher.finalize().as_bytes())
 }

@@ -18,6 +18,7 @@ use crate::desk::Desk;
 use crate::runtime::actor::Handle;
 
 /// What the API stands on.
+#[derive(Clone)]
 pub(crate) struct Parts {
     /// What needs a card.
     pub(crate) desk: Desk,
