@@ -6,7 +6,7 @@
 use hospes_protocol::block::{Block, CommitCertificate};
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Header, is_control};
-use hospes_protocol::ids::{BlockHash, NodeId};
+use hospes_protocol::ids::{BlockHash, NodeId, Reveal};
 use hospes_protocol::limits::GOSSIP_BYTES_MAX;
 use hospes_protocol::state::{Draft, Executed};
 use hospes_protocol::tap::Body;
@@ -30,19 +30,19 @@ pub(crate) struct Candidate {
 }
 
 impl Service {
-    /// Takes headers from a peer; gives what was wrong with the first that was refused.
+    /// Takes headers from a peer, durably and at once; gives what was wrong with the first that was refused.
     pub(crate) fn on_headers(
         &mut self,
         from: NodeId,
         items: Vec<HeaderItem>,
     ) -> Result<Option<Rejected>, Fatal> {
-        let mut wrong = None;
-        let mut taken = Vec::new();
+        let (mut wrong, mut taken, mut rows) = (None, Vec::new(), Vec::new());
         for item in items {
             match self.judge_header(&item) {
                 Ok((header, control)) => {
-                    taken.push(header.clone());
-                    self.take_header(header, control)?;
+                    rows.push(HeaderRow::of(&header, control.as_ref().map(|body| body.0.clone())));
+                    self.pool_header(header.clone(), control);
+                    taken.push(header);
                 }
                 Err(rejected) => {
                     self.on_refused_header(from, &item, rejected);
@@ -51,6 +51,8 @@ impl Service {
             }
         }
         if !taken.is_empty() {
+            self.ledger.put_headers(&rows)?;
+            self.see_reveals(&taken)?;
             self.after_headers(&taken)?;
         }
         Ok(wrong)
@@ -70,29 +72,24 @@ impl Service {
         Ok((header, Some(bytes.clone())))
     }
 
-    fn take_header(&mut self, header: Header, control: Option<Bytes>) -> Result<(), Fatal> {
-        let row = HeaderRow::of(&header, control.as_ref().map(|body| body.0.clone()));
-        self.ledger.put_headers(std::slice::from_ref(&row))?;
-        self.take_stored(header, control)
-    }
-
-    /// Takes a header that storage has: its reveals act at once, then it waits for a block.
-    pub(crate) fn take_stored(&mut self, header: Header, control: Option<Bytes>) -> Result<(), Fatal> {
-        for reveal in header.fields().reveal.clone() {
-            self.see_reveal(&reveal)?;
-        }
+    /// A header waits for a block from now on; the caller makes it durable before anything leaves.
+    pub(crate) fn pool_header(&mut self, header: Header, control: Option<Bytes>) {
         if let Some(body) = control {
             self.pool.keep_control(header.fields().content, body);
         }
         self.pool.keep(header);
-        Ok(())
     }
 
-    /// A reveal closes its lock on sight, final or not.
-    fn see_reveal(&mut self, reveal: &hospes_protocol::ids::Reveal) -> Result<(), Fatal> {
-        let lock = reveal.lock();
-        if self.seen.insert(lock) {
-            self.ledger.see_lock(&lock)?;
+    /// Reveals close their locks on sight, final or not.
+    pub(crate) fn see_reveals(&mut self, headers: &[Header]) -> Result<(), Fatal> {
+        let reveals = headers.iter().flat_map(|h| &h.fields().reveal);
+        let fresh: Vec<_> = reveals.map(Reveal::lock).filter(|lock| !self.seen.contains(lock)).collect();
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        self.ledger.see_locks(&fresh)?;
+        for lock in fresh {
+            self.seen.insert(lock);
             self.event(Event::LockClosed(lock));
         }
         Ok(())
@@ -183,7 +180,12 @@ impl Service {
             Ok(block) => block,
             Err(rejected) => return Ok(Some(rejected)),
         };
-        if block.height != self.state.height + 1 || self.state.validators.get(&from).is_none() {
+        let validator = self.state.validators.get(&from).is_some();
+        if block.height != self.state.height + 1 || !validator {
+            // It overtook the last votes of the height before it.
+            if validator && block.height == self.state.height + 2 {
+                self.early.insert(from, bytes.to_vec());
+            }
             self.note_height(from, block.height.saturating_sub(1));
             return Ok(None);
         }
@@ -194,6 +196,15 @@ impl Service {
         self.candidates.insert(hash, Candidate { block, from, verdict: None, executed: None });
         self.judge_candidates()?;
         Ok(None)
+    }
+
+    /// Takes blocks that came before their height.
+    pub(crate) fn take_early(&mut self) -> Result<(), Fatal> {
+        for (from, bytes) in std::mem::take(&mut self.early) {
+            let wrong = self.on_block(from, &bytes)?;
+            self.judge_peer(from, wrong);
+        }
+        Ok(())
     }
 
     /// Judges every candidate whose headers are here, and asks for those that are missing.
@@ -336,7 +347,7 @@ impl Service {
             self.event(Event::MembershipChanged { left: before.difference(&now).copied().collect() });
         }
         self.on_final(block.height, &headers, &executed.outcomes)?;
-        self.after_commit()
+        self.after_commit(block)
     }
 }
 

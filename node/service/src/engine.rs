@@ -30,6 +30,7 @@ impl Service {
     /// Goes on with the height that was under way when the node stopped.
     pub(crate) fn open_engine(&mut self) -> Result<(), Fatal> {
         self.engine = Some(Driver::new(self.network, Box::new(self.me.voter()), ConsensusConfig::default()));
+        self.recorded = self.recorded_commits()?.into();
         self.next_height()
     }
 
@@ -45,7 +46,7 @@ impl Service {
             }
         }
         let validators = (*self.state.validators).clone();
-        let absent = absentees(&validators, &self.recorded_commits()?);
+        let absent = absentees(&validators, self.recorded.make_contiguous());
         self.run_engine(Input::NewHeight(NewHeight { height, validators, absent, wal }))
     }
 
@@ -193,8 +194,13 @@ impl Service {
     }
 
     /// A block was committed: the next height begins, if there is something to order.
-    pub(crate) fn after_commit(&mut self) -> Result<(), Fatal> {
+    pub(crate) fn after_commit(&mut self, block: &Block) -> Result<(), Fatal> {
+        if let Some(commit) = &block.last_commit {
+            self.recorded.push_front(commit.clone());
+            self.recorded.truncate(ABSENT_COMMITS);
+        }
         self.next_height()?;
+        self.take_early()?;
         self.want_block();
         self.rest();
         Ok(())

@@ -8,6 +8,7 @@ use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, is_control};
 use hospes_protocol::ids::{ContentId, HeaderId, Reveal};
 use hospes_protocol::limits::CLOCK_SKEW_MS_MAX;
 use hospes_protocol::patient::PatientKey;
+use hospes_protocol::policy::{Batch, HeaderFacts, judge_body};
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_storage::HeaderRow;
@@ -72,21 +73,44 @@ impl Service {
         let member = self.state.membership.nodes.contains_key(&self.me.node);
         ensure(member, Check::UnknownNode)?;
         ensure(self.state.membership.node(&self.me.node).is_some(), Check::RetiredNode)?;
-        let mut read = Vec::new();
-        for filing in &filings {
-            read.push(self.read_filing(filing)?);
-        }
-        let (mut filed, mut items, mut taken) = (Vec::new(), Vec::new(), Vec::new());
+        let read = self.judge_filings(&filings)?;
+        let (mut filed, mut items, mut taken, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (filing, (body, content)) in filings.into_iter().zip(read) {
-            let header = self.file_one(&filing, &body, &content)?;
-            filed.push(Filed { header: header.id(), content: content.id() });
+            if !is_control(content.kind) {
+                self.keep_own_body(&filing.body, &body, &content, &filing.packets)?;
+            }
+            let header = self.sign_header(&filing, &content)?;
             let control = is_control(content.kind).then_some(Bytes(filing.body));
-            items.push(HeaderItem { header: Bytes(header.as_bytes().to_vec()), control });
+            filed.push(Filed { header: header.id(), content: content.id() });
+            rows.push(HeaderRow::of(&header, control.as_ref().map(|b| b.0.clone())));
+            items.push(HeaderItem { header: Bytes(header.as_bytes().to_vec()), control: control.clone() });
+            self.pool_header(header.clone(), control);
             taken.push(header);
         }
+        self.ledger.put_own(&rows)?;
+        self.see_reveals(&taken)?;
         self.publish_headers(items);
         self.after_filing(&taken)?;
         Ok(filed)
+    }
+
+    /// Judges every entry before the first is kept; entries of one tap may stand on each other.
+    fn judge_filings(&self, filings: &[Filing]) -> Result<Vec<(Body, Content)>, FileError> {
+        let view = self.view();
+        let (mut batch, mut read) = (Batch::over(&view), Vec::new());
+        for filing in filings {
+            let (body, content) = self.read_filing(filing)?;
+            if is_control(content.kind) {
+                self.state.judge_control(&content, &body)?;
+            } else {
+                let facts = HeaderFacts::about_to_sign(&content, self.me.node, self.now);
+                let verified = judge_body(&batch, &body, &content, &facts)?;
+                self.judge_packets(&verified, &filing.packets)?;
+                batch.put(verified);
+            }
+            read.push((body, content));
+        }
+        Ok(read)
     }
 
     fn read_filing(&self, filing: &Filing) -> Result<(Body, Content), FileError> {
@@ -96,23 +120,7 @@ impl Service {
         let closed = content.lock.is_some_and(|l| self.seen.contains(&l) || self.state.locks.is_closed(&l));
         ensure(!closed, Check::LockClosed)?;
         ensure(!self.ledger.is_filed(&content.id()).map_err(Fatal::Store)?, Check::ContentFiled)?;
-        if is_control(content.kind) {
-            self.state.judge_control(&content, &body)?;
-        } else {
-            self.judge_personal(&body, &content)?;
-        }
         Ok((body, content))
-    }
-
-    fn file_one(&mut self, filing: &Filing, body: &Body, content: &Content) -> Result<Header, FileError> {
-        if !is_control(content.kind) {
-            self.keep_own_body(&filing.body, body, content, &filing.packets)?;
-        }
-        let header = self.sign_header(filing, content)?;
-        let control = is_control(content.kind).then(|| Bytes(filing.body.clone()));
-        self.ledger.put_own(&[HeaderRow::of(&header, control.as_ref().map(|b| b.0.clone()))])?;
-        self.take_stored(header.clone(), control)?;
-        Ok(header)
     }
 
     fn sign_header(&mut self, filing: &Filing, content: &Content) -> Result<Header, FileError> {

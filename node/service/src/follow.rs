@@ -9,11 +9,12 @@ use hospes_protocol::block::CommitCertificate;
 use hospes_protocol::check::Rejected;
 use hospes_protocol::entry::is_control;
 use hospes_protocol::ids::NodeId;
+use hospes_protocol::limits::GOSSIP_BYTES_MAX;
 use hospes_protocol::state::Frontier;
 use hospes_protocol::wire::{Bytes, Wire};
 
 use crate::effects::{Effect, Event, Timer};
-use crate::messages::{Answer, BlockItem, HeaderItem, HeaderRun, Position, Request, page};
+use crate::messages::{Answer, BlockItem, Gossip, HeaderItem, HeaderRun, Position, Request, page};
 use crate::service::{Fatal, Service};
 
 /// Headers in one answer, at most.
@@ -22,6 +23,8 @@ const HEADERS_PAGE: usize = 2000;
 const BLOCKS_PAGE: usize = 64;
 /// Runs that one request may name.
 const RUNS_MAX: usize = 1024;
+/// Room in a gossip message for what gossip itself adds, in bytes.
+pub(crate) const GOSSIP_RESERVE: usize = 1024;
 /// How often peers are asked where they are, in milliseconds; news normally comes by gossip.
 pub(crate) const UPKEEP_MS: u64 = 2_000;
 
@@ -277,8 +280,20 @@ impl Service {
         Ok(())
     }
 
-    /// Publishes headers of ours.
+    /// Publishes headers of ours, in as many messages as their size takes.
     pub(crate) fn publish_headers(&mut self, items: Vec<HeaderItem>) {
-        self.emit(Effect::Gossip(crate::messages::Gossip::Headers(items).encode()));
+        let (mut waiting, mut bytes) = (Vec::new(), 0);
+        for item in items {
+            let size = item.encode().len();
+            if bytes + size > GOSSIP_BYTES_MAX - GOSSIP_RESERVE {
+                self.emit(Effect::Gossip(Gossip::Headers(std::mem::take(&mut waiting)).encode()));
+                bytes = 0;
+            }
+            bytes += size;
+            waiting.push(item);
+        }
+        if !waiting.is_empty() {
+            self.emit(Effect::Gossip(Gossip::Headers(waiting).encode()));
+        }
     }
 }

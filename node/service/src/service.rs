@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use hospes_protocol::block::SignedVote;
+use hospes_protocol::block::{CommitCertificate, SignedVote};
 use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::entry::Header;
 use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId};
@@ -95,6 +95,10 @@ pub struct Service {
     /// Evidence that waits for a block.
     pub(crate) equivocations: Vec<(SignedVote, SignedVote)>,
     pub(crate) candidates: BTreeMap<BlockHash, Candidate>,
+    /// One block of each validator for the height after the next.
+    pub(crate) early: BTreeMap<NodeId, Vec<u8>>,
+    /// The certificates that the newest blocks carry, newest first.
+    pub(crate) recorded: VecDeque<CommitCertificate>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
     pub(crate) next_id: u64,
@@ -125,6 +129,8 @@ impl Service {
             steps: VecDeque::new(),
             equivocations: Vec::new(),
             candidates: BTreeMap::new(),
+            early: BTreeMap::new(),
+            recorded: VecDeque::new(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
             next_id: 0,

@@ -38,14 +38,13 @@ fn unfiled_key(content: &ContentId) -> SealedKey {
 }
 
 impl Service {
-    /// Judges a body of this node's before it is filed. One that stands on what the same batch files is
-    /// judged in full when its turn comes.
-    pub(crate) fn judge_personal(&self, body: &Body, content: &Content) -> Result<(), Rejected> {
-        let facts = HeaderFacts::about_to_sign(content, self.me.node, self.now);
-        match judge_body(&self.view(), body, content, &facts) {
-            Err(Rejected { check: Check::StandsOnMissing }) => Ok(()),
-            judged => judged.map(drop),
-        }
+    /// Whether the packets given with a body of this node's, and those already here, are all that it names.
+    pub(crate) fn judge_packets(&self, verified: &Verified, packets: &[Vec<u8>]) -> Result<(), FileError> {
+        let named = named_packets(&verified.known.entry);
+        let given = judge_packets(&named, packets.iter().map(Vec::as_slice))?;
+        let ids: Vec<_> = named.iter().filter(|id| given.iter().all(|(g, _)| g != *id)).copied().collect();
+        let here = self.objects.has_objects(&ids)?;
+        Ok(ensure(here.iter().all(|h| *h), Check::ObjectMissing)?)
     }
 
     /// Keeps a body of this node's, with the packets that it names, before its header is signed.
@@ -60,9 +59,6 @@ impl Service {
         let verified = judge_body(&self.view(), body, content, &facts)?;
         let named = named_packets(&verified.known.entry);
         let given = judge_packets(&named, packets.iter().map(Vec::as_slice))?;
-        let ids: Vec<_> = named.iter().filter(|id| given.iter().all(|(g, _)| g != *id)).copied().collect();
-        let here = self.objects.has_objects(&ids)?;
-        ensure(here.iter().all(|h| *h), Check::ObjectMissing)?;
         self.keep(bytes, content.kind, &verified, given)?;
         Ok(())
     }
