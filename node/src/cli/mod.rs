@@ -1,0 +1,152 @@
+//! The command line: parses, calls, shows. A client of the node's API, except for what works off line.
+//!
+//! It decides nothing about records. `main` calls [`run`]; `node/README.md` lists commands and exit codes.
+
+mod acts;
+mod answer;
+mod cards;
+mod client;
+mod doctor;
+mod found;
+mod interrupt;
+mod ledger;
+mod manuals;
+mod members;
+mod patients;
+mod pins;
+mod place;
+mod records;
+mod rights;
+mod settings;
+mod show;
+mod status;
+mod tap;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use answer::{Done, Outcome, conclude};
+
+/// Health records under the patient's consent: node and command line.
+#[derive(Debug, Parser)]
+#[command(name = "hospes", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Folder of the node's files [default: $XDG_DATA_HOME/hospes].
+    #[arg(long, global = true, value_name = "DIR", env = "HOSPES_DATA_DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Address of the node's API, where commands go and `run` listens [default: 127.0.0.1:7171].
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub(crate) api: Option<String>,
+    /// One JSON object on stdout.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a node: its key, its organization's card, a founding file, a network.
+    Init(found::InitArgs),
+    /// How the node is.
+    Status,
+    /// Look for what is wrong on this machine and say what to do.
+    Doctor(doctor::DoctorArgs),
+    /// Show or check the configuration.
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+    /// Organizations of the federation.
+    #[command(subcommand)]
+    Org(members::OrgCommand),
+    /// Nodes of the federation.
+    #[command(subcommand)]
+    Node(members::NodeCommand),
+    /// People of this organization, and their roles.
+    #[command(subcommand)]
+    Person(members::PersonCommand),
+    /// Cards in the readers, and new soft cards.
+    #[command(subcommand)]
+    Card(cards::CardCommand),
+    /// Patients of this organization.
+    #[command(subcommand)]
+    Patient(patients::PatientCommand),
+    /// Records of a patient.
+    #[command(subcommand)]
+    Record(records::RecordCommand),
+    /// Consents of a patient.
+    #[command(subcommand)]
+    Consent(rights::ConsentCommand),
+    /// Who has read a patient's records.
+    #[command(subcommand)]
+    Access(rights::AccessCommand),
+    /// Which rule lets a person read a record, or denies it.
+    Why(rights::WhyArgs),
+    /// The ledger.
+    #[command(subcommand)]
+    Ledger(ledger::LedgerCommand),
+    /// Recompute an exported ledger from its genesis, without node and key.
+    Verify(ledger::VerifyArgs),
+    /// Write completions of a shell to stdout.
+    Completions(manuals::CompletionsArgs),
+    /// Write manual pages into a folder.
+    Man(manuals::ManArgs),
+    /// Version of the program, and of the node if one runs.
+    Version,
+}
+
+/// Parses the command line and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let json = cli.global.json;
+    conclude(json, dispatch(&cli.global, cli.command))
+}
+
+/// Help and version go to stdout; a wrong command line ends with 2, in JSON where that was asked for.
+fn misused(error: &clap::Error) -> ExitCode {
+    if error.exit_code() == 0 || !std::env::args_os().any(|a| a == "--json") {
+        // Nobody reads it if this fails.
+        let _unread = error.print();
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    let text = error.to_string();
+    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    conclude(true, Err(answer::Failure::usage(message, "`hospes --help` lists commands and options.")))
+}
+
+fn dispatch(global: &Global, command: Command) -> Outcome<Done> {
+    match command {
+        Command::Init(args) => found::run(global, &args),
+        Command::Status => status::status(global),
+        Command::Doctor(args) => doctor::run(global, &args),
+        Command::Config(command) => settings::run(global, &command),
+        Command::Org(command) => members::organizations(global, &command),
+        Command::Node(command) => members::nodes(global, &command),
+        Command::Person(command) => members::persons(global, &command),
+        Command::Card(command) => cards::run(global, &command),
+        Command::Patient(command) => patients::run(global, &command),
+        Command::Record(command) => records::run(global, &command),
+        Command::Consent(command) => rights::consents(global, &command),
+        Command::Access(command) => rights::accesses(global, &command),
+        Command::Why(args) => rights::why(global, &args),
+        Command::Ledger(command) => ledger::run(global, &command),
+        Command::Verify(args) => ledger::verify(&args),
+        Command::Completions(args) => manuals::completions(&args),
+        Command::Man(args) => manuals::man(&args),
+        Command::Version => status::version(global),
+    }
+}
+
+#[cfg(test)]
+mod tests;

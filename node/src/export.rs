@@ -1,0 +1,399 @@
+//! The file of `hospes ledger export`: written from the store, verified without node or key.
+//!
+//! A CBOR sequence (RFC 8742) of byte strings: the opening with the genesis; for each height its block, its
+//! certificate and the headers that it made final; the closing with SHA-256 of everything before it.
+//! `node/README.md` draws it. Verifying recomputes every state from genesis on.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use hospes_protocol::block::{Block, CommitCertificate};
+use hospes_protocol::check::Rejected;
+use hospes_protocol::entry::Header;
+use hospes_protocol::genesis::{GENESIS_BYTES_MAX, Genesis};
+use hospes_protocol::ids::{BlockHash, NetworkId, StateRoot};
+use hospes_protocol::limits::{BLOCK_BYTES_MAX, HEADER_BYTES_MAX, VALIDATORS_MAX};
+use hospes_protocol::state::LedgerState;
+use hospes_protocol::wire::{Bytes, Enc, Wire};
+use hospes_protocol::wire_struct;
+use hospes_storage::{Ledger, StoreError};
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+
+/// Begins every file.
+const MAGIC: &str = "hospes/1/ledger-export";
+/// A certificate's share of an item.
+const CERTIFICATE_BYTES_MAX: usize = 256 + VALIDATORS_MAX * 160;
+/// An item in bytes, at most.
+const ITEM_BYTES_MAX: usize = BLOCK_BYTES_MAX + CERTIFICATE_BYTES_MAX + GENESIS_BYTES_MAX;
+
+wire_struct! {
+    /// The first item.
+    pub struct Opening {
+        /// [`MAGIC`].
+        pub magic: String,
+        /// The genesis file.
+        pub genesis: Bytes,
+    }
+}
+
+wire_struct! {
+    /// A height; as many headers follow, each an item, in the order of the block's cuts.
+    pub struct HeightItem {
+        /// The height.
+        pub height: u64,
+        /// The block.
+        pub block: Bytes,
+        /// What made it final.
+        pub certificate: CommitCertificate,
+        /// How many headers follow.
+        pub headers: u64,
+    }
+}
+
+wire_struct! {
+    /// The last item.
+    pub struct Closing {
+        /// The last height.
+        pub height: u64,
+        /// Its block; the network id, as a hash, for height 0.
+        pub block: BlockHash,
+        /// SHA-256 of all bytes of the file before this item.
+        pub digest: [u8; 32],
+    }
+}
+
+/// Why a ledger is not exported.
+#[derive(Debug, Error)]
+pub(crate) enum ExportError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is stored is not what it should be.
+    #[error("the stored block {0} cannot be read: {1}")]
+    Block(u64, Rejected),
+    /// Blocks are missing here.
+    #[error("this node has no block {0}: export from a node that has followed the ledger from its beginning")]
+    Missing(u64),
+}
+
+/// Gives the file item by item; the end is the closing.
+pub(crate) struct Exporter {
+    ledger: Arc<dyn Ledger>,
+    network: NetworkId,
+    opening: Option<Vec<u8>>,
+    next: u64,
+    last: u64,
+    block: BlockHash,
+    digest: Sha256,
+    closed: bool,
+}
+
+impl Exporter {
+    /// Of everything that is final now.
+    ///
+    /// # Errors
+    /// [`ExportError::Missing`] where blocks were pruned or never fetched.
+    pub(crate) fn new(ledger: Arc<dyn Ledger>, genesis: &Genesis) -> Result<Self, ExportError> {
+        let last = ledger.tip()?.map_or(0, |tip| tip.height);
+        if last > 0 && ledger.oldest_block()? != Some(1) {
+            return Err(ExportError::Missing(1));
+        }
+        let network = genesis.network();
+        let opening = Opening { magic: MAGIC.into(), genesis: Bytes(genesis.encode()) };
+        Ok(Self {
+            ledger,
+            network,
+            opening: Some(opening.encode()),
+            next: 1,
+            last,
+            block: BlockHash(network.0),
+            digest: Sha256::new(),
+            closed: false,
+        })
+    }
+
+    fn height(&mut self) -> Result<Vec<u8>, ExportError> {
+        let height = self.next;
+        self.next += 1;
+        let (bytes, certificate) = self.ledger.block(height)?.ok_or(ExportError::Missing(height))?;
+        let block = Block::read(&bytes, &self.network).map_err(|e| ExportError::Block(height, e))?;
+        let mut headers = Vec::new();
+        for cut in &block.cuts {
+            let found = self.ledger.headers(&cut.node, cut.from, cut.to)?;
+            if found.len() as u64 != cut.to - cut.from + 1 {
+                return Err(ExportError::Missing(height));
+            }
+            headers.extend(found);
+        }
+        self.block = block.hash();
+        let item = HeightItem { height, block: Bytes(bytes), certificate, headers: headers.len() as u64 };
+        let mut out = framed(&item.encode());
+        headers.iter().for_each(|h| out.extend(framed(h)));
+        Ok(out)
+    }
+
+    fn step(&mut self) -> Result<Option<Vec<u8>>, ExportError> {
+        let bytes = match self.opening.take() {
+            Some(opening) => framed(&opening),
+            None if self.next <= self.last => self.height()?,
+            None if self.closed => return Ok(None),
+            None => {
+                self.closed = true;
+                let digest = self.digest.clone().finalize().into();
+                let closing = Closing { height: self.last, block: self.block, digest };
+                return Ok(Some(framed(&closing.encode())));
+            }
+        };
+        self.digest.update(&bytes);
+        Ok(Some(bytes))
+    }
+}
+
+impl Iterator for Exporter {
+    type Item = Result<Vec<u8>, ExportError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let step = self.step();
+        if step.is_err() {
+            (self.closed, self.opening, self.next) = (true, None, self.last + 1);
+        }
+        step.transpose()
+    }
+}
+
+fn framed(item: &[u8]) -> Vec<u8> {
+    let mut e = Enc::default();
+    e.bytes(item);
+    e.into_bytes()
+}
+
+/// Where a file is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the opening.
+    Genesis,
+    /// In what belongs to a height.
+    Height(u64),
+    /// In the closing, which follows this height.
+    Closing(u64),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Genesis => f.write_str("the genesis"),
+            Self::Height(height) => write!(f, "block {height}"),
+            Self::Closing(height) => write!(f, "the end, after block {height}"),
+        }
+    }
+}
+
+/// Why a file is not a whole and lawful ledger.
+#[derive(Debug, Error)]
+pub(crate) enum VerifyError {
+    /// The file could not be read.
+    #[error("the file cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// The file is something else.
+    #[error("this is no export of a ledger")]
+    NotAnExport,
+    /// It is damaged.
+    #[error("{place} is damaged: {why}")]
+    Damaged {
+        /// Where.
+        place: Place,
+        /// What was seen there.
+        why: String,
+    },
+}
+
+/// What a verified file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verified {
+    /// The network.
+    pub(crate) network: NetworkId,
+    /// Its name.
+    pub(crate) name: String,
+    /// The last height.
+    pub(crate) height: u64,
+    /// Its time, in milliseconds since 1970 UTC.
+    pub(crate) time: u64,
+    /// The state after it.
+    pub(crate) root: StateRoot,
+    /// Headers that became final.
+    pub(crate) headers: u64,
+    /// Those among them that had no effect.
+    pub(crate) void: u64,
+}
+
+/// Reads items and hashes what it read.
+struct Items<R> {
+    input: R,
+    digest: Sha256,
+}
+
+impl<R: Read> Items<R> {
+    /// The next item with its framing's length before it; null at the end of the file.
+    fn next(&mut self, place: Place, max: usize) -> Result<Option<(Vec<u8>, Sha256)>, VerifyError> {
+        let before = self.digest.clone();
+        let Some(length) = self.head(place)? else { return Ok(None) };
+        if length > max {
+            return Err(damaged(place, "an item is longer than it can be"));
+        }
+        let mut item = vec![0; length];
+        self.fill(place, &mut item)?;
+        Ok(Some((item, before)))
+    }
+
+    fn fill(&mut self, place: Place, bytes: &mut [u8]) -> Result<(), VerifyError> {
+        self.input.read_exact(bytes).map_err(|e| match e.kind() {
+            io::ErrorKind::UnexpectedEof => damaged(place, "the file ends here"),
+            _ => VerifyError::Unreadable(e),
+        })?;
+        self.digest.update(bytes);
+        Ok(())
+    }
+
+    // The head of a definite byte string in its shortest form (RFC 8949, 3 and 4.2.1).
+    fn head(&mut self, place: Place) -> Result<Option<usize>, VerifyError> {
+        let mut first = [0];
+        match self.input.read_exact(&mut first) {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read.map_err(VerifyError::Unreadable)?,
+        }
+        self.digest.update(first);
+        let more = match first[0] {
+            0x40..=0x57 => return Ok(Some(usize::from(first[0] - 0x40))),
+            0x58 => 1,
+            0x59 => 2,
+            0x5a => 4,
+            _ => return Err(damaged(place, "this is not a byte string")),
+        };
+        let mut length = [0; 8];
+        self.fill(place, &mut length[8 - more..])?;
+        let length = u64::from_be_bytes(length);
+        let shortest = match more {
+            1 => length > 0x17,
+            2 => length > 0xff,
+            _ => length > 0xffff,
+        };
+        if !shortest {
+            return Err(damaged(place, "a length is not in its shortest form"));
+        }
+        Ok(Some(usize::try_from(length).unwrap_or(usize::MAX)))
+    }
+}
+
+fn damaged(place: Place, why: impl Into<String>) -> VerifyError {
+    VerifyError::Damaged { place, why: why.into() }
+}
+
+fn rejected(place: Place) -> impl Fn(Rejected) -> VerifyError {
+    move |r| damaged(place, format!("check {}, {}", r.check.code(), r.check.text()))
+}
+
+/// Recomputes everything in `input`; `progress` hears of every height that held.
+///
+/// # Errors
+/// [`VerifyError`]; the first damage ends it.
+pub(crate) fn verify(input: impl Read, mut progress: impl FnMut(u64)) -> Result<Verified, VerifyError> {
+    let mut items = Items { input, digest: Sha256::new() };
+    let genesis = open(&mut items)?;
+    let mut state = LedgerState::genesis(&genesis).map_err(rejected(Place::Genesis))?;
+    let (mut headers, mut void) = (0, 0);
+    loop {
+        let place = Place::Height(state.height + 1);
+        let missing = || damaged(Place::Closing(state.height), "the file ends here");
+        let (item, before) = items.next(place, ITEM_BYTES_MAX)?.ok_or_else(missing)?;
+        if let Ok(closing) = Closing::decode(&item) {
+            close(&mut items, &closing, before, &state)?;
+            break;
+        }
+        let item = HeightItem::decode(&item).map_err(rejected(place))?;
+        let outcomes = height(&mut items, &item, &mut state)?;
+        headers += item.headers;
+        void += outcomes;
+        progress(state.height);
+    }
+    let (height, time, root) = (state.height, state.time, state.root());
+    Ok(Verified { network: state.network, name: genesis.name, height, time, root, headers, void })
+}
+
+fn open<R: Read>(items: &mut Items<R>) -> Result<Genesis, VerifyError> {
+    let place = Place::Genesis;
+    // Other files seldom begin with a byte string that is an opening.
+    let other = |_| VerifyError::NotAnExport;
+    let (item, _) = items
+        .next(place, ITEM_BYTES_MAX)
+        .map_err(|e| match e {
+            VerifyError::Damaged { .. } => VerifyError::NotAnExport,
+            e => e,
+        })?
+        .ok_or(VerifyError::NotAnExport)?;
+    let opening = Opening::decode(&item).map_err(other)?;
+    if opening.magic != MAGIC {
+        return Err(VerifyError::NotAnExport);
+    }
+    Genesis::read(&opening.genesis).map_err(rejected(place))
+}
+
+/// Judges one height and moves the state there; gives how many headers had no effect.
+fn height<R: Read>(
+    items: &mut Items<R>,
+    item: &HeightItem,
+    state: &mut LedgerState,
+) -> Result<u64, VerifyError> {
+    let place = Place::Height(state.height + 1);
+    let judged = rejected(place);
+    let block = Block::read(&item.block, &state.network).map_err(&judged)?;
+    let cuts: u64 = block.cuts.iter().map(|c| c.to - c.from).fold(0, u64::saturating_add);
+    let announced = cuts.saturating_add(block.cuts.len() as u64);
+    if item.height != block.height || item.headers != announced {
+        return Err(damaged(place, "the item is not about its block"));
+    }
+    let whole = item.certificate.height == block.height && item.certificate.block == block.hash();
+    if !whole {
+        return Err(damaged(place, "the certificate is of another block"));
+    }
+    // Before anything is read that the block only announces: a certified block announces what there is.
+    item.certificate.verify(&state.network, &state.validators).map_err(&judged)?;
+    let mut headers = Vec::new();
+    for _ in 0..announced {
+        let missing = || damaged(place, "the file ends here");
+        let (bytes, _) = items.next(place, HEADER_BYTES_MAX)?.ok_or_else(missing)?;
+        headers.push(Header::read(&bytes, &state.network).map_err(&judged)?);
+    }
+    let executed = state.judge(&block, &headers, None).map_err(&judged)?;
+    for header in &headers {
+        let node = executed.state.membership.nodes.get(&header.fields().node);
+        let node = node.ok_or_else(|| damaged(place, "a header is of an unknown node"))?;
+        header.verify(&node.key).map_err(&judged)?;
+    }
+    let void = executed.outcomes.iter().filter(|o| o.void.is_some()).count();
+    *state = executed.state;
+    Ok(void as u64)
+}
+
+fn close<R: Read>(
+    items: &mut Items<R>,
+    closing: &Closing,
+    before: Sha256,
+    state: &LedgerState,
+) -> Result<(), VerifyError> {
+    let place = Place::Closing(state.height);
+    if closing.height != state.height || closing.block != state.block {
+        return Err(damaged(place, "it speaks of another block, so blocks are missing"));
+    }
+    let digest: [u8; 32] = before.finalize().into();
+    if closing.digest != digest {
+        return Err(damaged(place, "its digest is not that of the file"));
+    }
+    match items.next(place, ITEM_BYTES_MAX) {
+        Ok(None) => Ok(()),
+        _ => Err(damaged(place, "bytes follow the end")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
