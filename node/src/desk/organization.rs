@@ -281,7 +281,7 @@ impl Desk {
     /// As [`Desk::define_role`].
     pub(crate) async fn organization_key(&self, session: &Arc<Session>) -> Result<TapView, DeskError> {
         self.administers(session).await?;
-        let (serial, own) = self.organization_card().await?;
+        let (_, own) = self.organization_card().await?;
         let organization = self.0.parts.organization;
         let (certified, members) = self
             .ask(move |service| {

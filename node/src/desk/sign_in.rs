@@ -51,7 +51,6 @@ wire_struct! {
 /// What the card gave in its tap.
 struct SignedIn {
     info: CardInfo,
-    card: Box<dyn Card>,
     /// Whether 9C signed the challenge too.
     organization: bool,
     secret: Option<CardSecret>,
@@ -82,14 +81,15 @@ impl Desk {
         let challenge: Challenge = (self.0.parts.node, (random::bytes()?, clock_ms()));
         let cards = self.ask(|service| Ok(organization_cards(service))).await?;
         let (network, node) = (self.0.parts.network, self.0.parts.node);
-        let signed = tap.card(serial, move |card| prove(card, &network, &node, &challenge, &cards)).await?;
+        let prove = move |card| prove(card, &network, &node, &challenge, &cards);
+        let (signed, card) = tap.card(serial, prove).await?;
         let who = self.who(&signed).await?;
         let secret = match (&who, signed.secret) {
             (Who::Patient { id, .. }, Some(secret)) if secret.patient == *id => Some(secret.secret),
             (Who::Patient { .. }, _) => return Err(DeskError::UnknownCard),
             _ => None,
         };
-        let unlocked = Unlocked { card: signed.card, opened: Opened::default(), secret };
+        let unlocked = Unlocked { card, opened: Opened::default(), secret };
         let shown = describe(&who);
         let (token, session) = self.0.sessions.begin(who, "en".into(), &signed.info, unlocked)?;
         // The card may have left while this went on, before the session could be ended for it.
@@ -176,7 +176,7 @@ fn prove(
     node: &NodeId,
     challenge: &Challenge,
     organizations: &[VerifyingKey],
-) -> Result<SignedIn, DeskError> {
+) -> Result<(SignedIn, Box<dyn Card>), DeskError> {
     let info = card.info()?;
     let organization = info.signature.as_ref().is_some_and(|key| organizations.contains(key));
     let slot = if organization { Slot::Signature } else { Slot::Authentication };
@@ -191,7 +191,7 @@ fn prove(
     let authorization =
         sign1(&mut card.signer(Slot::Authentication)?, Context::Session, network, &authorization.encode())?;
     let secret = read_secret(card.as_mut(), network)?;
-    Ok(SignedIn { info, card, organization, secret, authorization })
+    Ok((SignedIn { info, organization, secret, authorization }, card))
 }
 
 /// The patient secret of an unlocked card; null where it holds none.

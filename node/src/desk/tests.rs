@@ -1,1 +1,191 @@
-//! The desk over a real node of one, with real soft cards.
+//! The desk over a real node of one: soft cards in a folder, a store in memory, blocks that commit.
+//!
+//! Method: stories, each beginning with an empty network. Waiting is for a state, with a deadline, never for time.
+//! Replay: cargo test -p hospes desk
+
+mod world;
+
+use hospes_card::{HolderKind, Pin};
+use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
+use hospes_protocol::policy::Rule;
+
+use super::{AddRecord, DeskError, GrantRequest, Revoke, TapState};
+use world::{Cast, PIN, World};
+
+fn code<T>(result: Result<T, DeskError>) -> String {
+    result.err().map(|e| e.code()).unwrap_or_default()
+}
+
+fn letter(cast: &Cast, title: &str) -> AddRecord {
+    AddRecord {
+        patient: cast.patient,
+        category: Category::Letters,
+        label: Label::Normal,
+        title: title.into(),
+        media_type: "text/plain".into(),
+        source: "desk".into(),
+        derive_summary: false,
+    }
+}
+
+fn consent(cast: &Cast, grantee: Grantee, categories: &[Category], now: u64) -> GrantRequest {
+    let _of = cast.patient;
+    GrantRequest {
+        grantee,
+        categories: categories.to_vec(),
+        label: Label::Normal,
+        records: Vec::new(),
+        rights: 1,
+        from: now,
+        until: now + 86_400_000,
+        purpose: Purpose::Treatment,
+        study: None,
+        anonymity: Anonymity::AsIs,
+        one_time: false,
+        two_signatures: false,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_practitioner_files_a_letter_and_both_read_it() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let bytes: Vec<u8> = (0..3_000_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    let content = world.add(&cast.doctor, letter(&cast, "Discharge letter"), &bytes).await;
+    for session in [&cast.doctor, &cast.ada] {
+        let reader = world.desk.read_record(session, content, Purpose::Treatment).await.unwrap();
+        assert_eq!(reader.size, 3_000_000, "the whole file is there");
+        let all = reader.read_range(0..3_000_000).await.unwrap();
+        assert!(*all == bytes, "every byte comes back");
+        let across = reader.read_range(1_048_000..1_048_100).await.unwrap();
+        assert!(across[..] == bytes[1_048_000..1_048_100], "a range across a border of segments");
+        assert!(reader.read_range(0..3_000_001).await.is_err(), "nothing beyond the end");
+    }
+    let patient = cast.patient;
+    let accesses = world.ask(move |s| s.accesses_of(&patient).unwrap()).await;
+    assert_eq!(accesses.len(), 2, "each reading left an access entry");
+    let denied = world.desk.read_record(&cast.organization, content, Purpose::Treatment).await;
+    assert_eq!(code(denied), "not-allowed", "the organization's card reads nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consent_opens_what_the_patient_wrote_and_its_withdrawal_closes_it() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let content = world.add(&cast.ada, letter(&cast, "My diary"), b"I slept badly.").await;
+    let before = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await;
+    assert_eq!(code(before), Rule::NoGrant.code(), "without consent nobody but the patient reads it");
+    for grantee in [Grantee::Person(cast.person), Grantee::Organization(world.organization)] {
+        let request = consent(&cast, grantee, &[Category::Letters], world.now());
+        let (text, _) = world.desk.consent_text(&cast.ada, request.clone()).await.unwrap();
+        let tap = world.desk.grant(&cast.ada, request).await.unwrap();
+        assert_eq!(tap.text, text, "what is previewed is what is signed");
+        let done = world.finish(tap).await;
+        let reader = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await.unwrap();
+        assert_eq!(&reader.read_range(0..14).await.unwrap()[..], b"I slept badly.", "with consent it opens");
+        let later = world.add(&cast.ada, letter(&cast, "Second day"), b"Better.").await;
+        assert!(
+            world.desk.read_record(&cast.doctor, later, Purpose::Treatment).await.is_ok(),
+            "and so does what is written into the live epoch"
+        );
+        let grant = done["grant"].as_str().unwrap().parse().unwrap();
+        let tap = world.desk.revoke(&cast.ada, Revoke::Grants(vec![grant])).await.unwrap();
+        world.finish(tap).await;
+        let after = reader.read_range(0..14).await;
+        assert_eq!(code(after), Rule::ConsentWithdrawn.code(), "a reading that has begun stops");
+        let again = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await;
+        assert_eq!(code(again), Rule::ConsentWithdrawn.code(), "and none begins");
+    }
+    let own = world.desk.read_record(&cast.ada, content, Purpose::PatientRequest).await;
+    assert!(own.is_ok(), "the patient still reads it, through every epoch");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_to_one_record_opens_that_record_only() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let one = world.add(&cast.ada, letter(&cast, "One"), b"one").await;
+    let other = world.add(&cast.ada, letter(&cast, "Other"), b"other").await;
+    let request = GrantRequest {
+        records: vec![one],
+        ..consent(&cast, Grantee::Person(cast.person), &[], world.now())
+    };
+    let tap = world.desk.grant(&cast.ada, request).await.unwrap();
+    assert!(tap.text.contains("these papers: One"), "the text names the paper: {}", tap.text);
+    world.finish(tap).await;
+    let reader = world.desk.read_record(&cast.doctor, one, Purpose::Treatment).await.unwrap();
+    assert_eq!(&reader.read_range(0..3).await.unwrap()[..], b"one", "the one that was named");
+    let denied = world.desk.read_record(&cast.doctor, other, Purpose::Treatment).await;
+    assert_eq!(code(denied), Rule::WrongRecord.code(), "and no other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_pin_leaves_the_tap_waiting_and_the_right_one_ends_it() {
+    let mut world = World::new().await;
+    let serial = world.organization_card;
+    let tap = world.desk.sign_in(serial).await.unwrap();
+    let wrong = world.desk.give_pin(&tap.id, Pin::new("000000").unwrap()).await;
+    assert_eq!(code(wrong), "wrong-pin", "the card says so");
+    let waiting = world.desk.tap(&tap.id).unwrap();
+    assert_eq!(waiting.state, TapState::WaitingPin, "the tap waits on");
+    assert_eq!(waiting.tries_left, Some(2), "with one try fewer");
+    let done = world.finish(waiting).await;
+    assert!(done["token"].is_string(), "the right PIN signs in");
+    let over = world.desk.give_pin(&tap.id, Pin::new(PIN).unwrap()).await;
+    assert_eq!(code(over), "tap-state", "a tap that is over takes no PIN");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_upload_leaves_no_segment_behind() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let before = world.objects.totals().unwrap().segments.count;
+    let mut upload = world.desk.begin_record(&cast.doctor, letter(&cast, "Never")).await.unwrap();
+    upload.push(vec![7; 2_500_000]).await.unwrap();
+    let tap = world.desk.finish_record(&cast.doctor, upload).await.unwrap();
+    assert!(world.objects.totals().unwrap().segments.count > before, "it was sealed while it arrived");
+    world.desk.cancel(&tap.id).unwrap();
+    let over = world.wait_over(&tap.id).await;
+    assert_eq!(over.state, TapState::Cancelled, "the tap says so");
+    assert_eq!(world.objects.totals().unwrap().segments.count, before, "nothing of it is left");
+    let filed = world.add(&cast.doctor, letter(&cast, "Kept"), b"kept").await;
+    let kept = world.desk.read_record(&cast.doctor, filed, Purpose::Treatment).await;
+    assert!(kept.is_ok(), "the same act goes through when nobody cancels");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pulled_card_ends_its_session_and_fails_its_tap() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let content = world.add(&cast.doctor, letter(&cast, "Note"), b"note").await;
+    let reader = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await.unwrap();
+    assert!(reader.read_range(0..4).await.is_ok(), "while the card is in");
+    let upload = world.desk.begin_record(&cast.doctor, letter(&cast, "Late")).await.unwrap();
+    let tap = world.desk.finish_record(&cast.doctor, upload).await.unwrap();
+    world.pull("doctor");
+    let over = world.wait_over(&tap.id).await;
+    assert_eq!(over.error.map(|e| e.code).as_deref(), Some("card-removed"), "the tap says why");
+    world.wait_until("the session ends", || !cast.doctor.is_live()).await;
+    assert!(world.desk.session(&cast.doctor_token).is_none(), "its token is worth nothing");
+    assert_eq!(code(reader.read_range(0..4).await), "session-over", "an open record closes");
+    assert!(cast.ada.is_live(), "others stay signed in");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_an_administrator_enrols_and_a_card_is_enrolled_once() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let card = world.card("bob", HolderKind::Patient);
+    let request = world.new_patient(card, "Ross");
+    let denied = world.desk.create_patient(&cast.doctor, request.clone()).await;
+    assert_eq!(code(denied), "not-allowed", "a practitioner enrols nobody");
+    let tap = world.desk.create_patient(&cast.organization, request.clone()).await.unwrap();
+    let made = world.finish(tap).await;
+    assert_eq!(made["recovery_code"].as_str().map(str::len), Some(34), "the code is printed once");
+    let twice = world.desk.create_patient(&cast.organization, request).await;
+    assert_eq!(code(twice), "card-in-use", "the same card serves nobody else");
+    let found = world.desk.find_patients(&cast.doctor, Some("ross"), None).unwrap();
+    assert_eq!(found.len(), 1, "staff find the patient by name, whatever its case");
+    let foreign = world.desk.find_patients(&cast.ada, None, None);
+    assert_eq!(code(foreign), "not-allowed", "a patient looks up nobody");
+}
