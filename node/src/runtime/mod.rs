@@ -17,7 +17,7 @@ use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::effects::Event;
 use hospes_service::service::{Fatal, Identity, Service};
-use hospes_storage::{Medium, Objects, Options, Store, StoreError};
+use hospes_storage::{Ledger, Medium, Objects, Options, Store, StoreError};
 use rand::SeedableRng;
 use rand::rngs::SysRng;
 use rand_chacha::ChaCha20Rng;
@@ -82,6 +82,8 @@ pub(crate) struct Running {
     pub(crate) service: Handle,
     /// The object store, for streaming.
     pub(crate) objects: Arc<dyn Objects>,
+    /// Headers and blocks, for exports.
+    pub(crate) ledger: Arc<dyn Ledger>,
     /// What happens, for whoever watches.
     pub(crate) events: broadcast::Sender<Event>,
     /// Where peers reach it.
@@ -118,6 +120,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
     let network = settings.genesis.network();
     let store = Arc::new(open_store(&settings)?);
     let objects: Arc<dyn Objects> = store.clone();
+    let ledger: Arc<dyn Ledger> = store.clone();
     let identity = Identity::new(&settings.signing, &settings.agreement, settings.organization);
     let node = identity.node;
     let service = Service::open(
@@ -149,6 +152,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
     Ok(Running {
         service,
         objects,
+        ledger,
         events,
         listening,
         peer_id,
