@@ -3,7 +3,6 @@
 //! Codes are part of the interface. The API turns these into problem details.
 
 use hospes_card::PinForm;
-use hospes_import::ImportError;
 use hospes_protocol::check::Rejected;
 use hospes_protocol::keys::KeyError;
 use hospes_protocol::policy::Why;
@@ -69,9 +68,6 @@ pub(crate) enum DeskError {
     /// A value makes no sense.
     #[error("{0}")]
     Invalid(&'static str),
-    /// The file could not be read as what it says.
-    #[error("the file is damaged: {0}")]
-    Import(#[from] ImportError),
     /// The upload broke off or is too large.
     #[error("{0}")]
     Seal(#[from] SealError),
@@ -116,7 +112,6 @@ impl DeskError {
             Self::Unknown(_) => "unknown".into(),
             Self::NotHere(_) => "not-here".into(),
             Self::Invalid(_) => "invalid".into(),
-            Self::Import(_) => "unreadable-file".into(),
             Self::Seal(_) => "too-large".into(),
             Self::UploadBroken => "upload-broken".into(),
             Self::Clock { .. } => "clock-behind".into(),
@@ -148,7 +143,7 @@ impl DeskError {
             Self::CardInUse => "Use a new card.",
             Self::Unknown(_) => "Check the name or id, or wait until this node has synchronised.",
             Self::NotHere(_) => "Try again once this node has synchronised.",
-            Self::Invalid(_) | Self::Import(_) => "Correct it and try again.",
+            Self::Invalid(_) => "Correct it and try again.",
             Self::Seal(_) => "Split the file: a record has at most 64 GiB.",
             Self::UploadBroken => "Send the file again.",
             Self::Clock { .. } => "Set the clock, then try again.",
@@ -272,9 +267,17 @@ mod tests {
         assert_eq!((wrong.code().as_str(), wrong.exit()), ("wrong-pin", 4), "a wrong PIN is a denial");
         assert!(wrong.message().contains('2'), "it says how many tries are left");
         let denied = DeskError::Denied(Why::of(Rule::ConsentExpired, []));
-        assert_eq!((denied.code().as_str(), denied.exit()), ("consent-expired", 4), "a decision keeps its code");
+        assert_eq!(
+            (denied.code().as_str(), denied.exit()),
+            ("consent-expired", 4),
+            "a decision keeps its code"
+        );
         let absent = DeskError::from(KeyError::Absent);
-        assert_eq!((absent.code().as_str(), absent.exit()), ("card-absent", 3), "an absent card is waited for");
+        assert_eq!(
+            (absent.code().as_str(), absent.exit()),
+            ("card-absent", 3),
+            "an absent card is waited for"
+        );
         assert!(!absent.next().is_empty(), "and what to do is said");
     }
 }

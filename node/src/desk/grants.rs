@@ -8,9 +8,7 @@ use std::sync::Arc;
 use hospes_card::Slot;
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, StudyId};
-use hospes_protocol::personal::{
-    After, Anonymity, Category, GrantEntry, Grantee, Label, Purpose, Scope,
-};
+use hospes_protocol::personal::{After, Anonymity, Category, GrantEntry, Grantee, Label, Purpose, Scope};
 use hospes_service::service::Service;
 use serde_json::json;
 

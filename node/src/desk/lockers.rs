@@ -11,9 +11,7 @@ use hospes_protocol::context::Context;
 use hospes_protocol::ids::{ContentId, KeyId, NetworkId, ObjectId, OrganizationId};
 use hospes_protocol::keys::AgreementKey;
 use hospes_protocol::patient::PatientKey;
-use hospes_protocol::personal::{
-    Category, GrantEntry, Label, LockerEntry, PacketRef, Right, SubjectKey,
-};
+use hospes_protocol::personal::{Category, GrantEntry, Label, LockerEntry, PacketRef, Right, SubjectKey};
 use hospes_protocol::seal::blob::DataKey;
 use hospes_protocol::seal::envelope::seal_to;
 use hospes_protocol::seal::locker::{NamedSecret, all_lockers, fresh_epoch};
@@ -253,4 +251,3 @@ pub(super) fn treating(
     };
     members.active_nodes().filter(|(_, n)| organizations.contains(&n.organization)).map(of).collect()
 }
-

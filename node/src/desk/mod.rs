@@ -27,8 +27,8 @@ mod patients;
 mod people;
 mod proposals;
 mod random;
-mod reading;
 mod readers;
+mod reading;
 mod records;
 mod renewal;
 mod revocations;
@@ -56,8 +56,8 @@ pub(crate) use organization::{PolicyChoice, RoleRequest};
 pub(crate) use patients::{CreatePatient, FoundPatient};
 pub(crate) use people::EnrolPerson;
 pub(crate) use proposals::{Proposal, ProposalState};
-pub(crate) use reading::RecordReader;
 pub(crate) use readers::{ReaderInfo, Readers};
+pub(crate) use reading::RecordReader;
 pub(crate) use records::AddRecord;
 pub(crate) use revocations::Revoke;
 pub(crate) use sessions::{Session, Who};
@@ -135,8 +135,10 @@ impl Desk {
     /// [`DeskError::Stopping`].
     pub(crate) async fn cards(&self) -> Result<Vec<CardView>, DeskError> {
         let cards = self.0.parts.readers.cards();
-        self.ask(move |service| Ok(cards.into_iter().map(|(reader, card)| seen(service, reader, &card)).collect()))
-            .await
+        self.ask(move |service| {
+            Ok(cards.into_iter().map(|(reader, card)| seen(service, reader, &card)).collect())
+        })
+        .await
     }
 
     /// A tap, for two minutes after its end too.
@@ -216,7 +218,8 @@ impl Desk {
 
 fn seen(service: &Service, reader: String, card: &CardInfo) -> CardView {
     let key = card.authentication.as_ref().map(hospes_protocol::keys::VerifyingKey::id);
-    let person = key.and_then(|key| service.state().membership.person_by_key(&key).map(|(_, p)| p.roles.clone()));
+    let person =
+        key.and_then(|key| service.state().membership.person_by_key(&key).map(|(_, p)| p.roles.clone()));
     CardView {
         serial: card.serial,
         reader,

@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use hospes_card::{Card, Slot};
 use hospes_protocol::context::Context;
-use hospes_protocol::control::{
-    OrganizationKeyEntry, OrganizationPacket, PolicyEntry, RoleEntry, Standing,
-};
+use hospes_protocol::control::{OrganizationKeyEntry, OrganizationPacket, PolicyEntry, RoleEntry, Standing};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{KeyId, NetworkId, ObjectId, OrganizationId};
 use hospes_protocol::keys::{AgreementKey, KeyAgreement, SoftwareAgreement};
@@ -84,7 +82,8 @@ impl EpochKey {
     ) -> Result<(), DeskError> {
         let sealed = seal_to(reader, Context::OrganizationKey, network, &*self.secret, rng)?;
         self.packets.retain(|p| p.reader != reader.id());
-        self.packets.push(OrganizationPacket { reader: reader.id(), packet: ObjectId::of_structured(&sealed) });
+        self.packets
+            .push(OrganizationPacket { reader: reader.id(), packet: ObjectId::of_structured(&sealed) });
         self.sealed.push((reader.id(), sealed));
         Ok(())
     }
@@ -103,11 +102,8 @@ impl EpochKey {
     pub(super) fn store(&self, objects: &dyn Objects, of: OrganizationId) -> Result<(), DeskError> {
         let group = self.public().id();
         let newest = SealedKey::new(NEWEST, &of.0, 0, &[]);
-        let mut writes = vec![Write::Sealed(SealedRow {
-            key: newest,
-            patient: None,
-            value: self.entry(of).encode(),
-        })];
+        let mut writes =
+            vec![Write::Sealed(SealedRow { key: newest, patient: None, value: self.entry(of).encode() })];
         for (reader, sealed) in &self.sealed {
             let id = ObjectId::of_structured(sealed);
             writes.push(Write::Object { id, patient: None, bytes: sealed.clone() });
@@ -137,11 +133,7 @@ pub(super) fn newest_key(
 }
 
 /// The packet of an epoch secret for one reader.
-fn packet_for(
-    objects: &dyn Objects,
-    public: &KeyId,
-    reader: &KeyId,
-) -> Result<Option<Vec<u8>>, DeskError> {
+fn packet_for(objects: &dyn Objects, public: &KeyId, reader: &KeyId) -> Result<Option<Vec<u8>>, DeskError> {
     let mut after = None;
     loop {
         let page = objects.sealed_rows(PACKETS, Some(&public.0), after.as_ref(), 256)?;
@@ -301,8 +293,7 @@ impl Desk {
             key.add(reader, &network, &mut rng)?;
         }
         key.store(&*self.0.parts.objects, organization)?;
-        let entry =
-            self.0.place.entry(Kind::OrganizationKey, &[], &key.entry(organization), None, &mut rng);
+        let entry = self.0.place.entry(Kind::OrganizationKey, &[], &key.entry(organization), None, &mut rng);
         let shown = text::organization_act(&own.name, "a new key for what its members may open");
         self.one_card("organization-key", shown, entry).await
     }

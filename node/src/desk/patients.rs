@@ -195,9 +195,11 @@ impl Desk {
     ) -> Result<(), DeskError> {
         let row = |key, value| Write::Sealed(SealedRow { key, patient: Some(*patient), value });
         let mut writes = vec![row(SealedKey::new(IDENTITIES, &[], 0, &patient.0), identity.encode())];
-        writes.extend(card.map(|(id, reveal)| {
-            row(SealedKey::new(CARD_REVEALS, &patient.0, 0, &id.0), reveal.0.to_vec())
-        }));
+        writes.extend(
+            card.map(|(id, reveal)| {
+                row(SealedKey::new(CARD_REVEALS, &patient.0, 0, &id.0), reveal.0.to_vec())
+            }),
+        );
         Ok(self.0.parts.objects.apply(&writes)?)
     }
 
@@ -307,11 +309,12 @@ fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signe
         return Err(DeskError::CardInUse);
     }
     let agreement = info.key_management.ok_or(DeskError::Invalid("the card lacks a key"))?;
-    let signed = first_lockers(&place, &secret, &agreement, &recovery, &entries, &mut rng).and_then(|locker| {
-        entries.push(locker);
-        write_secret(card.as_mut(), &secret, &agreement, &place, &mut rng)?;
-        sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut entries)
-    });
+    let signed =
+        first_lockers(&place, &secret, &agreement, &recovery, &entries, &mut rng).and_then(|locker| {
+            entries.push(locker);
+            write_secret(card.as_mut(), &secret, &agreement, &place, &mut rng)?;
+            sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut entries)
+        });
     match signed {
         Ok(()) => Ok((entries, card)),
         Err(error) => {

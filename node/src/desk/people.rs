@@ -145,8 +145,7 @@ impl Desk {
         }
         let suspended = PractitionerEntry { person: Some(person), standing: Standing::Suspended, ..entry };
         let shown = text::suspend_person(&self.organization_name().await?, &suspended.register_number);
-        let entry =
-            self.0.place.entry(Kind::Practitioner, &[], &suspended, None, &mut random::generator()?);
+        let entry = self.0.place.entry(Kind::Practitioner, &[], &suspended, None, &mut random::generator()?);
         self.one_card("suspend-person", shown, entry).await
     }
 }

@@ -80,7 +80,8 @@ fn entry_of(desk: &Desk, service: &Service, proposal: Proposal) -> Result<Entry,
             place.entry(Kind::ValidatorSet, &[], &ValidatorSetEntry { nodes }, None, rng)
         }
         Proposal::Policy(fields) => {
-            let payload = PolicyEntry { organization: None, fields: Some(fields), backup_partners: Vec::new() };
+            let payload =
+                PolicyEntry { organization: None, fields: Some(fields), backup_partners: Vec::new() };
             place.entry(Kind::Policy, &[], &payload, None, rng)
         }
     })
@@ -94,7 +95,12 @@ fn what(service: &Service, content: &Content) -> Result<String, DeskError> {
         Some(Kind::Organization) => {
             let entry = OrganizationEntry::decode(payload)?;
             let verb = if entry.standing == Standing::Active { "joins or stays" } else { "leaves" };
-            format!("the organization {} ({}) {verb}, with {} cards", entry.name, entry.organization, entry.cards.len())
+            format!(
+                "the organization {} ({}) {verb}, with {} cards",
+                entry.name,
+                entry.organization,
+                entry.cards.len()
+            )
         }
         Some(Kind::Node) => {
             let entry = NodeEntry::decode(payload)?;

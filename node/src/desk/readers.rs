@@ -117,11 +117,7 @@ impl Readers {
     pub(crate) fn list(&self) -> Vec<ReaderInfo> {
         let one = |place: &Place| {
             let seen = hold(&place.seen);
-            ReaderInfo {
-                name: place.name.clone(),
-                cards: seen.cards.len(),
-                trouble: seen.trouble.clone(),
-            }
+            ReaderInfo { name: place.name.clone(), cards: seen.cards.len(), trouble: seen.trouble.clone() }
         };
         self.0.places.iter().map(one).collect()
     }
@@ -235,7 +231,8 @@ mod tests {
     fn a_card_that_comes_and_goes_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let readers = Readers::of_folders(&[folder.path()]).unwrap();
-        let spec = SoftCardSpec { cost: PinCost::cheap_for_tests(), ..SoftCardSpec::new(HolderKind::Patient) };
+        let spec =
+            SoftCardSpec { cost: PinCost::cheap_for_tests(), ..SoftCardSpec::new(HolderKind::Patient) };
         let (pin, puk) = (Pin::new("271828").unwrap(), Puk::new("31415926").unwrap());
         let path = folder.path().join("ada.card");
         let card = spec.create(&path, &pin, &puk, &mut ChaCha20Rng::seed_from_u64(1)).unwrap();

@@ -84,10 +84,9 @@ impl Desk {
         let (objects, network, unlocked) =
             (self.0.parts.objects.clone(), self.0.parts.network, session.clone());
         let closed = found.closed;
-        let key = blocking(move || {
-            unlocked.with(|unlocked| data_key(unlocked, &closed, &*objects, &network))
-        })
-        .await?;
+        let key =
+            blocking(move || unlocked.with(|unlocked| data_key(unlocked, &closed, &*objects, &network)))
+                .await?;
         let act = Act::Read(content);
         Ok(RecordReader {
             media_type: found.entry.media_type.clone(),

@@ -20,6 +20,7 @@ use hospes_service::service::Service;
 use hospes_storage::Objects;
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::compose::{Entry, file, sign_entries};
 use super::error::DeskError;
@@ -59,6 +60,8 @@ struct Piece {
     file: SealedFile,
     request: AddRecord,
     derived: bool,
+    /// Why no summary was derived from it although one was asked for.
+    note: Option<String>,
 }
 
 /// Who writes, and what the entries stand on.
@@ -77,7 +80,9 @@ impl Desk {
     pub(super) async fn actor(&self, session: &Arc<Session>) -> Result<Actor, DeskError> {
         match &session.who {
             Who::Person { id, .. } => Ok(Actor::Person(*id)),
-            Who::Organization { .. } => Err(DeskError::NotAllowed("an organization's card reads and files no records")),
+            Who::Organization { .. } => {
+                Err(DeskError::NotAllowed("an organization's card reads and files no records"))
+            }
             Who::Patient { .. } => {
                 let key = session.authentication;
                 let entry = self.ask(move |service| Ok(service.card_entry(&key)?)).await?;
@@ -100,7 +105,8 @@ impl Desk {
         Ok(Upload { request, incoming })
     }
 
-    /// Ends an upload and begins the tap that files it: `{records: [{content, record, category, derived_from}]}`.
+    /// Ends an upload and begins the tap that files it: `{records: [{content, record, category, label, size,
+    /// derived, note}]}`, a derived summary directly after its source.
     ///
     /// # Errors
     /// [`DeskError::UploadBroken`], [`DeskError::Seal`] of the upload; of the store.
@@ -152,7 +158,7 @@ impl Desk {
             let why = self.may_write(session, &upload.request).await?;
             let request = upload.request;
             let file = upload.incoming.finish().await?;
-            pieces.push(Piece { file, request, derived: false });
+            pieces.push(Piece { file, request, derived: false, note: None });
             whys.push(why);
             self.derive(pieces).await?;
         }
@@ -184,12 +190,17 @@ impl Desk {
             derive_summary: false,
             ..last.request.clone()
         };
-        let derived = blocking(move || {
-            let Some(summary) = hospes_import::emergency_summary(&kept)? else { return Ok(None) };
-            seal_bytes(&*objects, &zeroize::Zeroizing::new(summary)).map(Some)
+        let derived = blocking(move || match hospes_import::emergency_summary(&kept) {
+            Ok(Some(summary)) => seal_bytes(&*objects, &Zeroizing::new(summary)).map(Ok),
+            Ok(None) => Ok(Err("the file is no chart that a summary can be made of".to_owned())),
+            Err(error) => Ok(Err(error.to_string())),
         })
         .await?;
-        pieces.extend(derived.map(|file| Piece { file, request, derived: true }));
+        match derived {
+            Ok(file) => pieces.push(Piece { file, request, derived: true, note: None }),
+            // The file itself is filed all the same: what a hospital sends is kept as it is.
+            Err(note) => last.note = Some(note),
+        }
         Ok(())
     }
 
@@ -211,14 +222,17 @@ impl Desk {
                 let key = blocking(move || Ok(session.secret()?.k(&own))).await?;
                 (Author::Patient, *home, Some(key))
             }
-            Who::Organization { .. } => return Err(DeskError::NotAllowed("an organization's card files no records")),
+            Who::Organization { .. } => {
+                return Err(DeskError::NotAllowed("an organization's card files no records"));
+            }
         };
         self.ask(move |service| {
             let held = match key {
                 Some(key) => Some(key),
                 None => service.subject_key(&patient)?,
             };
-            let key = held.ok_or(DeskError::NotHere("this node has no key for this patient's entries yet"))?;
+            let key =
+                held.ok_or(DeskError::NotHere("this node has no key for this patient's entries yet"))?;
             let certified = service.state().membership.keys.get(&organization).cloned();
             let newest = match who {
                 Who::Person { .. } if organization == own => newest_key(&*objects, &organization, certified)?,
@@ -248,8 +262,7 @@ impl Desk {
             (Ok(entries), Ok(name)) => (entries, name),
             (Err(error), _) | (_, Err(error)) => return Err((error, pieces)),
         };
-        let named: Vec<_> =
-            pieces.iter().map(|p| (p.request.category, p.request.title.clone())).collect();
+        let named: Vec<_> = pieces.iter().map(|p| (p.request.category, p.request.title.clone())).collect();
         let shown = text::add_records(&name, &named);
         let (desk, serial, signed) = (self.clone(), session.card, shown.clone());
         // A tap that cannot begin leaves the pieces for the caller to drop.
@@ -292,6 +305,7 @@ impl Desk {
                 "label": piece.request.label.code(),
                 "size": piece.file.size,
                 "derived": piece.derived,
+                "note": piece.note,
             })
         };
         let list: Vec<_> = filed.iter().zip(pieces).map(one).collect();

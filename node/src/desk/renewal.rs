@@ -8,9 +8,7 @@ use hospes_protocol::control::Standing;
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{BlockHash, ContentId, OrganizationId, PatientId};
 use hospes_protocol::keys::AgreementKey;
-use hospes_protocol::personal::{
-    CardEntry, GrantEntry, Grantee, RecordEntry, RevocationEntry, Revoked,
-};
+use hospes_protocol::personal::{CardEntry, GrantEntry, Grantee, RecordEntry, RevocationEntry, Revoked};
 use hospes_protocol::policy::{Known, LockState, PatientView as _, Personal, View as _};
 use hospes_protocol::seal::locker::{Keyring, open_data_key};
 use hospes_protocol::state::Membership;
@@ -152,7 +150,8 @@ pub(super) fn renew(
     rng: &mut ChaCha20Rng,
 ) -> Result<Entry, DeskError> {
     let network = &place.network;
-    let secret = read_secret(card, network)?.filter(|s| s.patient == now.patient).ok_or(DeskError::UnknownCard)?;
+    let secret =
+        read_secret(card, network)?.filter(|s| s.patient == now.patient).ok_or(DeskError::UnknownCard)?;
     let mut opened = Opened::default();
     for sealed in now.packets.iter().take(OWN_PACKETS) {
         take_packet(&mut opened, &now.patient, sealed, &mut card.agreement()?, network)?;
@@ -211,9 +210,8 @@ fn carried(
             (None, Some(key)) => (key.clone(), false),
             (None, None) => {
                 let mut agreement = card.agreement()?;
-                let own = record.keys.iter().find_map(|sealed| {
-                    open_data_key(sealed, &mut agreement, network).ok()
-                });
+                let own =
+                    record.keys.iter().find_map(|sealed| open_data_key(sealed, &mut agreement, network).ok());
                 let Some(key) = own else { continue };
                 (key, false)
             }

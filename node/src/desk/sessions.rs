@@ -168,7 +168,8 @@ impl Sessions {
         let token = data_encoding::BASE64URL_NOPAD.encode(&random::bytes::<32>()?);
         let id = data_encoding::HEXLOWER.encode(&random::bytes::<16>()?);
         let unlocked = Mutex::new(Some(unlocked));
-        let session = Arc::new(Session { id, who, language, card: info.serial, authentication, agreement, unlocked });
+        let session =
+            Arc::new(Session { id, who, language, card: info.serial, authentication, agreement, unlocked });
         let mut all = hold(&self.0);
         if all.len() >= SESSIONS_MAX {
             return Err(DeskError::NotHere("too many sessions are open at this desk"));

@@ -126,7 +126,8 @@ impl Desk {
         let secret = signed.secret.as_ref().map(|s| s.secret.clone()).ok_or(DeskError::UnknownCard)?;
         let authorization = signed.authorization.clone();
         self.ask(move |service| {
-            let of = |o: &hospes_protocol::control::OrganizationEntry| (o.organization, secret.k(&o.organization));
+            let of =
+                |o: &hospes_protocol::control::OrganizationEntry| (o.organization, secret.k(&o.organization));
             let keys: Vec<_> = service.state().membership.organizations.values().map(of).collect();
             let found = service.find_by_subjects(&keys)?;
             let contents: Vec<_> = found.into_iter().map(|(_, content)| content).collect();
@@ -155,7 +156,11 @@ impl Desk {
                 })
             })
             .await?;
-        if allowed { Ok(()) } else { Err(DeskError::NotAllowed("only this organization's administrator can do this")) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(DeskError::NotAllowed("only this organization's administrator can do this"))
+        }
     }
 }
 

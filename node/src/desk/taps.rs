@@ -139,6 +139,8 @@ impl std::fmt::Debug for TapView {
 }
 
 struct GivenPin {
+    /// The card that was shown when it was typed; it goes to no other.
+    serial: Option<CardSerial>,
     pin: Pin,
     verdict: oneshot::Sender<Result<(), DeskError>>,
 }
@@ -277,11 +279,13 @@ impl Taps {
     /// [`KeyError::WrongPin`] and [`KeyError::PinBlocked`] of the card; [`DeskError::TapState`] where none is awaited.
     pub(crate) async fn give_pin(&self, id: &str, pin: Pin) -> Result<TapView, DeskError> {
         let shared = hold(&self.open).get(id).cloned().ok_or(DeskError::NoTap)?;
-        if hold(&shared.view).state != TapState::WaitingPin {
+        let view = shared.view();
+        if view.state != TapState::WaitingPin {
             return Err(DeskError::TapState);
         }
+        let serial = view.card.map(|card| card.serial);
         let (verdict, judged) = oneshot::channel();
-        shared.pins.try_send(GivenPin { pin, verdict }).map_err(|_| DeskError::TapState)?;
+        shared.pins.try_send(GivenPin { serial, pin, verdict }).map_err(|_| DeskError::TapState)?;
         match judged.await {
             Ok(verdict) => verdict.map(|()| shared.view()),
             // The step ended in between: expired, cancelled or its card pulled.
@@ -407,6 +411,10 @@ impl Tap {
                 () = self.shared.cancelled.notified() => return Err(DeskError::TapCancelled),
                 () = tokio::time::sleep_until(until) => return Err(DeskError::TapExpired),
             };
+            // Typed for the card of the step before: whoever typed it is told that it was not awaited.
+            if given.serial != Some(*serial) {
+                continue;
+            }
             if let Some(card) = self.judge_pin(*serial, given).await? {
                 return Ok(card);
             }

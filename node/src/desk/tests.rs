@@ -9,7 +9,7 @@ use hospes_card::{HolderKind, Pin};
 use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::Rule;
 
-use super::{AddRecord, DeskError, GrantRequest, Revoke, TapState};
+use super::{AddRecord, DeskError, GrantRequest, Proposal, Revoke, TapState};
 use world::{Cast, PIN, World};
 
 fn code<T>(result: Result<T, DeskError>) -> String {
@@ -106,10 +106,8 @@ async fn a_consent_to_one_record_opens_that_record_only() {
     let cast = world.cast().await;
     let one = world.add(&cast.ada, letter(&cast, "One"), b"one").await;
     let other = world.add(&cast.ada, letter(&cast, "Other"), b"other").await;
-    let request = GrantRequest {
-        records: vec![one],
-        ..consent(&cast, Grantee::Person(cast.person), &[], world.now())
-    };
+    let request =
+        GrantRequest { records: vec![one], ..consent(&cast, Grantee::Person(cast.person), &[], world.now()) };
     let tap = world.desk.grant(&cast.ada, request).await.unwrap();
     assert!(tap.text.contains("these papers: One"), "the text names the paper: {}", tap.text);
     world.finish(tap).await;
@@ -121,7 +119,7 @@ async fn a_consent_to_one_record_opens_that_record_only() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_pin_leaves_the_tap_waiting_and_the_right_one_ends_it() {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let serial = world.organization_card;
     let tap = world.desk.sign_in(serial).await.unwrap();
     let wrong = world.desk.give_pin(&tap.id, Pin::new("000000").unwrap()).await;
@@ -188,4 +186,112 @@ async fn only_an_administrator_enrols_and_a_card_is_enrolled_once() {
     assert_eq!(found.len(), 1, "staff find the patient by name, whatever its case");
     let foreign = world.desk.find_patients(&cast.ada, None, None);
     assert_eq!(code(foreign), "not-allowed", "a patient looks up nobody");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_one_time_consent_serves_one_reading_to_its_end() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let content = world.add(&cast.ada, letter(&cast, "Once"), b"once").await;
+    let request = GrantRequest {
+        one_time: true,
+        ..consent(&cast, Grantee::Person(cast.person), &[Category::Letters], world.now())
+    };
+    let tap = world.desk.grant(&cast.ada, request).await.unwrap();
+    world.finish(tap).await;
+    let reader = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await.unwrap();
+    assert!(reader.read_range(0..2).await.is_ok(), "the first reading");
+    assert!(reader.read_range(2..4).await.is_ok(), "goes on to its end");
+    let again = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await;
+    assert_eq!(code(again), Rule::ConsentUsed.code(), "and is the only one");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chart_brings_its_emergency_summary_in_the_same_tap() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let chart = br#"{"resourceType":"Bundle","type":"collection","entry":[
+        {"fullUrl":"urn:uuid:11111111-1111-4111-8111-111111111111","resource":{"resourceType":"Patient",
+         "id":"1","name":[{"family":"Lovelace","given":["Ada"]}],"birthDate":"1985-12-10"}},
+        {"fullUrl":"urn:uuid:22222222-2222-4222-8222-222222222222","resource":{"resourceType":"AllergyIntolerance",
+         "id":"2","patient":{"reference":"urn:uuid:11111111-1111-4111-8111-111111111111"},
+         "recordedDate":"2024-05-01","code":{"text":"Penicillin"}}}]}"#;
+    let request = AddRecord {
+        category: Category::HistoryAndPhysical,
+        media_type: "application/fhir+json".into(),
+        derive_summary: true,
+        ..letter(&cast, "Chart")
+    };
+    let mut upload = world.desk.begin_record(&cast.doctor, request.clone()).await.unwrap();
+    upload.push(chart.to_vec()).await.unwrap();
+    let tap = world.desk.finish_record(&cast.doctor, upload).await.unwrap();
+    let filed = world.finish(tap).await;
+    let records = filed["records"].as_array().unwrap();
+    assert_eq!(records.len(), 2, "the chart and its summary: {filed}");
+    let summary = records[1]["content"].as_str().unwrap().parse().unwrap();
+    let reader = world.desk.read_record(&cast.doctor, summary, Purpose::Treatment).await.unwrap();
+    let read = reader.read_range(0..reader.size).await.unwrap();
+    assert!(read.windows(10).any(|w| w == b"Penicillin"), "the allergy is in the summary");
+    let mut upload = world.desk.begin_record(&cast.doctor, request).await.unwrap();
+    upload.push(b"no chart".to_vec()).await.unwrap();
+    let tap = world.desk.finish_record(&cast.doctor, upload).await.unwrap();
+    let filed = world.finish(tap).await;
+    assert!(filed["records"][0]["note"].is_string(), "a file without chart is filed alone, and says why");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proposal_is_filed_once_the_cards_of_two_thirds_have_voted() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let mut fields = hospes_protocol::genesis::default_policy();
+    fields.lease_ms = 1_000_000;
+    let proposed = world.desk.propose(&cast.organization, Proposal::Policy(fields)).await.unwrap();
+    assert!(!proposed.sufficient, "nobody has signed yet");
+    let early = world.desk.file_proposal(&cast.organization, proposed.bytes.clone()).await;
+    assert_eq!(code(early), "rejected-602", "so it cannot be filed");
+    let denied = world.desk.vote(&cast.doctor, proposed.bytes.clone(), None).await;
+    assert_eq!(code(denied), "not-allowed", "a practitioner has no vote");
+    let tap = world.desk.vote(&cast.organization, proposed.bytes, None).await.unwrap();
+    let voted = world.finish(tap).await;
+    assert!(voted["filed"].is_string(), "the only organization is more than two thirds: {voted}");
+    world.wait_for("the policy is final", |s| s.state().membership.policy.lease_ms == 1_000_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspended_practitioner_reads_and_signs_in_no_more() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let content = world.add(&cast.doctor, letter(&cast, "Before"), b"before").await;
+    assert!(world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await.is_ok(), "while active");
+    let tap = world.desk.suspend_person(&cast.organization, cast.person).await.unwrap();
+    world.finish(tap).await;
+    let person = cast.person;
+    world
+        .wait_for("the suspension is final", move |s| {
+            s.state().membership.people[&person].standing == hospes_protocol::control::Standing::Suspended
+        })
+        .await;
+    let denied = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await;
+    assert_eq!(code(denied), Rule::Suspended.code(), "the session is worth nothing");
+    let tap = world.desk.sign_in(cast.doctor.card).await.unwrap();
+    let _judged = world.desk.give_pin(&tap.id, Pin::new(PIN).unwrap()).await;
+    let over = world.wait_over(&tap.id).await;
+    assert_eq!(over.error.map(|e| e.code).as_deref(), Some("card-suspended"), "nor does the card sign in");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_organization_key_opens_for_every_member_and_the_old_one_still_does() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let old = world.add(&cast.doctor, letter(&cast, "Old key"), b"old").await;
+    let tap = world.desk.organization_key(&cast.organization).await.unwrap();
+    world.finish(tap).await;
+    world.wait_for("the key is final", |s| s.state().membership.keys.values().all(|k| k.epoch == 2)).await;
+    let new = world.add(&cast.doctor, letter(&cast, "New key"), b"new").await;
+    // A fresh session has opened nothing yet.
+    let (_, doctor) = world.sign_in(cast.doctor.card).await;
+    for (content, text) in [(old, b"old"), (new, b"new")] {
+        let reader = world.desk.read_record(&doctor, content, Purpose::Treatment).await.unwrap();
+        assert_eq!(&reader.read_range(0..3).await.unwrap()[..], text, "its own epoch opens it");
+    }
 }

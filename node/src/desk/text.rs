@@ -49,7 +49,8 @@ pub(super) const fn category_name(category: Category) -> &'static str {
 
 fn rights_name(rights: u64) -> String {
     let named = [(Right::Read, "read"), (Right::Write, "add to"), (Right::Share, "share")];
-    let held: Vec<_> = named.iter().filter(|(right, _)| rights & right.code() != 0).map(|(_, n)| *n).collect();
+    let held: Vec<_> =
+        named.iter().filter(|(right, _)| rights & right.code() != 0).map(|(_, n)| *n).collect();
     held.join(" and ")
 }
 

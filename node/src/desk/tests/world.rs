@@ -132,8 +132,7 @@ impl World {
         let (node, genesis) = (me.node, genesis(&info, &me));
         let random = |seed: u64| Box::new(ChaCha20Rng::seed_from_u64(seed));
         let key = Zeroizing::new([9; 32]);
-        let store =
-            Arc::new(Store::create(&Medium::memory(), &Options::default(), &key, random(1)).unwrap());
+        let store = Arc::new(Store::create(&Medium::memory(), &Options::default(), &key, random(1)).unwrap());
         let objects: Arc<dyn Objects> = store.clone();
         let service = Service::open(clock_ms(), me, &genesis, store, objects.clone()).unwrap();
         let (out, effects) = mpsc::unbounded_channel();
@@ -181,7 +180,11 @@ impl World {
         }
     }
 
-    async fn wait_for(&self, what: &str, done: impl Fn(&Service) -> bool + Clone + Send + 'static) {
+    pub(super) async fn wait_for(
+        &self,
+        what: &str,
+        done: impl Fn(&Service) -> bool + Clone + Send + 'static,
+    ) {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let done = done.clone();
