@@ -41,6 +41,13 @@ pub(crate) struct StepLine {
     pub(crate) late: bool,
 }
 
+impl std::fmt::Display for StepLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let verdict = if self.ok { "ok    " } else { "FAILED" };
+        write!(f, "{verdict} {:<4}{:>7} ms  {}: {}", self.id, self.ms, self.claim, self.evidence)
+    }
+}
+
 /// What the demo showed.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
