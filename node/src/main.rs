@@ -2,11 +2,16 @@
 //!
 //! One binary: `hospes run` is the node, every other command its client or off line. Nothing is decided here.
 
+mod api;
+mod bench;
 mod cli;
 mod config;
+mod demo;
+mod desk;
 mod durable;
 mod export;
 mod init;
+mod runtime;
 
 fn main() -> std::process::ExitCode {
     cli::run()

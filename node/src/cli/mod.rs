@@ -15,8 +15,10 @@ mod members;
 mod patients;
 mod pins;
 mod place;
+mod plays;
 mod records;
 mod rights;
+mod run;
 mod settings;
 mod show;
 mod status;
@@ -57,6 +59,8 @@ pub(crate) struct Global {
 enum Command {
     /// Make a node: its key, its organization's card, a founding file, a network.
     Init(found::InitArgs),
+    /// Run the node until SIGTERM or Ctrl-C.
+    Run(run::RunArgs),
     /// How the node is.
     Status,
     /// Look for what is wrong on this machine and say what to do.
@@ -95,6 +99,10 @@ enum Command {
     Ledger(ledger::LedgerCommand),
     /// Recompute an exported ledger from its genesis, without node and key.
     Verify(ledger::VerifyArgs),
+    /// Measure each part against a peer or a limit.
+    Bench(plays::BenchArgs),
+    /// Play four hospitals and a clinic on this machine.
+    Demo(crate::demo::DemoArgs),
     /// Write completions of a shell to stdout.
     Completions(manuals::CompletionsArgs),
     /// Write manual pages into a folder.
@@ -109,8 +117,12 @@ pub(crate) fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return misused(&error),
     };
-    let json = cli.global.json;
-    conclude(json, dispatch(&cli.global, cli.command))
+    let global = &cli.global;
+    match &cli.command {
+        // Its one line on stdout is of a form of its own.
+        Command::Run(args) => run::run(global, args),
+        _ => conclude(global.json, dispatch(global, cli.command)),
+    }
 }
 
 /// Help and version go to stdout; a wrong command line ends with 2, in JSON where that was asked for.
@@ -128,6 +140,7 @@ fn misused(error: &clap::Error) -> ExitCode {
 fn dispatch(global: &Global, command: Command) -> Outcome<Done> {
     match command {
         Command::Init(args) => found::run(global, &args),
+        Command::Run(_) => Ok(Done::new(serde_json::Value::Null, "")),
         Command::Status => status::status(global),
         Command::Doctor(args) => doctor::run(global, &args),
         Command::Config(command) => settings::run(global, &command),
@@ -142,6 +155,8 @@ fn dispatch(global: &Global, command: Command) -> Outcome<Done> {
         Command::Why(args) => rights::why(global, &args),
         Command::Ledger(command) => ledger::run(global, &command),
         Command::Verify(args) => ledger::verify(&args),
+        Command::Bench(args) => plays::bench(global, &args),
+        Command::Demo(args) => plays::demo(global, &args),
         Command::Completions(args) => manuals::completions(&args),
         Command::Man(args) => manuals::man(&args),
         Command::Version => status::version(global),

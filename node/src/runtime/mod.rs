@@ -98,17 +98,19 @@ pub(crate) struct Running {
     pub(crate) network: NetworkId,
     /// Hears why the service ended: null for an orderly end.
     pub(crate) ended: oneshot::Receiver<Option<Fatal>>,
+    store: Arc<Store>,
     stop: oneshot::Sender<()>,
     bridge: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
     /// Ends the node in order: the network first, then the service, whose store closes with it.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn stop(mut self) {
         let _ended = self.stop.send(());
         let _joined = self.bridge.await;
         drop(self.service);
-        let _why = tokio::time::timeout(Duration::from_secs(4), self.ended).await;
+        let _why = tokio::time::timeout(Duration::from_secs(4), &mut self.ended).await;
+        self.store.close();
     }
 }
 
@@ -160,6 +162,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
         organization: settings.organization,
         network,
         ended,
+        store,
         stop,
         bridge,
     })

@@ -5,4 +5,6 @@
 
 mod contract;
 mod people;
+mod roles;
+mod streams;
 mod world;

@@ -199,6 +199,42 @@ impl World {
         panic!("the tap ended");
     }
 
+    /// Begins an act and sees it done; gives its result.
+    pub(super) async fn act(&self, path: &str, token: &str, json: &Value) -> Value {
+        let begun = self.post(path, Some(token), json).await;
+        let tap = self.tap(&begun).await;
+        assert_eq!(tap["state"], "done", "{path} is done: {tap}");
+        tap["result"].clone()
+    }
+
+    /// Looks at a list until it has an entry for which `is_it` holds; gives that entry.
+    pub(super) async fn wait_for(&self, path: &str, token: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..LOOKS_MAX {
+            let list = self.get(path, Some(token)).await.json();
+            if let Some(found) = list["items"].as_array().and_then(|all| all.iter().find(|v| is_it(v))) {
+                return found.clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(LOOK_MS)).await;
+        }
+        panic!("{path} shows what was done");
+    }
+
+    /// Sends a file.
+    pub(super) async fn upload(&self, path: &str, token: &str, file: &[u8], key: Option<&str>) -> Reply {
+        let body = Body::from(file.to_vec());
+        let mut request = request(Method::POST, path, Some(token), body, Some("application/octet-stream"));
+        if let Some(key) = key {
+            let value = axum::http::HeaderValue::from_str(key).expect("a key");
+            request.headers_mut().insert("idempotency-key", value);
+        }
+        self.send(request).await
+    }
+
+    /// The answer itself, for one that does not end.
+    pub(super) async fn open(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.expect("the router answers")
+    }
+
     /// Signs a card in; gives the token.
     pub(super) async fn sign_in(&self, card: &CardInfo) -> String {
         let asked = serde_json::json!({ "card": card.serial.to_string() });
@@ -228,7 +264,7 @@ pub(super) fn request(
 }
 
 fn make_card(folder: &std::path::Path, name: &str, kind: HolderKind, rng: &mut ChaCha20Rng) -> CardInfo {
-    let spec = SoftCardSpec { cost: PinCost::new(64, 1, 1).expect("a cheap PIN"), ..SoftCardSpec::new(kind) };
+    let spec = SoftCardSpec { cost: PinCost::cheap_for_tests(), ..SoftCardSpec::new(kind) };
     let (pin, puk) = (Pin::new(PIN).expect("a PIN"), Puk::new("12345678").expect("a PUK"));
     let made = spec.create(&folder.join(format!("{name}.card")), &pin, &puk, rng);
     made.expect("a new card").info().expect("what it says of itself")
