@@ -63,7 +63,10 @@ pub(crate) fn bench(global: &Global, args: &BenchArgs) -> Outcome<Done> {
     let known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
     if let Some(unknown) = args.names.iter().find(|n| !known(n)) {
         let names: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
-        return Err(Failure::usage(format!("no bench `{unknown}`"), format!("There are {}.", names.join(", "))));
+        return Err(Failure::usage(
+            format!("no bench `{unknown}`"),
+            format!("There are {}.", names.join(", ")),
+        ));
     }
     let size = if args.quick { Size::QUICK } else { Size::FULL };
     let show = |row: &Row| if global.json { note(&line(row)) } else { print(&line(row)) };

@@ -54,7 +54,8 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     fn overrides(&self) -> Overrides {
-        let list = |key, values: &Vec<String>| (!values.is_empty()).then(|| (key, Setting::Texts(values.clone())));
+        let list =
+            |key, values: &Vec<String>| (!values.is_empty()).then(|| (key, Setting::Texts(values.clone())));
         let one = |key, value: &Option<String>| value.clone().map(|v| (key, Setting::Text(v)));
         let all = [
             list("p2p.listen", &self.p2p),
@@ -73,8 +74,12 @@ impl From<NodeKeyError> for Failure {
         let (exit, code, next) = match &error {
             NodeKeyError::Absent(_) => (Exit::Failed, "no-node", "Make a node: hospes init --help"),
             NodeKeyError::System { .. } => (Exit::Failed, "file", "Check the path and its permissions."),
-            NodeKeyError::Damaged(_) => (Exit::Corrupt, "node-key-damaged", "Put a copy back, or make a new node."),
-            NodeKeyError::PassphraseNeeded => (Exit::Denied, "passphrase-needed", "Give --passphrase-file FILE."),
+            NodeKeyError::Damaged(_) => {
+                (Exit::Corrupt, "node-key-damaged", "Put a copy back, or make a new node.")
+            }
+            NodeKeyError::PassphraseNeeded => {
+                (Exit::Denied, "passphrase-needed", "Give --passphrase-file FILE.")
+            }
             NodeKeyError::WrongPassphrase => (Exit::Denied, "wrong-passphrase", "Check the passphrase file."),
         };
         Self::new(exit, code, error.to_string(), next)
@@ -91,7 +96,8 @@ fn of_store(error: &StoreError) -> Failure {
         Family::Rejected => Failure::new(Exit::Failed, "store", message, "Run `hospes doctor`."),
         Family::Unavailable => Failure::new(Exit::Unavailable, "store", message, "Run `hospes doctor`."),
         Family::Fatal => {
-            let next = "Keep the folder as it is. Other nodes hold the ledger: make a new node and let it catch up.";
+            let next =
+                "Keep the folder as it is. Other nodes hold the ledger: make a new node and let it catch up.";
             Failure::new(Exit::Corrupt, "store-corrupt", message, next)
         }
     }
@@ -286,7 +292,8 @@ impl Node {
 
 /// Waits for SIGTERM, SIGINT, or the end of the service.
 async fn until_end(running: &mut Running) -> Outcome<()> {
-    let system = |e: std::io::Error| Failure::new(Exit::Failed, "system", e.to_string(), "Start the node again.");
+    let system =
+        |e: std::io::Error| Failure::new(Exit::Failed, "system", e.to_string(), "Start the node again.");
     let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
     tokio::select! {
