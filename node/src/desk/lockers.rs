@@ -251,3 +251,105 @@ pub(super) fn treating(
     };
     members.active_nodes().filter(|(_, n)| organizations.contains(&n.organization)).map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sessions::Opened;
+    use super::super::sign_in::CARD_SECRET_FORMAT;
+    use super::super::unseal::take_packet;
+    use super::*;
+    use hospes_protocol::ids::{BlockHash, PatientId, PersonId};
+    use hospes_protocol::keys::{KeyAgreement as _, SoftwareAgreement};
+    use hospes_protocol::patient::PatientSecret;
+    use hospes_protocol::personal::{After, Anonymity, Grantee, Purpose, Scope};
+    use rand::SeedableRng as _;
+
+    const NET: NetworkId = NetworkId([3; 32]);
+    const PATIENT: PatientId = PatientId([4; 32]);
+
+    fn grant(categories: &[Category], records: &[ContentId]) -> GrantEntry {
+        GrantEntry {
+            patient: PATIENT,
+            by_proxy: None,
+            grantee: Grantee::Person(PersonId([5; 32])),
+            scope: Scope { categories: categories.to_vec(), label: Label::Normal, records: records.to_vec() },
+            rights: 1,
+            from: 0,
+            until: 1,
+            purpose: Purpose::Treatment,
+            study: None,
+            anonymity: Anonymity::AsIs,
+            one_time: false,
+            two_signatures: false,
+            after: After { height: 0, block: BlockHash([0; 32]), revocations: Vec::new() },
+        }
+    }
+
+    fn carried(id: u8, category: Category, label: Label, in_locker: bool) -> Carried {
+        let key = DataKey::from_bytes(Zeroizing::new([id; 32]));
+        Carried { content: ContentId([id; 32]), category, label, key, in_locker }
+    }
+
+    /// What the reader of one grant can open of an epoch: its locker secrets, and records by their number.
+    fn open_as_reader(grant: GrantEntry, carried: &[Carried]) -> (Vec<(Category, Label)>, Vec<u8>) {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let key = |n: u8| SoftwareAgreement::from_secret(&[n; 32]);
+        let secret = CardSecret {
+            format: CARD_SECRET_FORMAT,
+            generation: 1,
+            patient: PATIENT,
+            secret: PatientSecret::from_bytes([6; 32]),
+        };
+        let reader = Reader { key: key(7).agreement_key(), organization: OrganizationId([8; 32]), grant };
+        let new = NewEpoch {
+            number: 1,
+            secret: &secret,
+            card: &key(9).agreement_key(),
+            recovery: &key(10).agreement_key(),
+            old: Vec::new(),
+            carried,
+            readers: &[reader],
+            rests_on: Vec::new(),
+            treating: &[],
+        };
+        let made = make_epoch(new, &NET, &mut rng).expect("within all limits");
+        let mut opened = Opened::default();
+        for (packet, named) in made.packets.iter().zip(&made.entry.packets) {
+            assert_eq!(named.packet, ObjectId::of_structured(packet), "the entry names its packets in order");
+            if named.reader == key(7).agreement_key().id() {
+                take_packet(&mut opened, &PATIENT, packet, &mut key(7), &NET).expect("its own packet");
+            }
+        }
+        let ring = opened.lockers.remove(&PATIENT).unwrap_or_default();
+        let lockers = ring.secrets().iter().map(|s| (s.name.category, s.name.label)).collect();
+        (lockers, opened.records.keys().map(|id| id.0[0]).collect())
+    }
+
+    #[test]
+    fn a_reader_gets_what_the_scope_covers_and_nothing_else() {
+        let records = [
+            carried(1, Category::Letters, Label::Normal, false),
+            carried(2, Category::Letters, Label::Restricted, false),
+            carried(3, Category::Imaging, Label::Normal, false),
+            carried(4, Category::PrivateNotes, Label::Normal, false),
+            carried(5, Category::Letters, Label::Normal, true),
+        ];
+        let wide = grant(&[Category::Letters, Category::PrivateNotes], &[]);
+        let (lockers, bundled) = open_as_reader(wide, &records);
+        assert_eq!(lockers, [(Category::Letters, Label::Normal)], "one locker, and never private notes");
+        assert_eq!(bundled, [1], "of what no locker holds, the records in scope");
+        let named = grant(&[], &[2, 4, 5].map(|n| ContentId([n; 32])));
+        let (lockers, bundled) = open_as_reader(named, &records);
+        assert!(lockers.is_empty(), "a grant of single records opens no locker");
+        assert_eq!(bundled, [5], "but those records, up to its label and without private notes");
+        let writes = GrantEntry { rights: 2, ..grant(&[Category::Letters], &[]) };
+        assert_eq!(open_as_reader(writes, &records), (Vec::new(), Vec::new()), "who writes need not read");
+    }
+
+    #[test]
+    fn bytes_that_are_no_bundle_are_none() {
+        assert!(read_bundle(&[0; 64]).is_some(), "one record");
+        assert!(read_bundle(&[0; 65]).is_none(), "a byte too many");
+        assert!(read_bundle(&[]).is_none(), "nothing");
+    }
+}

@@ -267,7 +267,8 @@ impl Taps {
         let act = act(tap);
         let ended = shared.clone();
         tokio::spawn(async move {
-            let result = act.await;
+            // An act that panicked ends its tap too; the panic is in the log.
+            let result = tokio::spawn(act).await.unwrap_or(Err(DeskError::Stopping));
             ended.change(|view| view.end(result));
         });
         Ok(shared.view())
