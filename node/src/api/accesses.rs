@@ -154,9 +154,9 @@ pub(crate) async fn why(
     let named = query.person.as_deref().map(|p| id("person", p)).transpose()?;
     let right = query.right.as_deref().unwrap_or("read");
     let asked = Asked {
-        person: named.or(caller.person()).ok_or_else(|| {
-            Problem::of(Code::BadRequest).detail("Name the person: ?person=.")
-        })?,
+        person: named
+            .or(caller.person())
+            .ok_or_else(|| Problem::of(Code::BadRequest).detail("Name the person: ?person=."))?,
         record: id("record", &query.record)?,
         right: word("right", &RIGHTS[..2], right)?,
         purpose: word("purpose", &PURPOSES, query.purpose.as_deref().unwrap_or("treatment"))?,

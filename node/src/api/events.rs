@@ -128,9 +128,12 @@ pub(crate) async fn events(
     let last = headers.get("last-event-id").map(|v| v.to_str().ok().and_then(|v| v.parse().ok()));
     let from = match last {
         None => api.ring.last(),
-        Some(id) => id.ok_or_else(|| Problem::of(Code::BadRequest).detail("Last-Event-ID must be a number."))?,
+        Some(id) => {
+            id.ok_or_else(|| Problem::of(Code::BadRequest).detail("Last-Event-ID must be a number."))?
+        }
     };
-    let listener = Listener { live: api.ring.live.subscribe(), api, session, taps, from, ready: VecDeque::new() };
+    let listener =
+        Listener { live: api.ring.live.subscribe(), api, session, taps, from, ready: VecDeque::new() };
     let sse = axum::response::Sse::new(listener.stream());
     Ok(sse.keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }

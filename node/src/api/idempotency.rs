@@ -93,7 +93,8 @@ impl Answers {
         };
         let mut book = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lasting && let Some(kept) = book.kept.get_mut(&place) {
-            kept.answer = Some((parts.status, parts.headers.get(header::CONTENT_TYPE).cloned(), bytes.clone()));
+            kept.answer =
+                Some((parts.status, parts.headers.get(header::CONTENT_TYPE).cloned(), bytes.clone()));
         } else {
             book.forget(&place);
         }

@@ -99,7 +99,8 @@ pub(crate) async fn inspect(
 ) -> Answer<Json<Proposal>> {
     let _turn = LOOKS.try_acquire().map_err(|_| Code::TooMany)?;
     let bytes = to_bytes(body, LOOK_BYTES_MAX).await.map_err(|_| {
-        Problem::of(Code::BodyTooLarge).detail("At most 64 MiB are looked into; file larger ones as they are.")
+        Problem::of(Code::BodyTooLarge)
+            .detail("At most 64 MiB are looked into; file larger ones as they are.")
     })?;
     let look = move || hospes_import::inspect(&bytes, query.file_name.as_deref()).map(Proposal::of);
     let looked = tokio::task::spawn_blocking(look).await.map_err(|_| Code::Stopping)?;

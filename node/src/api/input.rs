@@ -54,7 +54,8 @@ pub(crate) fn id<T: std::str::FromStr>(what: &str, text: &str) -> Answer<T> {
 /// # Errors
 /// `bad-request`.
 pub(crate) fn serial(text: &str) -> Answer<CardSerial> {
-    text.parse().map_err(|_| Problem::of(Code::BadRequest).detail("A card is named by its serial, from /cards."))
+    text.parse()
+        .map_err(|_| Problem::of(Code::BadRequest).detail("A card is named by its serial, from /cards."))
 }
 
 /// A word of a closed list, by its name in the API.

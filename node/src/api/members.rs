@@ -291,9 +291,8 @@ pub(crate) async fn roles(
     _caller: Caller,
     Params(paging): Params<Paging>,
 ) -> Answer<Reply<Page<Role>>> {
-    let list = move |service: &Service| {
-        paging.of(service.state().membership.roles.values().map(Role::of).collect())
-    };
+    let list =
+        move |service: &Service| paging.of(service.state().membership.roles.values().map(Role::of).collect());
     api.ask(list).await.map(Reply)
 }
 

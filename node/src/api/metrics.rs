@@ -41,7 +41,12 @@ fn text(status: &Status, counters: &Counters) -> String {
     let mut out = Text(String::new());
     let connected = status.peers.iter().filter(|p| p.connected).count();
     out.put("hospes_block_height", "gauge", "Height of the newest certified block here.", status.height);
-    out.put("hospes_headers_pending", "gauge", "Own headers that are not final.", status.finality.pending_own);
+    out.put(
+        "hospes_headers_pending",
+        "gauge",
+        "Own headers that are not final.",
+        status.finality.pending_own,
+    );
     out.put("hospes_peers_connected", "gauge", "Connected nodes.", connected);
     out.put("hospes_peers", "gauge", "Other nodes that take part.", status.peers.len());
     out.put("hospes_validators", "gauge", "Validators.", status.validators.count);
@@ -53,7 +58,8 @@ fn text(status: &Status, counters: &Counters) -> String {
     let name = "hospes_http_answers_total";
     let _written = writeln!(out.0, "# HELP {name} Answers by class of status.\n# TYPE {name} counter");
     for (class, count) in counters.answers.iter().enumerate() {
-        let _written = writeln!(out.0, "{name}{{class=\"{}xx\"}} {}", class + 1, count.load(Ordering::Relaxed));
+        let _written =
+            writeln!(out.0, "{name}{{class=\"{}xx\"}} {}", class + 1, count.load(Ordering::Relaxed));
     }
     out.0
 }

@@ -48,7 +48,10 @@ mod tests {
             std::fs::write(&path, &made).expect("the document can be written");
         }
         let kept = std::fs::read_to_string(&path).expect("node/openapi.json is checked in");
-        assert!(kept == made, "run: HOSPES_BLESS=1 cargo test -p hospes the_document; then review the difference");
+        assert!(
+            kept == made,
+            "run: HOSPES_BLESS=1 cargo test -p hospes the_document; then review the difference"
+        );
     }
 
     #[test]

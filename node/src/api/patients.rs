@@ -122,14 +122,11 @@ pub(crate) async fn find(
     }
     let paging = Paging { limit: query.limit, cursor: query.cursor };
     let desk = api.parts.desk.clone();
-    let look = move || {
-        desk.find_patients(&caller.session, query.family.as_deref(), query.birth_date.as_deref())
-    };
+    let look =
+        move || desk.find_patients(&caller.session, query.family.as_deref(), query.birth_date.as_deref());
     let matches = tokio::task::spawn_blocking(look).await.map_err(|_| Code::Stopping)??;
-    let found = |p: FoundPatient| Found {
-        patient: p.patient.to_string(),
-        identity: Demographics::of(&p.identity),
-    };
+    let found =
+        |p: FoundPatient| Found { patient: p.patient.to_string(), identity: Demographics::of(&p.identity) };
     paging.of(matches.into_iter().map(found).collect()).map(Reply)
 }
 

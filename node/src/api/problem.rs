@@ -125,7 +125,9 @@ impl From<Rejected> for Problem {
 pub(crate) fn denied(why: &Why) -> Problem {
     match why.rule {
         Rule::NoRecord | Rule::NoGrant | Rule::NotEnrolled | Rule::PrivateNotes => Code::NotPermitted.into(),
-        rule => Problem::foreign(StatusCode::FORBIDDEN, Family::Denied, rule.code(), rule.text(), rule.next()),
+        rule => {
+            Problem::foreign(StatusCode::FORBIDDEN, Family::Denied, rule.code(), rule.text(), rule.next())
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::{IntoResponse, Response};
-use futures::{StreamExt, TryStreamExt};
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use hospes_protocol::ids::{ContentId, PatientId};
 use hospes_protocol::limits::RECORD_BYTES_MAX;
 use hospes_protocol::personal::{Category, Purpose};
@@ -195,7 +195,9 @@ pub(crate) async fn add(
             }
             Err(Code::KeyReused.into())
         }
-        Found::Fresh => idempotency::to_its_end(api.clone(), place, keyed(api, place, caller, asked, body)).await,
+        Found::Fresh => {
+            idempotency::to_its_end(api.clone(), place, keyed(api, place, caller, asked, body)).await
+        }
     }
 }
 

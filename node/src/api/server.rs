@@ -119,4 +119,3 @@ fn connection(stream: TcpStream, router: Router, graceful: &GracefulShutdown, pl
         drop(place);
     });
 }
-

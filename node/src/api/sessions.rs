@@ -3,10 +3,10 @@
 //! Signing in is a tap of the card's 9A; its result holds the session and its token. A browser then posts the
 //! token once to get it as a cookie. The session ends when the card leaves, or here.
 
+use axum::Json as Reply;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json as Reply;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -90,15 +90,23 @@ pub(crate) async fn cookie(caller: Caller) -> Response {
 }
 
 /// Signs out.
-#[utoipa::path(delete, path = "/sessions/{id}", tag = "sessions",
-    params(("id" = String, Path, description = "The session, or `current`.")),
+#[utoipa::path(delete, path = "/sessions/current", tag = "sessions",
     responses((status = 204, description = "Signed out; what it held in memory is wiped."),
-        (status = 401, body = Problem), (status = 403, description = "Not this session's token.", body = Problem)))]
-pub(crate) async fn sign_out(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Answer<Response> {
-    if id != "current" && id != caller.session.id {
-        return Err(Code::NotPermitted.into());
-    }
+        (status = 401, body = Problem)))]
+pub(crate) async fn sign_out(State(api): State<Api>, caller: Caller) -> Answer<Response> {
     api.parts.desk.sign_out(&caller.token).await?;
     let gone = format!("{COOKIE_NAME}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
+}
+
+/// Signs out, by the session's name.
+#[utoipa::path(delete, path = "/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session.")),
+    responses((status = 204, description = "Signed out; what it held in memory is wiped."),
+        (status = 401, body = Problem), (status = 403, description = "Not this session's token.", body = Problem)))]
+pub(crate) async fn end(state: State<Api>, caller: Caller, Path(id): Path<String>) -> Answer<Response> {
+    if id != caller.session.id {
+        return Err(Code::NotPermitted.into());
+    }
+    sign_out(state, caller).await
 }

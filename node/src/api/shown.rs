@@ -56,7 +56,14 @@ pub(crate) struct Party {
 
 impl Party {
     fn new(kind: &'static str) -> Self {
-        Self { kind, id: None, organization: None, organization_name: None, role: None, register_number: None }
+        Self {
+            kind,
+            id: None,
+            organization: None,
+            organization_name: None,
+            role: None,
+            register_number: None,
+        }
     }
 
     fn of_organization(mut self, id: OrganizationId, membership: &Membership) -> Self {
@@ -69,9 +76,8 @@ impl Party {
     pub(crate) fn grantee(grantee: &Grantee, membership: &Membership) -> Self {
         match grantee {
             Grantee::Person(id) => Self::person(id, membership),
-            Grantee::Organization(id) => {
-                Self { id: Some(id.to_string()), ..Self::new("organization") }.of_organization(*id, membership)
-            }
+            Grantee::Organization(id) => Self { id: Some(id.to_string()), ..Self::new("organization") }
+                .of_organization(*id, membership),
             Grantee::Role(id, role) => {
                 Self { role: Some(role.clone()), ..Self::new("role") }.of_organization(*id, membership)
             }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::Json;
 use hospes_protocol::block::Validator;
 use hospes_protocol::control::NodeEntry;
 use hospes_protocol::ids::NodeId;
@@ -226,10 +226,12 @@ pub(crate) async fn read(api: &Api) -> Answer<Status> {
     let asked = api.clone();
     let mut status = api.ask(move |service| Ok(Status::of(&asked, service))).await?;
     let (objects, ledger) = (api.parts.objects.clone(), api.parts.ledger.clone());
-    let stores = tokio::task::spawn_blocking(move || Ok::<_, StoreError>((objects.totals()?, ledger.outbox()?.len())));
+    let stores =
+        tokio::task::spawn_blocking(move || Ok::<_, StoreError>((objects.totals()?, ledger.outbox()?.len())));
     let (totals, pending) = stores.await.map_err(|_| Problem::of(Code::Stopping))??;
     let all = [totals.segments, totals.structured, totals.bodies];
-    status.objects = Held { count: all.iter().map(|t| t.count).sum(), bytes: all.iter().map(|t| t.bytes).sum() };
+    status.objects =
+        Held { count: all.iter().map(|t| t.count).sum(), bytes: all.iter().map(|t| t.bytes).sum() };
     status.finality.pending_own = pending;
     status.readers = api.parts.desk.readers().into_iter().map(Reader::of).collect();
     Ok(status)

@@ -141,12 +141,16 @@ pub(crate) async fn pin(
     headers: HeaderMap,
     body: Body,
 ) -> Answer<Json<Tap>> {
-    let json = headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
+    let json =
+        headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/json"));
     if !json {
         return Err(Code::WrongMediaType.into());
     }
     let body = to_bytes(body, PIN_BYTES_MAX).await.map_err(|_| Code::BodyTooLarge)?;
-    let wrong = || Problem::of(Code::BadRequest).detail("The body must be {\"pin\":\"…\"} with 6 to 8 printable characters.");
+    let wrong = || {
+        Problem::of(Code::BadRequest)
+            .detail("The body must be {\"pin\":\"…\"} with 6 to 8 printable characters.")
+    };
     let pin = read_pin(&Zeroizing::new(body.to_vec())).ok_or_else(wrong)?;
     drop(body);
     Ok(Json(Tap::of(api.parts.desk.give_pin(&id, pin).await?)))

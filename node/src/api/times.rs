@@ -13,7 +13,8 @@ pub(crate) fn rfc3339(ms: u64) -> Option<String> {
 
 /// Milliseconds since 1970 UTC of an RFC 3339 time with any offset.
 pub(crate) fn milliseconds(text: &str) -> Answer<u64> {
-    let wrong = || Problem::of(Code::BadRequest).detail("A time must be RFC 3339, such as 2026-03-01T10:00:00Z.");
+    let wrong =
+        || Problem::of(Code::BadRequest).detail("A time must be RFC 3339, such as 2026-03-01T10:00:00Z.");
     let time: Timestamp = text.parse().map_err(|_| wrong())?;
     u64::try_from(time.as_millisecond()).map_err(|_| wrong())
 }

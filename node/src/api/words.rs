@@ -18,8 +18,11 @@ pub(crate) const CATEGORIES: [(&str, Category); 8] = [
 ];
 
 /// Labels.
-pub(crate) const LABELS: [(&str, Label); 3] =
-    [("normal", Label::Normal), ("restricted", Label::Restricted), ("very-restricted", Label::VeryRestricted)];
+pub(crate) const LABELS: [(&str, Label); 3] = [
+    ("normal", Label::Normal),
+    ("restricted", Label::Restricted),
+    ("very-restricted", Label::VeryRestricted),
+];
 
 /// Rights.
 pub(crate) const RIGHTS: [(&str, Right); 3] =

@@ -91,7 +91,11 @@ async fn what_is_not_of_the_form_is_a_problem() {
     let card = json!({ "card": "not-a-serial" });
     assert_eq!(world.post("/api/v1/sessions", None, &card).await.code(), "bad-request", "no serial");
     let large = json!({ "card": "x".repeat(300 * 1024) });
-    assert_eq!(world.post("/api/v1/sessions", None, &large).await.code(), "body-too-large", "beyond the limit");
+    assert_eq!(
+        world.post("/api/v1/sessions", None, &large).await.code(),
+        "body-too-large",
+        "beyond the limit"
+    );
     world.stop().await;
 }
 

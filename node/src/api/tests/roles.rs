@@ -160,7 +160,11 @@ async fn only_who_administers_enrols() {
     world.wait_for("/api/v1/roles", &clinic.organization, |r| r["name"] == "nurse").await;
     let find = "/api/v1/patients?family=LOVELACE";
     let found = world.get(find, Some(&clinic.physician)).await.json();
-    assert_eq!(found["items"][0]["patient"], clinic.ada.as_str(), "its people find the patient by name: {found}");
+    assert_eq!(
+        found["items"][0]["patient"],
+        clinic.ada.as_str(),
+        "its people find the patient by name: {found}"
+    );
     let refused = world.get(find, Some(&clinic.patient)).await;
     assert_eq!(refused.code(), "not-permitted", "patients search for nobody");
     clinic.world.stop().await;
@@ -177,7 +181,8 @@ async fn an_upload_that_is_sent_twice_is_one_record() {
     let other = world.upload(&path, &clinic.physician, b"Hb 150 g/l", Some("u-1")).await;
     assert_eq!(other.code(), "idempotency-key-reused", "another file under the key is refused");
     world.tap(&first).await;
-    let list = world.get(&format!("/api/v1/records?patient={}", clinic.ada), Some(&clinic.patient)).await.json();
+    let list =
+        world.get(&format!("/api/v1/records?patient={}", clinic.ada), Some(&clinic.patient)).await.json();
     assert_eq!(list["items"].as_array().map(Vec::len), Some(1), "one record is filed: {list}");
     clinic.world.stop().await;
 }

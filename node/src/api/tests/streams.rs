@@ -29,8 +29,7 @@ async fn a_tap_is_told_to_who_knows_it_and_its_result_to_nobody() {
     let asked = json!({ "card": world.organization.serial.to_string() });
     let begun = world.post("/api/v1/sessions", None, &asked).await;
     let id = begun.json()["id"].as_str().expect("an id").to_owned();
-    let mut listen =
-        request(Method::GET, &format!("/api/v1/events?tap={id}"), None, Body::empty(), None);
+    let mut listen = request(Method::GET, &format!("/api/v1/events?tap={id}"), None, Body::empty(), None);
     listen.headers_mut().insert("last-event-id", HeaderValue::from_static("0"));
     let stream = world.open(listen).await;
     assert_eq!(stream.status(), StatusCode::OK, "the tap's id is enough");
