@@ -209,7 +209,8 @@ impl<V: View + ?Sized> Search<'_, V> {
             return Some(Rule::Suspended);
         }
         let (category, right) = (self.matter.category.code(), self.request.act.right().code());
-        let mut allowed = false;
+        // Who has no role is limited by none; a role that is not defined allows nothing.
+        let mut allowed = person.roles.is_empty();
         for name in &person.roles {
             let Some(role) = members.roles.get(&(person.organization, name.clone())) else { continue };
             if role.administrator {

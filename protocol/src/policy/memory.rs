@@ -11,6 +11,7 @@ use crate::keys::VerifyingKey;
 use crate::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
+use crate::policy::shards::Shards;
 use crate::policy::view::{
     FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit,
     first_by_finality, record_facts, standing_patient,
@@ -18,7 +19,39 @@ use crate::policy::view::{
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;
 
-type Grants = BTreeMap<Grantee, Vec<Known<GrantEntry>>>;
+/// What a decision reads of one patient, in one place.
+#[derive(Clone, Debug, Default)]
+struct OfPatient {
+    /// Ascending by grantee, then id.
+    grants: Vec<Known<GrantEntry>>,
+    /// Ascending by id.
+    revocations: Vec<Known<RevocationEntry>>,
+    /// Everything else.
+    others: BTreeSet<ContentId>,
+}
+
+impl OfPatient {
+    fn put_grant(&mut self, known: Known<GrantEntry>) {
+        let place = |k: &Known<GrantEntry>| (&k.entry.grantee, k.id).cmp(&(&known.entry.grantee, known.id));
+        match self.grants.binary_search_by(place) {
+            Ok(at) => self.grants[at] = known,
+            Err(at) => self.grants.insert(at, known),
+        }
+    }
+
+    fn put_revocation(&mut self, known: Known<RevocationEntry>) {
+        match self.revocations.binary_search_by_key(&known.id, |k| k.id) {
+            Ok(at) => self.revocations[at] = known,
+            Err(at) => self.revocations.insert(at, known),
+        }
+    }
+
+    fn grants_to(&self, grantee: &Grantee) -> &[Known<GrantEntry>] {
+        let from = self.grants.partition_point(|k| k.entry.grantee < *grantee);
+        let rest = &self.grants[from..];
+        &rest[..rest.partition_point(|k| k.entry.grantee == *grantee)]
+    }
+}
 
 /// What a node knows of patients, in maps.
 #[derive(Clone, Debug)]
@@ -33,22 +66,15 @@ pub struct MemoryView {
     pub former_cards: BTreeMap<PersonId, Vec<FormerCard>>,
     /// Cards that organizations had, each with the height at which it ended.
     pub former_organization_cards: BTreeMap<OrganizationId, Vec<(VerifyingKey, u64)>>,
-    locks: BTreeMap<Lock, LockState>,
-    grants: BTreeMap<PatientId, Grants>,
-    revocations: BTreeMap<PatientId, Vec<Known<RevocationEntry>>>,
-    // Everything but grants and revocations, with the entries that it stands on.
+    locks: Shards<LockState>,
+    patients: Shards<OfPatient>,
+    records: Shards<Box<Known<RecordEntry>>>,
+    // Everything but grants, revocations and records, with what it stands on.
     others: BTreeMap<ContentId, (Known<Personal>, Vec<ContentId>)>,
-    of_patient: BTreeMap<PatientId, BTreeSet<ContentId>>,
-    places: BTreeMap<ContentId, (PatientId, Option<Grantee>)>,
+    // Whose a grant or revocation is.
+    places: BTreeMap<ContentId, PatientId>,
     uses: BTreeMap<ContentId, BTreeSet<ContentId>>,
     amendments: BTreeMap<ContentId, BTreeSet<ContentId>>,
-}
-
-fn insert<T>(list: &mut Vec<Known<T>>, known: Known<T>) {
-    match list.binary_search_by_key(&known.id, |k| k.id) {
-        Ok(at) => list[at] = known,
-        Err(at) => list.insert(at, known),
-    }
 }
 
 fn show<'a, T: 'a>(
@@ -69,11 +95,10 @@ impl MemoryView {
             blocks: BTreeMap::new(),
             former_cards: BTreeMap::new(),
             former_organization_cards: BTreeMap::new(),
-            locks: BTreeMap::new(),
-            grants: BTreeMap::new(),
-            revocations: BTreeMap::new(),
+            locks: Shards::new(),
+            patients: Shards::new(),
+            records: Shards::new(),
             others: BTreeMap::new(),
-            of_patient: BTreeMap::new(),
             places: BTreeMap::new(),
             uses: BTreeMap::new(),
             amendments: BTreeMap::new(),
@@ -82,40 +107,34 @@ impl MemoryView {
 
     /// Takes in a verified entry; the same one again replaces it.
     pub fn put(&mut self, verified: Verified) {
-        let Verified { known, stands_on, .. } = verified;
+        let Verified { known, stands_on, patient, .. } = verified;
         let Known { id, lock, height, under, entry } = known;
+        let of = self.patients.or_insert_with(&patient.0, OfPatient::default);
         match entry {
-            Personal::Grant(entry) => self.put_grant(Known { id, entry, lock, height, under }),
+            Personal::Grant(entry) => {
+                self.places.insert(id, patient);
+                of.put_grant(Known { id, entry, lock, height, under });
+            }
             Personal::Revocation(entry) => {
-                self.places.insert(id, (entry.patient, None));
-                let list = self.revocations.entry(entry.patient).or_default();
-                insert(list, Known { id, entry, lock, height, under });
+                self.places.insert(id, patient);
+                of.put_revocation(Known { id, entry, lock, height, under });
             }
-            entry => self.put_other(Known { id, entry, lock, height, under }, stands_on),
-        }
-    }
-
-    fn put_grant(&mut self, known: Known<GrantEntry>) {
-        let (patient, grantee) = (known.entry.patient, known.entry.grantee.clone());
-        self.places.insert(known.id, (patient, Some(grantee.clone())));
-        insert(self.grants.entry(patient).or_default().entry(grantee).or_default(), known);
-    }
-
-    fn put_other(&mut self, known: Known<Personal>, stands_on: Vec<ContentId>) {
-        let id = known.id;
-        if let Some(patient) = known.entry.patient() {
-            self.of_patient.entry(*patient).or_default().insert(id);
-        }
-        match &known.entry {
-            Personal::Access(access) => {
-                access.why.iter().for_each(|grant| _ = self.uses.entry(*grant).or_default().insert(id));
+            Personal::Record(entry) | Personal::Amendment(entry) => {
+                of.others.insert(id);
+                if let Some(amended) = entry.amends {
+                    self.amendments.entry(amended).or_default().insert(id);
+                }
+                let known = Known { id, entry: *entry, lock, height, under };
+                self.records.insert(&id.0, Box::new(known));
             }
-            Personal::Record(e) | Personal::Amendment(e) => {
-                e.amends.iter().for_each(|of| _ = self.amendments.entry(*of).or_default().insert(id));
+            entry => {
+                of.others.insert(id);
+                if let Personal::Access(access) = &entry {
+                    access.why.iter().for_each(|grant| _ = self.uses.entry(*grant).or_default().insert(id));
+                }
+                self.others.insert(id, (Known { id, entry, lock, height, under }, stands_on));
             }
-            _ => {}
         }
-        self.others.insert(id, (known, stands_on));
     }
 
     /// An entry that is known became final.
@@ -123,16 +142,19 @@ impl MemoryView {
         if let Some((known, _)) = self.others.get_mut(id) {
             known.height = Some(height);
         }
-        let Some((patient, grantee)) = self.places.get(id) else { return };
-        let grants = grantee.as_ref().and_then(|g| self.grants.get_mut(patient)?.get_mut(g));
-        grants.into_iter().flatten().filter(|k| k.id == *id).for_each(|k| k.height = Some(height));
-        let revocations = self.revocations.get_mut(patient);
-        revocations.into_iter().flatten().filter(|k| k.id == *id).for_each(|k| k.height = Some(height));
+        if let Some(known) = self.records.get_mut(&id.0) {
+            known.height = Some(height);
+        }
+        let Some(of) = self.places.get(id).and_then(|p| self.patients.get_mut(&p.0)) else {
+            return;
+        };
+        of.grants.iter_mut().filter(|k| k.id == *id).for_each(|k| k.height = Some(height));
+        of.revocations.iter_mut().filter(|k| k.id == *id).for_each(|k| k.height = Some(height));
     }
 
     /// Closes a lock: on sight, or by the block of a height. One that a block closed stays as it is.
     pub fn close(&mut self, lock: Lock, height: Option<u64>) {
-        let state = self.locks.entry(lock).or_insert(LockState::Seen);
+        let state = self.locks.or_insert_with(&lock.0, || LockState::Seen);
         if let (LockState::Seen, Some(height)) = (*state, height) {
             *state = LockState::Closed(height);
         }
@@ -148,19 +170,17 @@ impl MemoryView {
         Ok(pick(entry).map(|entry| Known { id, entry, lock, height, under }))
     }
 
-    fn record_entry(&self, id: &ContentId) -> Option<Known<RecordEntry>> {
-        self.other(id, as_record).ok().flatten()
+    fn of(&self, patient: &PatientId) -> Option<&OfPatient> {
+        self.patients.get(&patient.0)
     }
 
-    fn of(&self, patient: &PatientId) -> impl Iterator<Item = &(Known<Personal>, Vec<ContentId>)> {
-        self.of_patient.get(patient).into_iter().flatten().filter_map(|id| self.others.get(id))
+    fn record_entry(&self, id: &ContentId) -> Option<&Known<RecordEntry>> {
+        self.records.get(&id.0).map(|known| &**known)
     }
-}
 
-fn as_record(entry: &Personal) -> Option<RecordEntry> {
-    match entry {
-        Personal::Record(e) | Personal::Amendment(e) => Some((**e).clone()),
-        _ => None,
+    fn others_of(&self, patient: &PatientId) -> impl Iterator<Item = &(Known<Personal>, Vec<ContentId>)> {
+        let ids = self.of(patient).into_iter().flat_map(|of| &of.others);
+        ids.filter_map(|id| self.others.get(id))
     }
 }
 
@@ -174,7 +194,7 @@ impl View for MemoryView {
     }
 
     fn lock(&self, lock: &Lock) -> Result<LockState, Unreadable> {
-        Ok(self.locks.get(lock).copied().unwrap_or(LockState::Open))
+        Ok(self.locks.get(&lock.0).copied().unwrap_or(LockState::Open))
     }
 
     fn grants(
@@ -183,7 +203,7 @@ impl View for MemoryView {
         grantee: &Grantee,
         visit: Visit<'_, GrantEntry>,
     ) -> Result<(), Unreadable> {
-        show(self.grants.get(patient).and_then(|g| g.get(grantee)).into_iter().flatten(), visit)
+        show(self.of(patient).into_iter().flat_map(|of| of.grants_to(grantee)), visit)
     }
 
     fn bound_grants(
@@ -192,9 +212,8 @@ impl View for MemoryView {
         organization: &OrganizationId,
         visit: Visit<'_, GrantEntry>,
     ) -> Result<(), Unreadable> {
-        let codes = Grantee::Code([0; 32])..=Grantee::Code([0xff; 32]);
-        let grants = self.grants.get(patient).map(|g| g.range(codes));
-        for grant in grants.into_iter().flatten().flat_map(|(_, list)| list) {
+        let grants = self.of(patient).into_iter().flat_map(|of| &of.grants);
+        for grant in grants.filter(|k| matches!(k.entry.grantee, Grantee::Code(_))) {
             let bound = self.first_use(&grant.id)?.is_some_and(|f| f.organization == Some(*organization));
             if bound && visit(grant) == ControlFlow::Break(()) {
                 break;
@@ -204,7 +223,7 @@ impl View for MemoryView {
     }
 
     fn revocations(&self, patient: &PatientId, visit: Visit<'_, RevocationEntry>) -> Result<(), Unreadable> {
-        show(self.revocations.get(patient).into_iter().flatten(), visit)
+        show(self.of(patient).into_iter().flat_map(|of| &of.revocations), visit)
     }
 
     fn card(&self, id: &ContentId) -> Result<Option<Known<CardEntry>>, Unreadable> {
@@ -224,12 +243,11 @@ impl View for MemoryView {
     fn record(&self, id: &ContentId) -> Result<Option<RecordFacts>, Unreadable> {
         let Some(record) = self.record_entry(id) else { return Ok(None) };
         let named = self.amendments.get(id).into_iter().flatten();
-        let amendments: Vec<_> = named.filter_map(|a| self.record_entry(a)).collect();
-        record_facts(self, &record, &amendments).map(Some)
+        record_facts(self, record, named.filter_map(|a| self.record_entry(a))).map(Some)
     }
 
     fn patient(&self, patient: &PatientId) -> Result<Option<Known<PatientEntry>>, Unreadable> {
-        let entries = self.of(patient).filter_map(|(known, stands_on)| match &known.entry {
+        let entries = self.others_of(patient).filter_map(|(known, stands_on)| match &known.entry {
             Personal::Patient(e) => Some((known.clone().map(|_| e.clone()), stands_on)),
             _ => None,
         });
@@ -252,16 +270,19 @@ impl View for MemoryView {
 
 impl PatientView for MemoryView {
     fn entry(&self, id: &ContentId) -> Result<Option<Known<Personal>>, Unreadable> {
-        let Some((patient, grantee)) = self.places.get(id) else {
-            return Ok(self.others.get(id).map(|(known, _)| known.clone()));
-        };
-        if let Some(grantee) = grantee {
-            let list = self.grants.get(patient).and_then(|g| g.get(grantee));
-            let known = list.into_iter().flatten().find(|k| k.id == *id);
-            return Ok(known.cloned().map(|k| k.map(Personal::Grant)));
+        if let Some(of) = self.places.get(id).and_then(|patient| self.of(patient)) {
+            let grant = of.grants.iter().find(|k| k.id == *id).map(|k| k.clone().map(Personal::Grant));
+            let revocation = of.revocations.iter().find(|k| k.id == *id);
+            return Ok(grant.or_else(|| revocation.map(|k| k.clone().map(Personal::Revocation))));
         }
-        let known = self.revocations.get(patient).into_iter().flatten().find(|k| k.id == *id);
-        Ok(known.cloned().map(|k| k.map(Personal::Revocation)))
+        if let Some(known) = self.record_entry(id) {
+            let wrap = |e: RecordEntry| match e.amends {
+                None => Personal::Record(Box::new(e)),
+                Some(_) => Personal::Amendment(Box::new(e)),
+            };
+            return Ok(Some(known.clone().map(wrap)));
+        }
+        Ok(self.others.get(id).map(|(known, _)| known.clone()))
     }
 
     fn block(&self, height: u64) -> Result<Option<BlockHash>, Unreadable> {
@@ -269,7 +290,7 @@ impl PatientView for MemoryView {
     }
 
     fn key_holders(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
-        let keys = self.of(patient).flat_map(|(known, _)| match &known.entry {
+        let keys = self.others_of(patient).flat_map(|(known, _)| match &known.entry {
             Personal::Patient(e) => e.subject_keys.as_slice(),
             Personal::Locker(e) => e.subject_keys.as_slice(),
             _ => &[],
@@ -282,17 +303,13 @@ impl PatientView for MemoryView {
         patient: &PatientId,
         categories: &[Category],
     ) -> Result<BTreeSet<OrganizationId>, Unreadable> {
-        let author = |(known, _): &(Known<Personal>, _)| match &known.entry {
-            Personal::Record(e) | Personal::Amendment(e) if categories.contains(&e.category) => {
-                Some(e.organization)
-            }
-            _ => None,
-        };
-        Ok(self.of(patient).filter_map(author).collect())
+        let ids = self.of(patient).into_iter().flat_map(|of| &of.others);
+        let records = ids.filter_map(|id| self.record_entry(id)).map(|known| &known.entry);
+        Ok(records.filter(|r| categories.contains(&r.category)).map(|r| r.organization).collect())
     }
 
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {
-        show(self.grants.get(patient).into_iter().flat_map(BTreeMap::values).flatten(), visit)
+        show(self.of(patient).into_iter().flat_map(|of| &of.grants), visit)
     }
 
     fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {

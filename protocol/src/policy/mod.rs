@@ -42,6 +42,7 @@ pub mod lawful;
 pub mod memory;
 pub mod payload;
 pub mod placement;
+mod shards;
 pub mod view;
 pub mod why;
 

@@ -208,7 +208,10 @@ fn people_act_within_their_roles_while_they_take_part() {
     assert_eq!(world.rule(&by(2, Act::Read(id(8)))), Rule::Grant, "a pharmacist reads medication");
     assert_eq!(world.rule(&by(2, Act::Read(LAB))), Rule::RoleLimits, "and nothing else");
     assert_eq!(world.rule(&by(2, write(Category::Medication))), Rule::RoleLimits, "and files nothing");
-    assert_eq!(world.rule(&by(3, Act::Read(LAB))), Rule::RoleLimits, "no role, nothing");
+    assert_eq!(world.rule(&by(3, Act::Read(LAB))), Rule::Grant, "no role, no limit but the grant's");
+    let mut undefined = world.clone();
+    undefined.change(|m| m.roles.clear());
+    assert_eq!(undefined.rule(&by(2, Act::Read(id(8)))), Rule::RoleLimits, "a role that isn't defined");
     assert_eq!(world.rule(&by(9, Act::Read(LAB))), Rule::NotEnrolled, "a stranger");
     let mut suspended = world.clone();
     let of_city = |m: &mut crate::state::MembershipSnapshot| {
