@@ -13,6 +13,7 @@ use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, print};
 use super::found::{keep_puk, new_pin, of_card};
 use super::pins::{PinArgs, Pins, ask};
+use super::place::absolute;
 use super::show::{table, text};
 
 /// Between two looks at the readers.
@@ -190,7 +191,7 @@ fn info(global: &Global, name: &str) -> Outcome<Done> {
 }
 
 fn soft(file: &Path) -> Outcome<SoftCard> {
-    SoftCard::open(file).map_err(|e| of_card(&e))
+    SoftCard::open(&absolute(file)).map_err(|e| of_card(&e))
 }
 
 fn file_info(file: &Path) -> Outcome<Done> {
@@ -224,7 +225,7 @@ fn create(args: &CreateArgs) -> Outcome<Done> {
     let pin = new_pin(&args.pins.open()?, args.label.as_deref().unwrap_or("the new card"))?;
     let mut rng = rng()?;
     let puk = Puk::generate(&mut rng);
-    let card = spec.create(&args.file, &pin, &puk, &mut rng).map_err(|e| of_card(&e))?;
+    let card = spec.create(&absolute(&args.file), &pin, &puk, &mut rng).map_err(|e| of_card(&e))?;
     let (serial, puk) = (card.serial().to_string(), keep_puk(&puk, args.puk_file.as_deref())?);
     let mut text = format!("card {serial} (soft: a copy of its file is a second card)");
     if let Some(puk) = &puk {

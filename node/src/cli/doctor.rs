@@ -75,7 +75,7 @@ pub(crate) fn run(global: &Global, args: &DoctorArgs) -> Outcome<Done> {
         Err(failure) => bad("configuration", failure.message.clone(), failure.next.clone()),
     });
     checks.extend(folder(&data_dir, args.repair));
-    checks.push(space(&data_dir));
+    checks.extend(data_dir.is_dir().then(|| space(&data_dir)));
     if let Ok(config) = &config {
         checks.extend(readers(config, args.repair));
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome};
 use super::pins::{PinArgs, Pins, ask, passphrase};
+use super::place::absolute;
 use crate::durable::{Readers, write, write_new};
 use crate::init::founding::Founding;
 use crate::init::network::{self, NetworkError, combine, read_founding, read_genesis};
@@ -198,12 +199,14 @@ fn accreditation(args: &InitArgs) -> Outcome<Option<[u8; 32]>> {
 fn new_node(global: &Global, args: &InitArgs, name: &str) -> Outcome<Done> {
     let data_dir = global.folder()?;
     refuse_second(&data_dir)?;
-    let card_path = args.org_card.as_deref().ok_or_else(|| Failure::usage("--org-card is missing", ""))?;
+    let missing = || Failure::usage("--org-card is missing", "Name the card's file.");
+    let card_path = absolute(args.org_card.as_deref().ok_or_else(missing)?);
     let passphrase = args.passphrase_file.as_deref().map(passphrase).transpose()?;
     let accreditation = accreditation(args)?;
-    let (mut card, pin, puk) = open_card(args, name, card_path)?;
+    let emergency = args.emergency || global.config(Vec::new())?.emergency;
+    let (mut card, pin, puk) = open_card(args, name, &card_path)?;
     let addresses = if args.announce.is_empty() { &args.p2p } else { &args.announce };
-    let founder = Founder { name, accreditation, addresses, emergency: args.emergency, now: now_ms() };
+    let founder = Founder { name, accreditation, addresses, emergency, now: now_ms() };
     let (founding, key) = found(&founder, &mut card, &pin)?;
     make_folders(&data_dir)?;
     configure(global, args, &data_dir)?;
@@ -230,7 +233,7 @@ fn configure(global: &Global, args: &InitArgs, data_dir: &Path) -> Outcome<()> {
         return Ok(());
     }
     let text = |list: Vec<String>| toml::Value::from(list).to_string();
-    let absolute = |p: &PathBuf| std::path::absolute(p).unwrap_or_else(|_| p.clone()).display().to_string();
+    let absolute = |p: &PathBuf| absolute(p).display().to_string();
     let mut out = String::from("# `hospes config show` lists every key.\n");
     if let Some(api) = &global.api {
         out.push_str(&format!("\n[api]\nlisten = {}\n", toml::Value::from(api.as_str())));

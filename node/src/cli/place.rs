@@ -25,6 +25,11 @@ pub(crate) fn address_file(data_dir: &Path) -> PathBuf {
     data_dir.join(ADDRESS_FILE)
 }
 
+/// The path from the root on: a card's folder is opened and then worked in by name.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 impl Global {
     /// The data folder.
     ///

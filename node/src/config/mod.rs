@@ -290,7 +290,7 @@ impl Layers {
             api,
             p2p: self.multiaddrs("p2p.listen")?,
             bootstrap: self.bootstrap()?,
-            readers: self.texts("card.readers").iter().map(PathBuf::from).collect(),
+            readers: self.texts("card.readers").iter().filter_map(|t| std::path::absolute(t).ok()).collect(),
             passphrase_file: Some(self.text("node.passphrase_file"))
                 .filter(|t| !t.is_empty())
                 .map(PathBuf::from),
