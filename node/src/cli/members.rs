@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
+use hospes_protocol::wire::Wire as _;
 use serde_json::{Value, json};
 
 use super::Global;
@@ -11,6 +12,7 @@ use super::answer::{Done, Failure, Outcome};
 use super::client::quoted;
 use super::show::{fields, text};
 use crate::durable::{Readers, write};
+use crate::init::network::read_founding;
 
 /// What of organizations.
 #[derive(Debug, clap::Subcommand)]
@@ -176,8 +178,12 @@ fn keep(done: Done, out: Option<&Path>) -> Outcome<Done> {
     Ok(Done { text: next, ..done })
 }
 
+/// Makes a proposal and votes for it with the card of whoever makes it.
 fn propose(global: &Global, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
-    keep(Seat::take(global, &args.card)?.act("/proposals", body)?, args.out.as_deref())
+    let seat = Seat::take(global, &args.card)?;
+    let made = seat.client().post("/proposals", body)?;
+    let voted = seat.act("/proposals/vote", &json!({"proposal": text(&made, "proposal")}))?;
+    keep(voted, args.out.as_deref())
 }
 
 const ORGANIZATIONS: &[(&str, &str)] = &[
@@ -194,7 +200,8 @@ pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Do
         OrgCommand::List { card } => list(global, card, "/organizations", "organizations", ORGANIZATIONS),
         OrgCommand::Join { genesis } => super::found::join(&global.folder()?, genesis),
         OrgCommand::Invite { founding, proposal } => {
-            let body = json!({"kind": "admit-organization", "founding": encoded(founding)?});
+            let entry = BASE64.encode(&read_founding(founding)?.organization.encode());
+            let body = json!({"kind": "admit-organization", "entry": entry});
             propose(global, proposal, &body)
         }
         OrgCommand::Remove { organization, proposal } => {
@@ -220,7 +227,8 @@ pub(crate) fn nodes(global: &Global, command: &NodeCommand) -> Outcome<Done> {
     match command {
         NodeCommand::List { card } => list(global, card, "/nodes", "nodes", NODES),
         NodeCommand::Admit { founding, proposal } => {
-            let body = json!({"kind": "admit-node", "founding": encoded(founding)?});
+            let entry = BASE64.encode(&read_founding(founding)?.node.encode());
+            let body = json!({"kind": "admit-node", "entry": entry});
             propose(global, proposal, &body)
         }
         NodeCommand::Remove { node, proposal } => {

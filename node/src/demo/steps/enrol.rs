@@ -17,6 +17,9 @@ const MEET_MAX: Duration = Duration::from_secs(30);
 /// How long an enrolment may take to be final everywhere.
 const FINAL_MAX: Duration = Duration::from_secs(20);
 
+/// The role of practitioners.
+const ROLE: &str = "physician";
+
 /// Five organizations found one network, by their cards.
 pub(super) fn network(world: &mut World) -> Outcome {
     world.found()?;
@@ -45,31 +48,42 @@ pub(super) fn practitioners(world: &mut World) -> Outcome {
         (Who::Ben, 1, "practitioner-3", "DEMO-1003"),
         (Who::Cleo, CLINIC, "practitioner-4", "DEMO-1004"),
     ];
+    define_role(world)?;
     for (who, at, name, number) in staff {
-        let card = Card::create(&world.drawer(), name, "practitioner", &world.pins)?;
-        let person = enrol(world, at, name, number, card).map_err(Failed::from)?;
-        world.story.people.insert(who, person);
+        let mut card = Card::create(&world.drawer(), name, "practitioner", &world.pins)?;
+        let id = enrol(world, at, number, &mut card).map_err(Failed::from)?;
+        world.story.people.insert(who, Person { name: name.to_owned(), card, id });
     }
     // The same number once more is refused; another number with the same card is not.
-    let card = Card::create(&world.drawer(), "practitioner-5", "practitioner", &world.pins)?;
-    let code = match enrol(world, 2, "practitioner-5", "DEMO-1001", card.clone()) {
+    let mut card = Card::create(&world.drawer(), "practitioner-5", "practitioner", &world.pins)?;
+    let code = match enrol(world, 2, "DEMO-1001", &mut card) {
         Ok(_) => return Err(Failed::wrong("a register number was enrolled twice")),
         Err(refused) => refused.code().to_owned(),
     };
-    enrol(world, 2, "practitioner-5", "DEMO-1005", card).map_err(Failed::from)?;
+    enrol(world, 2, "DEMO-1005", &mut card).map_err(Failed::from)?;
     known_everywhere(world, 5)?;
     Ok(Shown::that(format!("5 enrolled and known on every node; a second DEMO-1001 refused: {code}")))
 }
 
-fn enrol(world: &mut World, at: usize, name: &str, number: &str, mut card: Card) -> Result<Person, Refused> {
+/// What practitioners of the demo may hold and do, defined by each organization.
+fn define_role(world: &mut World) -> Result<(), Failed> {
+    for at in [0, 1, 2, CLINIC] {
+        let organization = world.administers(at)?;
+        let role = json!({ "name": ROLE, "rights": ["read", "write", "share"], "attested": true });
+        tap(&organization, "/roles", &role)?;
+        until(FINAL_MAX, "the role", || Ok((!all(&organization, "/roles")?.is_empty()).then_some(())))?;
+    }
+    Ok(())
+}
+
+fn enrol(world: &mut World, at: usize, number: &str, card: &mut Card) -> Result<String, Refused> {
     let broken = |f: Failed| Refused::Unreachable(f.to_string());
     let organization = world.administers(at).map_err(broken)?;
     card.insert(&world.nodes[at]).map_err(broken)?;
     let body =
-        json!({ "card": card.serial, "register_number": number, "roles": [], "attestation": "ZGVtbw==" });
+        json!({ "card": card.serial, "register_number": number, "roles": [ROLE], "attestation": "ZGVtbw==" });
     let result = tap(&organization, "/persons", &body)?;
-    let id = needed(&result, "person").map_err(broken)?;
-    Ok(Person { name: name.to_owned(), card, id })
+    needed(&result, "person").map_err(broken)
 }
 
 fn known_everywhere(world: &mut World, count: usize) -> Result<(), Failed> {

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use super::super::failed::{Failed, Outcome, Shown, expect};
-use super::super::people::tap;
 use super::super::tap::{needed, text, until};
 use super::super::world::{CLINIC, World, shown};
 
@@ -37,12 +34,11 @@ pub(super) fn unknown(world: &mut World) -> Outcome {
     let started = Instant::now();
     while started.elapsed() < WATCH {
         expect(ward.height()? == 0, || "an unknown peer was given a block".into())?;
-        expect(hospital.peers()? == before, || "an unknown peer is connected".into())?;
+        expect(ward.peers()? == 0, || "an unknown peer is connected".into())?;
         std::thread::sleep(Duration::from_millis(100));
     }
-    let founding = std::fs::read(ward.dir.join("founding.cbor")).map_err(Failed::wrong)?;
-    let founding = data_encoding::BASE64.encode(&founding);
-    propose(world, &json!({ "kind": "admit-node", "founding": founding }))?;
+    let founding = shown(&ward.dir.join("founding.cbor"));
+    propose(world, &["admit", &founding])?;
     let (_, took) = until(ACT_MAX, "the admitted node connecting", || {
         Ok((ward.height()? > 0 && world.nodes[0].peers()? > before).then_some(()))
     })?;
@@ -56,7 +52,7 @@ pub(super) fn removed(world: &mut World) -> Outcome {
     let ward = world.ward.take().ok_or_else(|| Failed::NotReached("there is no node to remove".into()))?;
     let node = needed(&ward.status()?, "node")?;
     let started = Instant::now();
-    propose(world, &json!({ "kind": "remove-node", "node": node }))?;
+    propose(world, &["remove", &node])?;
     until(ACT_MAX, "the removed node being cut off", || {
         let still = world.nodes.iter().map(|n| connected(n, &node)).collect::<Result<Vec<_>, _>>()?;
         Ok((!still.contains(&true)).then_some(()))
@@ -75,8 +71,13 @@ fn connected(node: &super::super::node::Node, peer: &str) -> Result<bool, Failed
     Ok(peers.iter().any(|p| text(p, "node") == peer && p["connected"] == true))
 }
 
-fn propose(world: &mut World, body: &serde_json::Value) -> Result<(), Failed> {
-    let organization = world.administers(CLINIC)?;
-    tap(&organization, "/proposals", body)?;
-    Ok(())
+/// A command of the clinic's administrator, by the organization's card.
+fn propose(world: &mut World, act: &[&str]) -> Result<(), Failed> {
+    let clinic = &world.nodes[CLINIC];
+    world.organization_cards[CLINIC].insert(clinic)?;
+    let pins = shown(&world.pins);
+    let mut arguments = vec!["node"];
+    arguments.extend(act);
+    arguments.extend(["--card", clinic.name, "--pin-file", &pins]);
+    clinic.command(&arguments).map(|_| ())
 }
