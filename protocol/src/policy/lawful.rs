@@ -109,8 +109,9 @@ pub struct Verified {
 /// Judges a body against what it stands on, by the table above.
 ///
 /// - A practitioner's record stands on a grant of this patient that lets the author write it; the home
-///   organization's practitioners need none. Whether the grant is in force is the filing node's decision, not
-///   judged here: what was done at a desk without a line stays on record.
+///   organization's practitioners need none, nor those of the home in a patient entry that it stands on.
+///   Whether the grant is in force is the filing node's decision, not judged here: what was done at a desk
+///   without a line stays on record.
 /// - An amendment by the organization of what it amends needs no grant; by the patient, it needs a practitioner
 ///   of that organization beside the patient, unless it is the patient's own record or only another label.
 ///   Under a grant with two signatures it needs the patient beside the author.

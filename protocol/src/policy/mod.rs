@@ -7,7 +7,8 @@
 //! 2. *The patient's card* permits everything on the patient's own records, unless its lock is closed.
 //!    Nothing but it opens private notes.
 //! 3. *People* act while they and their organization take part. Administrators read and file nothing; others
-//!    stay within what one of their roles allows, whatever a grant says.
+//!    stay within what one of their roles allows, whatever a grant says; who
+//!    has no role is limited by none.
 //! 4. *The author's organization* reads what it authored and files corrections of it, without grant or
 //!    lease, unless the patient restricts the record (raises it to very restricted).
 //! 5. *The home organization* files records without a grant; it reads what others authored under grants only.

@@ -110,10 +110,16 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
 
     fn record(&self, e: &RecordEntry) -> Result<Wanted, Rejected> {
         let Author::Practitioner(author) = &e.author else { return self.by_patient() };
-        let home = self.view.patient(&e.patient)?.ok_or(Check::StandsOnMissing)?.entry.home;
-        ensure(home == e.organization || self.may_write(e, author)?, Check::NotAuthorized)?;
+        ensure(self.is_home(e)? || self.may_write(e, author)?, Check::NotAuthorized)?;
         let card = self.person_cards(author, &e.organization, Slot::Signature)?;
         Ok(by(vec![card], None))
+    }
+
+    // The home of now, or of the patient entry that it stands on: the patient may have moved since.
+    fn is_home(&self, e: &RecordEntry) -> Result<bool, Rejected> {
+        let now = self.view.patient(&e.patient)?.ok_or(Check::StandsOnMissing)?;
+        let mut homes = self.stands_on.iter().filter_map(|k| patient_of(&k.entry)).map(|p| p.home);
+        Ok(now.entry.home == e.organization || homes.any(|home| home == e.organization))
     }
 
     fn grants(&self) -> impl Iterator<Item = (&Known<Personal>, &GrantEntry)> {

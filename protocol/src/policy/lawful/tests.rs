@@ -284,6 +284,8 @@ fn a_patient_is_enrolled_once_and_moves_with_both() {
     assert_eq!(world.view.patient(&ADA).ok().flatten().map(|p| p.entry.home), Some(CITY), "moved");
     assert_eq!(card.check(&world), Some(Check::StandsOnWrong), "Home issues no more cards");
     assert_eq!(card.at(39).check(&world), None, "but for those before she moved");
+    assert_eq!(a_record().check(&world), Some(Check::NotAuthorized), "what Home files now needs a grant");
+    assert_eq!(a_record().on(&[PATIENT]).check(&world), None, "but for what it did as her home");
     let anew = draft(Kind::Card, &card_entry(210), &[moved.known.id], &[CITY_CARD]);
     assert_eq!(anew.check(&world), None, "City does");
 }
