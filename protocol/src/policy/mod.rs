@@ -31,7 +31,7 @@
 //! 14. *Lease.* Under grants nothing is permitted while the newest certified block is older than policy allows.
 //!
 //! A grant acts once it is verified, final or not; a permit says whether all that it rests on is final.
-//! [`lawful`] judges bodies before they enter a view, [`audience`] and [`placement`] say who holds what,
+//! [`lawful`] judges bodies before they enter a view, [`audience()`] and [`placement()`] say who holds what,
 //! [`consent_text`] is what a patient reads before the tap. Nothing here does IO; time is an argument.
 
 pub mod audience;
