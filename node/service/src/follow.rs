@@ -156,10 +156,10 @@ impl Service {
         if height <= self.state.height {
             return Ok(None);
         }
-        if let (true, Some(block)) = (height == self.state.height + 1, block) {
-            if let Err(rejected) = self.take_certified(from, &block, &certificate)? {
-                return Ok(Some(rejected));
-            }
+        if let (true, Some(block)) = (height == self.state.height + 1, block)
+            && let Err(rejected) = self.take_certified(from, &block, &certificate)?
+        {
+            return Ok(Some(rejected));
         }
         self.note_height(from, height);
         Ok(None)

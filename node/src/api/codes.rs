@@ -42,6 +42,7 @@ macro_rules! codes {
 
         impl Code {
             /// Every code.
+            #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$name),+];
 
             /// As interfaces show it.
@@ -112,8 +113,6 @@ codes! {
         "The node is stopping.", "Start it, then try again.";
     Unreadable = "state-unreadable", INTERNAL_SERVER_ERROR, Corrupt,
         "What this needs could not be read on this node.", "Run `hospes doctor` on this node.";
-    NoBlob = "record-not-here", SERVICE_UNAVAILABLE, Unavailable,
-        "The record's bytes are not on this node yet.", "Wait until a holder is connected, then try again.";
 }
 
 /// The status of a refusal that the desk gives, by its code and family.

@@ -20,9 +20,14 @@ use crate::runtime::actor::Stopped;
 /// The media type of problem details.
 pub(crate) const PROBLEM_TYPE: &str = "application/problem+json";
 
+/// A refusal. The details are apart so that what is passed on in each result stays small.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[serde(transparent)]
+pub(crate) struct Problem(#[schema(inline)] Box<Details>);
+
 /// Problem details (RFC 9457).
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Problem {
+struct Details {
     /// A relative reference that names the code.
     #[serde(rename = "type")]
     kind: String,
@@ -43,7 +48,7 @@ pub(crate) struct Problem {
 impl Problem {
     /// A problem of the table.
     pub(crate) fn of(code: Code) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind: format!("/problems/{}", code.code()),
             title: code.title().into(),
             status: code.status().as_u16(),
@@ -51,23 +56,23 @@ impl Problem {
             code: code.code().into(),
             next: code.next().into(),
             family: code.family().name(),
-        }
+        }))
     }
 
     /// The same with a sentence that says more.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = detail.into();
+        self.0.detail = detail.into();
         self
     }
 
     /// The status.
     pub(crate) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     /// A refusal under a code that isn't in the table: of a check, a rule or the desk.
     pub(crate) fn foreign(status: StatusCode, family: Family, code: &str, detail: &str, next: &str) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind: format!("/problems/{code}"),
             title: status.canonical_reason().unwrap_or("Refused").into(),
             status: status.as_u16(),
@@ -75,7 +80,7 @@ impl Problem {
             code: code.into(),
             next: next.into(),
             family: family.name(),
-        }
+        }))
     }
 }
 

@@ -54,7 +54,9 @@ async fn wait_final(
         }
         Ok(())
     };
-    tokio::time::timeout(PATIENCE, counted).await.map_err(|_| failed("entries did not become final in time"))?
+    tokio::time::timeout(PATIENCE, counted)
+        .await
+        .map_err(|_| failed("entries did not become final in time"))?
 }
 
 /// Milliseconds from filing to final at the node that files, one entry at a time.
@@ -102,8 +104,7 @@ fn limit(headers: u32) -> Result<f64, Failed> {
     let folder = tempfile::tempdir().map_err(failed)?;
     let medium = Medium::Folder(folder.path().to_owned());
     let rng = Box::new(ChaCha20Rng::seed_from_u64(3));
-    let store =
-        Store::create(&medium, &Options::default(), &Zeroizing::new([1; 32]), rng).map_err(failed)?;
+    let store = Store::create(&medium, &Options::default(), &Zeroizing::new([1; 32]), rng).map_err(failed)?;
     let key = SoftwareSigner::from_seed(&[1; 32]).verifying_key();
     let since = Instant::now();
     for batch in rows.chunks(BATCH as usize) {
@@ -116,7 +117,8 @@ fn limit(headers: u32) -> Result<f64, Failed> {
         store.put_headers(&read).map_err(failed)?;
     }
     let cost = since.elapsed().as_secs_f64() / f64::from(headers);
-    let cores = std::thread::available_parallelism().map_or(1.0, |n| f64::from(u32::try_from(n.get()).unwrap_or(1)));
+    let cores =
+        std::thread::available_parallelism().map_or(1.0, |n| f64::from(u32::try_from(n.get()).unwrap_or(1)));
     Ok(cores / (cost * f64::from(VALIDATORS)))
 }
 

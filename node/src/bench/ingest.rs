@@ -47,8 +47,8 @@ fn ingest(bytes: u64) -> Result<f64, Failed> {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let medium = Medium::Folder(folder.path().to_owned());
     let store_rng = Box::new(ChaCha20Rng::seed_from_u64(2));
-    let store = Store::create(&medium, &Options::default(), &Zeroizing::new([1; 32]), store_rng)
-        .map_err(failed)?;
+    let store =
+        Store::create(&medium, &Options::default(), &Zeroizing::new([1; 32]), store_rng).map_err(failed)?;
     let layout = Layout::of_size(bytes).map_err(failed)?;
     let since = Instant::now();
     let record = RecordId([7; 32]);

@@ -55,8 +55,10 @@ fn node(i: u8, address: &Multiaddr) -> NodeEntry {
 
 /// Free ports on loopback: bound once together, then given back.
 fn addresses(n: u8) -> Result<Vec<Multiaddr>, Failed> {
-    let sockets: Vec<_> =
-        (0..n).map(|_| std::net::TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>().map_err(failed)?;
+    let sockets: Vec<_> = (0..n)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0"))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
     let port = |s: &std::net::TcpListener| s.local_addr().map(|a| a.port()).map_err(failed);
     sockets.iter().map(|s| format!("/ip4/127.0.0.1/tcp/{}", port(s)?).parse().map_err(failed)).collect()
 }
@@ -140,7 +142,8 @@ impl World {
             payload: Bytes(policy.encode()),
         };
         let shown = ("bench", "en");
-        let signatures = sign_tap(&mut self.cards[i], &content.network, shown, &[content.id()]).map_err(failed)?;
+        let signatures =
+            sign_tap(&mut self.cards[i], &content.network, shown, &[content.id()]).map_err(failed)?;
         let body = Body { content: Bytes(content.encode()), signatures }.encode();
         Ok(Filing { body, key: None, reveal: Vec::new(), packets: Vec::new() })
     }

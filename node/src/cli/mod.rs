@@ -27,6 +27,7 @@ mod tap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use answer::{Done, Outcome, conclude};
@@ -133,7 +134,10 @@ fn misused(error: &clap::Error) -> ExitCode {
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     }
     let text = error.to_string();
-    let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+    let message = match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a subcommand is missing",
+        _ => text.lines().next().unwrap_or_default().trim_start_matches("error: "),
+    };
     conclude(true, Err(answer::Failure::usage(message, "`hospes --help` lists commands and options.")))
 }
 

@@ -61,8 +61,7 @@ pub(crate) use reading::RecordReader;
 pub(crate) use records::AddRecord;
 pub(crate) use revocations::Revoke;
 pub(crate) use sessions::{Session, Who};
-pub(crate) use taps::{TapCard, TapError, TapState, TapView};
-pub(crate) use upload::Upload;
+pub(crate) use taps::{TapCard, TapError, TapView};
 
 use crate::runtime::actor::Handle;
 use compose::Place;

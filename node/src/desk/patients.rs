@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::compose::{Entry, Place, file, sign_entries};
 use super::error::DeskError;
-use super::lockers::{NewEpoch, Treating, make_epoch, seal_subject_keys, treating};
+use super::lockers::{NewEpoch, make_epoch, seal_subject_keys, treating};
 use super::organization::newest_key;
 use super::people::write_place;
 use super::sessions::{Session, Who};
@@ -66,7 +66,6 @@ struct Enrolment {
     entries: Vec<Entry>,
     reveal: Reveal,
     recovery: AgreementKey,
-    treating: Vec<Treating>,
     info: CardInfo,
 }
 
@@ -144,7 +143,6 @@ impl Desk {
             entries: vec![first, card],
             reveal,
             recovery,
-            treating: nodes,
             info,
         })
     }
@@ -303,7 +301,7 @@ fn card_entry(info: &CardInfo, patient: PatientId, recovery: AgreementKey) -> Re
 type Signed = (Vec<Entry>, Box<dyn Card>);
 
 fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signed, DeskError> {
-    let Enrolment { place, shown, secret, mut entries, recovery, treating: _, info, .. } = enrolment;
+    let Enrolment { place, shown, secret, mut entries, recovery, info, .. } = enrolment;
     let (mut rng, network) = (random::generator()?, place.network);
     if read_secret(card.as_mut(), &network).map_or(true, |held| held.is_some()) {
         return Err(DeskError::CardInUse);

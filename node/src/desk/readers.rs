@@ -17,12 +17,12 @@ const POLL: Duration = Duration::from_millis(200);
 /// Events that a slow watcher may be behind before it misses some; it then looks at what is in.
 const WATCHED_MAX: usize = 256;
 
-/// What a reader saw.
-#[derive(Clone, Debug)]
+/// What a reader saw. A card may leave and come back between two polls; then it says both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CardChange {
     /// A card is in.
-    Inserted(CardSerial),
-    /// A card has left.
+    Inserted,
+    /// This card has left.
     Removed(CardSerial),
 }
 
@@ -162,6 +162,7 @@ impl Readers {
     }
 
     /// Looks at every reader now. Blocks.
+    #[cfg(test)]
     pub(crate) fn poll(&self) {
         self.0.places.iter().for_each(|place| place.poll(&self.0.changes));
     }
@@ -207,7 +208,7 @@ impl Seen {
     fn take(&mut self, event: CardEvent, happened: &mut Vec<CardChange>) {
         match event {
             CardEvent::Inserted(info) => {
-                happened.push(CardChange::Inserted(info.serial));
+                happened.push(CardChange::Inserted);
                 self.cards.insert(info.serial, *info);
             }
             CardEvent::Removed(serial) => {

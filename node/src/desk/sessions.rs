@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::error::DeskError;
 use super::random;
-use super::readers::{Readers, hold};
+use super::readers::{CardChange, Readers, hold};
 
 /// Sessions at one desk.
 const SESSIONS_MAX: usize = 1000;
@@ -203,22 +203,23 @@ impl Sessions {
         ended.iter().for_each(|session| session.end());
     }
 
-    /// Ends the sessions of cards that are not in. Blocks while a card works.
-    pub(super) fn sweep(&self, readers: &Readers) {
-        self.end_where(|session| readers.card(&session.card).is_none());
-    }
-
     /// Ends sessions whose cards leave, until the readers end.
     pub(super) async fn follow(self, readers: Readers) {
         let (mut changes, readers) = (readers.watch(), readers.downgrade());
         loop {
-            match changes.recv().await {
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
+            let left = match changes.recv().await {
+                Ok(CardChange::Removed(serial)) => Some(serial),
+                // Some were missed: whoever is not in has left.
+                Err(RecvError::Lagged(_)) => None,
+                Ok(CardChange::Inserted) => continue,
                 Err(RecvError::Closed) => return,
-            }
+            };
             let Some(readers) = readers.upgrade() else { return };
             let sessions = self.clone();
-            let swept = tokio::task::spawn_blocking(move || sessions.sweep(&readers));
+            let swept = tokio::task::spawn_blocking(move || {
+                let has_left = |card| left == Some(card) || readers.card(&card).is_none();
+                sessions.end_where(|session| has_left(session.card));
+            });
             // A task that panicked ended no session; the next change tries again.
             let _swept = swept.await;
         }

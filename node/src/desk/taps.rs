@@ -403,8 +403,8 @@ impl Tap {
         loop {
             let given = tokio::select! {
                 given = self.pins.recv() => given.ok_or(DeskError::TapCancelled)?,
-                _change = changes.recv() => {
-                    if self.readers.card(serial).is_none() {
+                change = changes.recv() => {
+                    if change == Ok(CardChange::Removed(*serial)) || self.readers.card(serial).is_none() {
                         return Err(KeyError::Removed.into());
                     }
                     continue;

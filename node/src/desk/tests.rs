@@ -9,7 +9,8 @@ use hospes_card::{HolderKind, Pin};
 use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::Rule;
 
-use super::{AddRecord, DeskError, GrantRequest, Proposal, Revoke, TapState};
+use super::taps::TapState;
+use super::{AddRecord, DeskError, GrantRequest, Proposal, Revoke};
 use world::{Cast, PIN, World};
 
 fn code<T>(result: Result<T, DeskError>) -> String {
@@ -167,6 +168,16 @@ async fn a_pulled_card_ends_its_session_and_fails_its_tap() {
     assert!(world.desk.session(&cast.doctor_token).is_none(), "its token is worth nothing");
     assert_eq!(code(reader.read_range(0..4).await), "session-over", "an open record closes");
     assert!(cast.ada.is_live(), "others stay signed in");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_that_left_and_came_back_at_once_must_sign_in_again() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    world.swap_out_and_in("ada").await;
+    world.wait_until("the session ends", || !cast.ada.is_live()).await;
+    let (_, again) = world.sign_in(cast.ada.card).await;
+    assert!(again.is_live(), "the same card signs in anew");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -125,13 +125,8 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
     let ledger: Arc<dyn Ledger> = store.clone();
     let identity = Identity::new(&settings.signing, &settings.agreement, settings.organization);
     let node = identity.node;
-    let service = Service::open(
-        actor::clock_ms(),
-        identity,
-        &settings.genesis,
-        store.clone(),
-        objects.clone(),
-    )?;
+    let service =
+        Service::open(actor::clock_ms(), identity, &settings.genesis, store.clone(), objects.clone())?;
     let (effects_out, effects) = mpsc::unbounded_channel();
     let (service, ended) = actor::start(service, effects_out)?;
     let wanted = settings.listen.len();

@@ -210,10 +210,10 @@ impl World {
     fn drop_links(&mut self, i: usize) {
         let mut kept = BinaryHeap::new();
         for due in std::mem::take(&mut self.queue) {
-            let own = matches!(due.packet, Packet::Timer(_));
-            if own && due.to != i || !own && due.to != i && due.from != i {
-                kept.push(due);
-            } else if own && self.nodes[i].service.is_some() {
+            let touched = due.to == i || due.from == i;
+            let timer_of_a_running_node =
+                matches!(due.packet, Packet::Timer(_)) && self.nodes[due.to].service.is_some();
+            if !touched || timer_of_a_running_node {
                 kept.push(due);
             }
         }

@@ -21,8 +21,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use zeroize::Zeroizing;
 
+use super::super::taps::TapState;
 use super::super::{
-    AddRecord, CreatePatient, Desk, DeskParts, EnrolPerson, Readers, RoleRequest, Session, TapState, TapView,
+    AddRecord, CreatePatient, Desk, DeskParts, EnrolPerson, Readers, RoleRequest, Session, TapView,
 };
 use crate::runtime::actor::{self, Handle, Input, clock_ms};
 
@@ -159,6 +160,16 @@ impl World {
     /// Takes a card out of the reader.
     pub(super) fn pull(&self, name: &str) {
         std::fs::remove_file(self.folder.path().join(format!("{name}.card"))).unwrap();
+    }
+
+    /// Takes a card out and puts it back, with one look at the reader in between.
+    pub(super) async fn swap_out_and_in(&self, name: &str) {
+        let (place, pocket) =
+            (self.folder.path().join(format!("{name}.card")), self.folder.path().join("pocket"));
+        std::fs::rename(&place, &pocket).unwrap();
+        self.readers.poll();
+        std::fs::rename(&pocket, &place).unwrap();
+        self.readers.poll();
     }
 
     pub(super) fn now(&self) -> u64 {

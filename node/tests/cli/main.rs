@@ -1,0 +1,10 @@
+//! The command line as a user meets it: the built program, its exit codes and what it says.
+//!
+//! Method: every test runs the binary in a folder of its own. Where a node is needed it runs as a process on
+//! loopback with port 0. Replay: `cargo test -p hospes --test cli NAME`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod daemon;
+mod offline;
+mod program;
+mod verify;
