@@ -240,22 +240,6 @@ impl Desk {
         Ok(found)
     }
 
-    /// Who a patient enrolled at this node is.
-    ///
-    /// # Errors
-    /// As [`Desk::find_patients`]; the patient may ask for the own identity.
-    pub(crate) fn identity(
-        &self,
-        session: &Arc<Session>,
-        patient: &PatientId,
-    ) -> Result<Option<Identity>, DeskError> {
-        if !matches!(&session.who, Who::Patient { id, .. } if id == patient) {
-            self.is_staff(&session.who)?;
-        }
-        let row = self.0.parts.objects.sealed(&SealedKey::new(IDENTITIES, &[], 0, &patient.0))?;
-        Ok(row.map(|bytes| Identity::decode(&Zeroizing::new(bytes))).transpose()?)
-    }
-
     fn is_staff(&self, who: &Who) -> Result<(), DeskError> {
         let own: OrganizationId = self.0.parts.organization;
         match who {
