@@ -22,6 +22,8 @@ use thiserror::Error;
 
 /// Begins every file.
 const MAGIC: &str = "hospes/1/ledger-export";
+/// The first byte of a closing, an array of three; the item of a height is one of four.
+const CLOSING_HEAD: u8 = 0x83;
 /// A certificate's share of an item.
 const CERTIFICATE_BYTES_MAX: usize = 256 + VALIDATORS_MAX * 160;
 /// An item in bytes, at most.
@@ -231,6 +233,8 @@ pub(crate) struct Verified {
 struct Items<R> {
     input: R,
     digest: Sha256,
+    /// The last height that was whole; where a file breaks off, it does so after this one.
+    whole: u64,
 }
 
 impl<R: Read> Items<R> {
@@ -242,13 +246,17 @@ impl<R: Read> Items<R> {
             return Err(damaged(place, "an item is longer than it can be"));
         }
         let mut item = vec![0; length];
-        self.fill(place, &mut item)?;
+        self.fill(&mut item)?;
         Ok(Some((item, before)))
     }
 
-    fn fill(&mut self, place: Place, bytes: &mut [u8]) -> Result<(), VerifyError> {
+    fn broken_off(&self) -> VerifyError {
+        damaged(Place::Closing(self.whole), "the file breaks off")
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), VerifyError> {
         self.input.read_exact(bytes).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => damaged(place, "the file ends here"),
+            io::ErrorKind::UnexpectedEof => self.broken_off(),
             _ => VerifyError::Unreadable(e),
         })?;
         self.digest.update(bytes);
@@ -271,7 +279,7 @@ impl<R: Read> Items<R> {
             _ => return Err(damaged(place, "this is not a byte string")),
         };
         let mut length = [0; 8];
-        self.fill(place, &mut length[8 - more..])?;
+        self.fill(&mut length[8 - more..])?;
         let length = u64::from_be_bytes(length);
         let shortest = match more {
             1 => length > 0x17,
@@ -298,22 +306,23 @@ fn rejected(place: Place) -> impl Fn(Rejected) -> VerifyError {
 /// # Errors
 /// [`VerifyError`]; the first damage ends it.
 pub(crate) fn verify(input: impl Read, mut progress: impl FnMut(u64)) -> Result<Verified, VerifyError> {
-    let mut items = Items { input, digest: Sha256::new() };
+    let mut items = Items { input, digest: Sha256::new(), whole: 0 };
     let genesis = open(&mut items)?;
     let mut state = LedgerState::genesis(&genesis).map_err(rejected(Place::Genesis))?;
     let (mut headers, mut void) = (0, 0);
     loop {
         let place = Place::Height(state.height + 1);
-        let missing = || damaged(Place::Closing(state.height), "the file ends here");
-        let (item, before) = items.next(place, ITEM_BYTES_MAX)?.ok_or_else(missing)?;
-        if let Ok(closing) = Closing::decode(&item) {
-            close(&mut items, &closing, before, &state)?;
+        let read = items.next(place, ITEM_BYTES_MAX)?;
+        let (item, before) = read.ok_or_else(|| items.broken_off())?;
+        if item.first() == Some(&CLOSING_HEAD) {
+            close(&mut items, &item, before, &state)?;
             break;
         }
         let item = HeightItem::decode(&item).map_err(rejected(place))?;
         let outcomes = height(&mut items, &item, &mut state)?;
         headers += item.headers;
         void += outcomes;
+        items.whole = state.height;
         progress(state.height);
     }
     let (height, time, root) = (state.height, state.time, state.root());
@@ -360,8 +369,8 @@ fn height<R: Read>(
     item.certificate.verify(&state.network, &state.validators).map_err(&judged)?;
     let mut headers = Vec::new();
     for _ in 0..announced {
-        let missing = || damaged(place, "the file ends here");
-        let (bytes, _) = items.next(place, HEADER_BYTES_MAX)?.ok_or_else(missing)?;
+        let read = items.next(place, HEADER_BYTES_MAX)?;
+        let (bytes, _) = read.ok_or_else(|| items.broken_off())?;
         headers.push(Header::read(&bytes, &state.network).map_err(&judged)?);
     }
     let executed = state.judge(&block, &headers, None).map_err(&judged)?;
@@ -377,11 +386,12 @@ fn height<R: Read>(
 
 fn close<R: Read>(
     items: &mut Items<R>,
-    closing: &Closing,
+    item: &[u8],
     before: Sha256,
     state: &LedgerState,
 ) -> Result<(), VerifyError> {
     let place = Place::Closing(state.height);
+    let closing = Closing::decode(item).map_err(rejected(place))?;
     if closing.height != state.height || closing.block != state.block {
         return Err(damaged(place, "it speaks of another block, so blocks are missing"));
     }

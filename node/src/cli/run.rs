@@ -11,7 +11,7 @@ use std::time::Duration;
 use hospes_service::service::Fatal;
 use hospes_storage::{Family, StoreError};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::Global;
@@ -202,9 +202,13 @@ struct Node {
 
 async fn node(global: &Global, config: &Config, settings: Settings, sealed: bool) -> ExitCode {
     let address = address_file(&settings.data_dir);
-    let started = begin(config, settings, sealed).await;
-    let mut node = match started {
-        Ok(node) => node,
+    // Before anyone is told that the node is ready, and may end it.
+    let started = match Signals::new() {
+        Ok(signals) => begin(config, settings, sealed).await.map(|node| (node, signals)),
+        Err(failure) => Err(failure),
+    };
+    let (mut node, mut signals) = match started {
+        Ok(started) => started,
         Err(failure) => return conclude(global.json, Err(failure)),
     };
     let said = said(&node);
@@ -217,7 +221,7 @@ async fn node(global: &Global, config: &Config, settings: Settings, sealed: bool
     if let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready]) {
         tracing::debug!(%error, "no service manager was told");
     }
-    let ended = until_end(&mut node.running).await;
+    let ended = signals.until_end(&mut node.running).await;
     let _untold = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     // A node that is gone says nowhere where it listens; a leftover is found by its silence.
     let _leftover = std::fs::remove_file(&address);
@@ -290,22 +294,33 @@ impl Node {
     }
 }
 
-/// Waits for SIGTERM, SIGINT, or the end of the service.
-async fn until_end(running: &mut Running) -> Outcome<()> {
-    let system =
-        |e: std::io::Error| Failure::new(Exit::Failed, "system", e.to_string(), "Start the node again.");
-    let mut terminate = signal(SignalKind::terminate()).map_err(system)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system)?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        ended = &mut running.ended => match ended {
-            Ok(None) => Ok(()),
-            Ok(Some(fatal)) => Err(of_fatal(&fatal)),
-            Err(_) => {
-                let message = "the service ended without a word";
-                Err(Failure::new(Exit::Failed, "service", message, "Look at the log, then start the node again."))
-            }
-        },
+/// What ends a node from outside.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Outcome<Self> {
+        let system =
+            |e: std::io::Error| Failure::new(Exit::Failed, "system", e.to_string(), "Start the node again.");
+        let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        Ok(Self { terminate: terminate.map_err(system)?, interrupt: interrupt.map_err(system)? })
+    }
+
+    /// Waits for SIGTERM, SIGINT, or the end of the service.
+    async fn until_end(&mut self, running: &mut Running) -> Outcome<()> {
+        tokio::select! {
+            _ = self.terminate.recv() => Ok(()),
+            _ = self.interrupt.recv() => Ok(()),
+            ended = &mut running.ended => match ended {
+                Ok(None) => Ok(()),
+                Ok(Some(fatal)) => Err(of_fatal(&fatal)),
+                Err(_) => {
+                    let (message, next) = ("the service ended without a word", "Look at the log, then start again.");
+                    Err(Failure::new(Exit::Failed, "service", message, next))
+                }
+            },
+        }
     }
 }

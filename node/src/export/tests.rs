@@ -205,7 +205,7 @@ fn damage_names_its_block() {
 
 /// Where the item of a height begins.
 fn start_of(file: &[u8], height: u64) -> usize {
-    let mut items = Items { input: file, digest: Sha256::new() };
+    let mut items = Items { input: file, digest: Sha256::new(), whole: 0 };
     loop {
         let at = file.len() - items.input.len();
         let (item, _) = items.next(Place::Genesis, ITEM_BYTES_MAX).unwrap().unwrap();
@@ -221,6 +221,11 @@ fn a_file_that_is_cut_or_continued_is_not_whole() {
     for end in 0..file.len() {
         assert!(verify(&file[..end], |_| ()).is_err(), "cut after {end} bytes");
     }
+    let cut = verify(&file[..file.len() - 40], |_| ()).unwrap_err();
+    assert!(
+        matches!(&cut, VerifyError::Damaged { place: Place::Closing(2), .. }),
+        "after the last block: {cut}"
+    );
     let longer = [&file[..], &[0x40]].concat();
     assert!(verify(&longer[..], |_| ()).is_err(), "something follows");
     assert!(matches!(verify(&b"%PDF-1.7"[..], |_| ()), Err(VerifyError::NotAnExport)), "another file");
