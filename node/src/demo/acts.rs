@@ -134,7 +134,8 @@ pub(crate) fn read_soon(
     found.map_err(|f| f.doing(&last))
 }
 
-/// Reads until the node refuses, and says how long that took and with which code.
+/// Reads until the node refuses, and says how long that took and with which code. A read during which the consent
+/// ends breaks off.
 ///
 /// # Errors
 /// [`Failed::Wrong`] if it goes on reading.
@@ -144,9 +145,8 @@ pub(crate) fn refused_soon(
     at_most: Duration,
 ) -> Result<(String, Duration), Failed> {
     until(at_most, "still reads", || match read(client, content) {
-        Ok(_) => Ok(None),
-        Err(refused @ Refused::Problem(_)) => Ok(Some(refused.code().to_owned())),
-        Err(refused) => Err(refused.into()),
+        Ok(_) | Err(Refused::Unreachable(_)) => Ok(None),
+        Err(refused) => Ok(Some(refused.code().to_owned())),
     })
 }
 

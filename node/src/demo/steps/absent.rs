@@ -31,13 +31,15 @@ pub(super) fn opens_elsewhere(world: &mut World) -> Outcome {
 /// The patient signs in at another node [21] and sees who may see.
 pub(super) fn signs_in_elsewhere(world: &mut World) -> Outcome {
     expect(!world.nodes[0].runs(), || "the home hospital is on".into())?;
+    let started = Instant::now();
     let patient = world.sign_in(Who::Patient(0), 1)?;
     let id = world.story.id(Who::Patient(0))?;
     let path = format!("/grants?patient={id}");
-    let (listed, took) = until(BACK_MAX, "the patient's own list", || {
+    let (listed, _) = until(BACK_MAX, "the patient's own list", || {
         let listed = all(&patient, &path)?;
         Ok((!listed.is_empty()).then_some(listed))
     })?;
+    let took = started.elapsed();
     let foreign = world.sign_in(Who::Patient(0), 2)?;
     let (there, _) = until(BACK_MAX, "the list at a hospital that never saw the patient", || {
         let listed = all(&foreign, &path)?;

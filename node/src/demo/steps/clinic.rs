@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::super::acts::{Consent, Filing, all, consent, file, final_soon, finality, read};
 use super::super::failed::{Failed, Outcome, Shown, expect};
+use super::super::http::Client;
+use super::super::proxy::Proxy;
 use super::super::story::{Filed, Who};
 use super::super::tap::{text, until};
 use super::super::world::{CLINIC, World};
@@ -14,7 +16,6 @@ const LINE_MAX: Duration = Duration::from_secs(30);
 
 /// Cut off, the clinic uploads, takes a consent and reads on.
 pub(super) fn works_alone(world: &mut World) -> Outcome {
-    let letter = letter(world)?;
     let id = world.story.id(Who::Patient(0))?;
     // The patient comes in while the line stands, so that the clinic has what belongs to the card.
     let patient = world.sign_in(Who::Patient(0), CLINIC)?;
@@ -22,10 +23,20 @@ pub(super) fn works_alone(world: &mut World) -> Outcome {
         Ok((!all(&patient, &format!("/grants?patient={id}"))?.is_empty()).then_some(()))
     })?;
     let cleo = world.sign_in(Who::Cleo, CLINIC)?;
-    world.lines.iter().for_each(super::super::proxy::Proxy::cut);
+    world.lines.iter().for_each(Proxy::cut);
+    let shown = alone(world, &patient, &cleo);
+    if shown.is_err() {
+        // Later steps need the line.
+        world.lines.iter().for_each(Proxy::heal);
+    }
+    shown
+}
+
+fn alone(world: &mut World, patient: &Client, cleo: &Client) -> Outcome {
+    let (letter, id) = (letter(world)?, world.story.id(Who::Patient(0))?);
     until(LINE_MAX, "the clinic noticing", || Ok((world.nodes[CLINIC].peers()? == 0).then_some(())))?;
     let pdf = world.samples.files[letter.sample].bytes.clone();
-    let content = file(&cleo, &Filing::letter(&id, "Letter without a line"), &pdf)?;
+    let content = file(cleo, &Filing::letter(&id, "Letter without a line"), &pdf)?;
     let entry = cleo.get(&format!("/records/{content}"))?;
     expect(finality(&entry) == "signed", || format!("it is shown as {}", finality(&entry)))?;
     let person = world.story.id(Who::Cleo)?;
@@ -35,8 +46,8 @@ pub(super) fn works_alone(world: &mut World) -> Outcome {
         rights: &["read", "write"],
         ..Consent::default()
     };
-    let grant = consent(&patient, &scope)?;
-    let bytes = read(&cleo, &letter.content)?;
+    let grant = consent(patient, &scope)?;
+    let bytes = read(cleo, &letter.content)?;
     expect(bytes == pdf, || "the letter came back changed".into())?;
     world.story.saw(Who::Cleo, &letter.content)?;
     world.story.grants.push((Who::Cleo, grant));
@@ -47,7 +58,7 @@ pub(super) fn works_alone(world: &mut World) -> Outcome {
 /// Back on line, all of it becomes final by itself.
 pub(super) fn becomes_final(world: &mut World) -> Outcome {
     let cleo = world.sign_in(Who::Cleo, CLINIC)?;
-    world.lines.iter().for_each(super::super::proxy::Proxy::heal);
+    world.lines.iter().for_each(Proxy::heal);
     let last = world.story.filed.last().cloned().ok_or_else(|| Failed::wrong("nothing was filed"))?;
     let took = final_soon(&cleo, &last.content, LINE_MAX)?;
     let id = world.story.id(Who::Patient(0))?;

@@ -161,7 +161,7 @@ pub(super) fn write_only(world: &mut World) -> Outcome {
     // What the clinic filed reaches home.
     super::super::acts::final_soon(&world.sign_in(Who::Patient(0), 0)?, &filed.content, ACT_MAX)?;
     drop(author);
-    grants(world, Who::Cleo, &Consent { rights: &["read"], ..scope })?;
+    grants(world, Who::Cleo, &Consent { rights: &["read", "write"], ..scope })?;
     reads(world, Who::Cleo, &cleo, &letter)?;
     world.story.filed.push(filed);
     Ok(Shown::that(format!("before: {before}; then files, reading: {code}; with a right to read it reads")))
