@@ -49,8 +49,7 @@ mod tests;
 mod times;
 mod words;
 
-pub(crate) use openapi::document;
-pub(crate) use server::{ServeError, Serving, serve};
+pub(crate) use server::{Serving, serve};
 pub(crate) use state::{NodeFacts, Parts};
 
 use axum::Router;

@@ -26,8 +26,9 @@ pub(crate) fn frame() -> OpenApi {
     OpenApiBuilder::new().info(info).components(Some(components)).security(Some(security)).build()
 }
 
-/// The whole document.
-pub(crate) fn document() -> OpenApi {
+/// The whole document, as the router also serves it.
+#[cfg(test)]
+fn document() -> OpenApi {
     let all = super::keyed().merge(super::plain()).merge(super::files());
     utoipa_axum::router::OpenApiRouter::<super::state::Api>::with_openapi(frame())
         .nest(super::PREFIX, all)
