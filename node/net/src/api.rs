@@ -118,7 +118,7 @@ pub enum Event {
         /// Why.
         reason: DisconnectReason,
     },
-    /// A handshake failed on a rule, here or there. At most [`crate::limits::REFUSALS_PER_SECOND`] a second.
+    /// A handshake failed on a rule, here or there. At most `limits::REFUSALS_PER_SECOND` a second.
     Refused {
         /// Who, as proven by Noise.
         peer: PeerId,

@@ -1,4 +1,4 @@
-//! `hospes init`: found a node, make a network of founding files, or join one. Off line.
+//! `hospes init`: its options, and founding a node. Off line.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,20 +10,21 @@ use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::{NodeId, sha256};
 use hospes_protocol::keys::{KeyError, VerifyingKey};
 use hospes_protocol::wire::Wire as _;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome};
+use super::networks::{join, new_network, place};
 use super::pins::{PinArgs, Pins, ask, passphrase};
 use super::place::absolute;
 use crate::durable::{Readers, write, write_new};
 use crate::init::founding::Founding;
-use crate::init::network::{self, NetworkError, combine, read_founding, read_genesis};
+use crate::init::network::{NetworkError, combine};
 use crate::init::node_key::{self, NodeKey};
 use crate::init::{Founder, InitError, found, new_organization_card};
 
 /// Where a founding file is in a data folder.
-const FOUNDING: &str = "founding.cbor";
+pub(crate) const FOUNDING: &str = "founding.cbor";
 
 /// Options of `init`.
 #[derive(Debug, clap::Args)]
@@ -71,16 +72,16 @@ pub(crate) struct InitArgs {
     found_only: bool,
     /// Founding files of validators.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "out", conflicts_with = "join")]
-    found: Vec<PathBuf>,
+    pub(crate) found: Vec<PathBuf>,
     /// Founding files of nodes that follow without voting.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "found")]
-    replica: Vec<PathBuf>,
+    pub(crate) replica: Vec<PathBuf>,
     /// Name of the network.
     #[arg(long, value_name = "NAME")]
-    network: Option<String>,
+    pub(crate) network: Option<String>,
     /// Where the genesis file is written.
     #[arg(long, value_name = "FILE", requires = "found")]
-    out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// Genesis file of the network that this node joins.
     #[arg(long, value_name = "FILE")]
     join: Option<PathBuf>,
@@ -294,76 +295,4 @@ fn described(
     };
     text.push_str(&next);
     Done::new(data, text)
-}
-
-fn new_network(args: &InitArgs) -> Outcome<Done> {
-    let out =
-        args.out.as_deref().ok_or_else(|| Failure::usage("--out is missing", "Name the genesis file."))?;
-    let name = args.network.as_deref().filter(|n| HolderLabel::new(n).is_some());
-    let name = name.ok_or_else(|| {
-        Failure::usage("the network needs a name of 1 to 64 bytes", "Give it with --network NAME.")
-    })?;
-    let read = |paths: &[PathBuf]| paths.iter().map(|p| read_founding(p)).collect::<Result<Vec<_>, _>>();
-    let genesis = combine(name, now_ms(), &read(&args.found)?, &read(&args.replica)?)?;
-    write_new(out, &genesis.encode(), Readers::Anyone).map_err(|e| Failure::file(out, &e))?;
-    let mut data = of_genesis(&genesis);
-    data["genesis"] = json!(out);
-    let text = format!(
-        "network {}\n{} organizations, {} nodes, {} validators\nnext: each node takes it: hospes init --join {}",
-        genesis.network(),
-        genesis.organizations.len(),
-        genesis.nodes.len(),
-        genesis.validators.len(),
-        out.display(),
-    );
-    Ok(Done::new(data, text))
-}
-
-fn of_genesis(genesis: &Genesis) -> Value {
-    json!({
-        "network": genesis.network().to_string(),
-        "name": genesis.name,
-        "organizations": genesis.organizations.len(),
-        "nodes": genesis.nodes.len(),
-        "validators": genesis.validators.len(),
-    })
-}
-
-/// Puts a genesis into a data folder; the same one may be there already.
-fn place(data_dir: &Path, genesis: &Genesis) -> Outcome<()> {
-    let path = network::path(data_dir);
-    if path.exists() {
-        if read_genesis(&path)?.network() == genesis.network() {
-            return Ok(());
-        }
-        let message = format!("{} belongs to another network already", data_dir.display());
-        return Err(Failure::new(Exit::Failed, "exists", message, "Make a new node for this network."));
-    }
-    write_new(&path, &genesis.encode(), Readers::Anyone).map_err(|e| Failure::file(&path, &e))
-}
-
-/// Puts the genesis of a network into a node's folder.
-pub(crate) fn join(data_dir: &Path, file: &Path) -> Outcome<Done> {
-    let genesis = read_genesis(file)?;
-    let founding = data_dir.join(FOUNDING);
-    if !node_key::path(data_dir).exists() {
-        let message = format!("{} holds no node", data_dir.display());
-        let next = "Make one first: hospes init --organization NAME --org-card FILE --found-only";
-        return Err(Failure::new(Exit::Failed, "no-node", message, next));
-    }
-    let founding = read_founding(&founding)?;
-    place(data_dir, &genesis)?;
-    let member = genesis.nodes.iter().any(|n| n.key == founding.node.key);
-    let mut data = of_genesis(&genesis);
-    data["member"] = json!(member);
-    let mut text = format!("network {} ({})", genesis.network(), genesis.name);
-    if !member {
-        text.push_str(
-            "\nwarning: this node is not in the genesis: a member must admit it before peers talk to it",
-        );
-        text.push_str("\nnext: set p2p.bootstrap, have the node admitted, then hospes run");
-    } else {
-        text.push_str("\nnext: hospes run");
-    }
-    Ok(Done::new(data, text))
 }

@@ -198,7 +198,7 @@ const ORGANIZATIONS: &[(&str, &str)] = &[
 pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Done> {
     match command {
         OrgCommand::List { card } => list(global, card, "/organizations", "organizations", ORGANIZATIONS),
-        OrgCommand::Join { genesis } => super::found::join(&global.folder()?, genesis),
+        OrgCommand::Join { genesis } => super::networks::join(&global.folder()?, genesis),
         OrgCommand::Invite { founding, proposal } => {
             let entry = BASE64.encode(&read_founding(founding)?.organization.encode());
             let body = json!({"kind": "admit-organization", "entry": entry});

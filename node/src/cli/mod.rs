@@ -12,6 +12,7 @@ mod interrupt;
 mod ledger;
 mod manuals;
 mod members;
+mod networks;
 mod patients;
 mod pins;
 mod place;

@@ -102,7 +102,7 @@ pub(crate) fn file(client: &Client, filing: &Filing<'_>, bytes: &[u8]) -> Result
         quoted(filing.media_type),
         filing.derive_summary,
     );
-    let begun = client.upload(&path, "application/octet-stream", bytes)?;
+    let begun = client.upload(&path, bytes)?;
     content_of(&follow(client, begun, PIN)?)
 }
 

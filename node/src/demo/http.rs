@@ -14,6 +14,9 @@ const REQUEST_MAX: Duration = Duration::from_secs(60);
 /// An answer at most: a sample and then some.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;
 
+/// How a file is sent, whatever it is.
+const FILE: &str = "application/octet-stream";
+
 /// A refusal, as RFC 9457 says it.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
@@ -119,8 +122,8 @@ impl Client {
     }
 
     /// POST of a file as it is.
-    pub(crate) fn upload(&self, path: &str, media_type: &str, bytes: &[u8]) -> Result<Value, Refused> {
-        json(&self.send(&Method::POST, path, Some((media_type, bytes.to_vec())))?)
+    pub(crate) fn upload(&self, path: &str, bytes: &[u8]) -> Result<Value, Refused> {
+        json(&self.send(&Method::POST, path, Some((FILE, bytes.to_vec())))?)
     }
 
     fn send(&self, method: &Method, path: &str, body: Option<(&str, Vec<u8>)>) -> Result<Vec<u8>, Refused> {
@@ -132,6 +135,10 @@ impl Client {
         let unbuilt = |e: ureq::http::Error| Refused::Unreachable(e.to_string());
         let answered = match body {
             Some((kind, bytes)) => {
+                // A file that is refused need not travel (RFC 9110, 10.1.1), and the refusal is heard.
+                if kind == FILE {
+                    request = request.header("Expect", "100-continue");
+                }
                 self.agent.run(request.header("Content-Type", kind).body(bytes).map_err(unbuilt)?)
             }
             None => self.agent.run(request.body(()).map_err(unbuilt)?),

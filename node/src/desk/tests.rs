@@ -274,6 +274,13 @@ async fn a_suspended_practitioner_reads_and_signs_in_no_more() {
     let cast = world.cast().await;
     let content = world.add(&cast.doctor, letter(&cast, "Before"), b"before").await;
     assert!(world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await.is_ok(), "while active");
+    // What a card signed that was suspended counts only if it was final before.
+    world
+        .wait_for("the record is final", move |s| {
+            let state = s.entry_state(&content).unwrap().unwrap();
+            matches!(state.finality, hospes_service::records::Finality::Final(_))
+        })
+        .await;
     let tap = world.desk.suspend_person(&cast.organization, cast.person).await.unwrap();
     world.finish(tap).await;
     let person = cast.person;

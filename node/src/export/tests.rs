@@ -5,16 +5,17 @@
 
 use hospes_protocol::block::{CommitSignature, Cut, SignedVote};
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyEntry, Standing};
-use hospes_protocol::entry::{Content, FORMAT, HeaderFields, Kind};
+use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, Kind};
 use hospes_protocol::genesis::{default_policy, organization_id};
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::keys::{KeyAgreement as _, Signer as _, SoftwareAgreement, SoftwareSigner};
-use hospes_protocol::state::Draft;
+use hospes_protocol::state::{Draft, LedgerState};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_storage::{Commit, HeaderRow, Medium, Options, Store};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
+use super::verify::Items;
 use super::*;
 
 struct World {

@@ -2,7 +2,7 @@
 //!
 //! An order says that one organization wants another to hold a blob, under its manifest's root, until a time;
 //! time zero drops it. A holder answers with receipts. Both are COSE_Sign1 of a node, so anyone may carry
-//! them. Who is to hold what is [`super::place`]'s.
+//! them. Who is to hold what is `give`'s.
 
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;

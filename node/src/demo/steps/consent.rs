@@ -150,7 +150,8 @@ pub(super) fn write_only(world: &mut World) -> Outcome {
     let filing = Filing::letter(&patient, "Letter from the clinic");
     let before = match file(&cleo, &filing, &pdf) {
         Ok(_) => return Err(Failed::wrong("the clinic filed without a right")),
-        Err(refused) => refused.code().to_owned(),
+        Err(refused) if refused.is_denial() => refused.code().to_owned(),
+        Err(refused) => return Err(refused.into()),
     };
     let scope = Consent { categories: &["letters"], rights: &["write"], ..Consent::default() };
     grants(world, Who::Cleo, &scope)?;

@@ -8,6 +8,7 @@ mod clinic;
 mod consent;
 mod enrol;
 mod formats;
+mod ledger;
 mod lists;
 mod peers;
 mod quorum;
@@ -86,4 +87,5 @@ pub(super) const TABLE: &[Step] = &[
     step("9c", "healed: they commit, none lost [4]", 20_000, &["9b"], quorum::healed),
     step("10a", "an unknown peer is refused, and let in once admitted [20]", 20_000, &["1b"], peers::unknown),
     step("10b", "a removed node is cut off [1]", 5_000, &["10a"], peers::removed),
+    step("11", "every node's ledger verifies off line, to one state [7]", 20_000, &["1b"], ledger::verified),
 ];
