@@ -87,6 +87,12 @@ impl Service {
         self.peers.len()
     }
 
+    /// Whether a node is connected.
+    #[must_use]
+    pub fn is_connected(&self, node: &NodeId) -> bool {
+        self.peers.contains_key(node)
+    }
+
     /// How far this node is.
     pub(crate) fn position(&self) -> Position {
         let head = |(node, (sequence, last)): (&NodeId, &(u64, _))| Frontier {

@@ -231,9 +231,6 @@ pub(crate) async fn carry(api: Api, mut events: broadcast::Receiver<Event>) {
         tokio::select! {
             event = events.recv() => match event {
                 Ok(event) => {
-                    if let Event::Peer { node, connected } = &event {
-                        api.links.set(*node, *connected);
-                    }
                     if let Some((kind, data)) = told(&event) {
                         api.ring.tell(kind, None, data);
                     }

@@ -13,7 +13,6 @@ use super::events::Ring;
 use super::idempotency::Answers;
 use super::metrics::Counters;
 use super::problem::Answer;
-use super::status::Links;
 use crate::desk::Desk;
 use crate::runtime::actor::Handle;
 
@@ -61,7 +60,6 @@ pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) answers: Answers,
     pub(crate) counters: Counters,
-    pub(crate) links: Links,
 }
 
 impl std::ops::Deref for Api {
@@ -80,7 +78,6 @@ impl Api {
             ring: Ring::default(),
             answers: Answers::default(),
             counters: Counters::default(),
-            links: Links::default(),
         }))
     }
 

@@ -1,7 +1,5 @@
 //! `/status` and `/healthz`: how the node is, for anyone on this machine; nothing about patients.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
@@ -168,51 +166,21 @@ impl Status {
     }
 }
 
-/// Connected nodes, as events told.
-#[derive(Default)]
-pub(crate) struct Links(Mutex<BTreeSet<NodeId>>);
-
-impl Links {
-    /// A connection came or went.
-    pub(crate) fn set(&self, node: NodeId, connected: bool) {
-        let mut links = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if connected {
-            links.insert(node);
-        } else {
-            links.remove(&node);
-        }
-    }
-
-    // Connections older than the first event show in the service's count alone.
-    fn now(&self, service: &Service, others: &[NodeId]) -> BTreeSet<NodeId> {
-        if service.peer_count() >= others.len() {
-            return others.iter().copied().collect();
-        }
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-fn connected(api: &Api, service: &Service) -> BTreeSet<NodeId> {
-    let nodes = service.state().membership.active_nodes().map(|(id, _)| *id);
-    let others: Vec<_> = nodes.filter(|id| *id != api.parts.node.node).collect();
-    api.links.now(service, &others)
-}
-
 fn peers(api: &Api, service: &Service) -> Vec<PeerStatus> {
-    let (membership, connected) = (&service.state().membership, connected(api, service));
+    let membership = &service.state().membership;
     let others = membership.active_nodes().filter(|(id, _)| **id != api.parts.node.node);
     let peer = |(id, node): (&NodeId, &NodeEntry)| PeerStatus {
         node: id.to_string(),
         organization: node.organization.to_string(),
-        connected: connected.contains(id),
+        connected: service.is_connected(id),
     };
     others.map(peer).collect()
 }
 
 fn validators(api: &Api, service: &Service) -> Validators {
-    let (set, connected) = (&service.state().validators, connected(api, service));
+    let set = &service.state().validators;
     let me = api.parts.node.node;
-    let here = |v: &&Validator| v.node == me || connected.contains(&v.node);
+    let here = |v: &&Validator| v.node == me || service.is_connected(&v.node);
     Validators {
         count: set.len(),
         quorum: set.quorum(),
