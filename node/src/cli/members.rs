@@ -1,4 +1,4 @@
-//! `hospes org`, `node` and `person`: who takes part.
+//! `hospes org` and `node`: who takes part, and the proposals that change it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::Global;
 use super::acts::{CardArgs, Seat, list};
 use super::answer::{Done, Failure, Outcome};
-use super::client::quoted;
 use super::show::{fields, text};
 use crate::durable::{Readers, write};
 use crate::init::network::read_founding;
@@ -29,9 +28,26 @@ pub(crate) enum OrgCommand {
         /// The genesis file.
         genesis: PathBuf,
     },
+    /// What a proposal says and who has signed it.
+    Proposal {
+        /// The proposal's file.
+        file: PathBuf,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// Vote for a proposal with the organization's card.
     Vote {
         /// The proposal's file; the vote is written back into it.
+        file: PathBuf,
+        /// Vote with this card: of an organization that has no node yet.
+        #[arg(long, value_name = "CARD")]
+        vote_card: Option<String>,
+        #[command(flatten)]
+        card: CardArgs,
+    },
+    /// File a proposal of this organization that enough others have signed.
+    File {
+        /// The proposal's file.
         file: PathBuf,
         #[command(flatten)]
         card: CardArgs,
@@ -92,98 +108,54 @@ pub(crate) enum NodeCommand {
     },
 }
 
-/// What of people.
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum PersonCommand {
-    /// Enrol a person of this organization; the organization's card and the person's must be in.
-    Enrol(EnrolArgs),
-    /// People who are not patients.
-    List {
-        #[command(flatten)]
-        card: CardArgs,
-    },
-    /// Suspend a person's card, at once.
-    Suspend {
-        /// The person's id.
-        person: String,
-        #[command(flatten)]
-        card: CardArgs,
-    },
-    /// Define a role of this organization.
-    Role(RoleArgs),
-    /// Roles of all organizations.
-    Roles {
-        #[command(flatten)]
-        card: CardArgs,
-    },
-}
-
-/// Options of `person enrol`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct EnrolArgs {
-    /// The person's card: serial, the beginning of one, or holder.
-    #[arg(long, value_name = "CARD")]
-    person_card: String,
-    /// Role (repeatable).
-    #[arg(long, value_name = "ROLE", required = true)]
-    role: Vec<String>,
-    /// Number in the public register.
-    #[arg(long, value_name = "NUMBER")]
-    register_number: String,
-    /// The registry's attestation.
-    #[arg(long, value_name = "FILE")]
-    attestation: PathBuf,
-    #[command(flatten)]
-    card: CardArgs,
-}
-
-/// Options of `person role`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RoleArgs {
-    /// Its name.
-    name: String,
-    /// Category that its holders may read at all (repeatable); all where absent.
-    #[arg(long, value_name = "CATEGORY")]
-    category: Vec<String>,
-    /// read, write or share: what its holders may hold (repeatable).
-    #[arg(long, value_name = "RIGHT")]
-    right: Vec<String>,
-    /// Its holders enrol people and run nodes, and read no record.
-    #[arg(long)]
-    administrator: bool,
-    /// Registry attestation is demanded of its holders.
-    #[arg(long)]
-    attested: bool,
-    #[command(flatten)]
-    card: CardArgs,
-}
-
-fn encoded(path: &Path) -> Outcome<String> {
+/// A file in base64.
+pub(crate) fn encoded(path: &Path) -> Outcome<String> {
     std::fs::read(path).map(|bytes| BASE64.encode(&bytes)).map_err(|e| Failure::file(path, &e))
 }
 
 /// Writes the proposal of an answer to `out`.
-fn keep(done: Done, out: Option<&Path>) -> Outcome<Done> {
-    let Some(out) = out else { return Ok(done) };
-    let Ok(bytes) = BASE64.decode(text(&done.data, "proposal").as_bytes()) else { return Ok(done) };
-    if bytes.is_empty() {
-        return Ok(done);
-    }
+fn keep(mut done: Done, out: Option<&Path>) -> Outcome<Done> {
+    let filed = !text(&done.data, "filed").is_empty();
+    let bytes = BASE64.decode(text(&done.data, "proposal").as_bytes()).unwrap_or_default();
+    let Some(out) = out.filter(|_| !bytes.is_empty()) else { return Ok(done) };
     write(out, &bytes, Readers::Anyone).map_err(|e| Failure::file(out, &e))?;
     let mut shown = done.data.clone();
     if let Value::Object(all) = &mut shown {
         all.remove("proposal");
     }
-    let next = format!("{}\nnext: others vote by `hospes org vote {}`", fields(&shown), out.display());
-    Ok(Done { text: next, ..done })
+    done.text = fields(&shown);
+    if !filed {
+        let file = out.display();
+        done.text.push_str(&format!(
+            "\nnext: others vote by `hospes org vote {file}`; then `hospes org file {file}`"
+        ));
+    }
+    Ok(done)
 }
 
-/// Makes a proposal and votes for it with the card of whoever makes it.
+/// Proposes, and votes for it with this organization's card.
 fn propose(global: &Global, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
     let seat = Seat::take(global, &args.card)?;
-    let made = seat.client().post("/proposals", body)?;
-    let voted = seat.act("/proposals/vote", &json!({"proposal": text(&made, "proposal")}))?;
+    let proposed = seat.client().post("/proposals", body)?;
+    let voted = seat.act("/proposals/vote", &json!({"proposal": text(&proposed, "proposal")}))?;
     keep(voted, args.out.as_deref())
+}
+
+fn vote(global: &Global, file: &Path, vote_card: Option<&str>, card: &CardArgs) -> Outcome<Done> {
+    let proposal = encoded(file)?;
+    let seat = Seat::take(global, card)?;
+    let with = vote_card.map(|name| seat.serial(name)).transpose()?;
+    keep(seat.act("/proposals/vote", &json!({"proposal": proposal, "card": with}))?, Some(file))
+}
+
+fn show(global: &Global, file: &Path, card: &CardArgs) -> Outcome<Done> {
+    let body = json!({"proposal": encoded(file)?});
+    let mut said = Seat::take(global, card)?.client().post("/proposals/show", &body)?;
+    if let Value::Object(all) = &mut said {
+        all.remove("proposal");
+    }
+    let shown = fields(&said);
+    Ok(Done::new(said, shown))
 }
 
 const ORGANIZATIONS: &[(&str, &str)] = &[
@@ -199,17 +171,17 @@ pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Do
     match command {
         OrgCommand::List { card } => list(global, card, "/organizations", "organizations", ORGANIZATIONS),
         OrgCommand::Join { genesis } => super::networks::join(&global.folder()?, genesis),
-        OrgCommand::Invite { founding, proposal } => {
-            let entry = BASE64.encode(&read_founding(founding)?.organization.encode());
-            let body = json!({"kind": "admit-organization", "entry": entry});
-            propose(global, proposal, &body)
+        OrgCommand::Invite { founding: file, proposal } => {
+            let entry = BASE64.encode(&read_founding(file)?.organization.encode());
+            propose(global, proposal, &json!({"kind": "admit-organization", "entry": entry}))
         }
         OrgCommand::Remove { organization, proposal } => {
             propose(global, proposal, &json!({"kind": "remove-organization", "organization": organization}))
         }
-        OrgCommand::Vote { file, card } => {
-            let body = json!({"proposal": encoded(file)?});
-            keep(Seat::take(global, card)?.act("/proposals/vote", &body)?, Some(file))
+        OrgCommand::Proposal { file, card } => show(global, file, card),
+        OrgCommand::Vote { file, vote_card, card } => vote(global, file, vote_card.as_deref(), card),
+        OrgCommand::File { file, card } => {
+            Seat::take(global, card)?.act("/proposals/file", &json!({"proposal": encoded(file)?}))
         }
     }
 }
@@ -238,54 +210,4 @@ pub(crate) fn nodes(global: &Global, command: &NodeCommand) -> Outcome<Done> {
             propose(global, proposal, &json!({"kind": "validator-set", "nodes": nodes}))
         }
     }
-}
-
-const PERSONS: &[(&str, &str)] = &[
-    ("PERSON", "person"),
-    ("REGISTER NUMBER", "register_number"),
-    ("ROLES", "roles"),
-    ("STANDING", "standing"),
-    ("ORGANIZATION", "organization"),
-];
-
-const ROLES: &[(&str, &str)] = &[
-    ("NAME", "name"),
-    ("RIGHTS", "rights"),
-    ("CATEGORIES", "categories"),
-    ("ADMINISTRATOR", "administrator"),
-    ("ORGANIZATION", "organization"),
-];
-
-/// `hospes person`.
-pub(crate) fn persons(global: &Global, command: &PersonCommand) -> Outcome<Done> {
-    match command {
-        PersonCommand::List { card } => list(global, card, "/persons", "persons", PERSONS),
-        PersonCommand::Roles { card } => list(global, card, "/roles", "roles", ROLES),
-        PersonCommand::Enrol(args) => enrol(global, args),
-        PersonCommand::Suspend { person, card } => {
-            Seat::take(global, card)?.act(&format!("/persons/{}/suspend", quoted(person)), &json!({}))
-        }
-        PersonCommand::Role(args) => {
-            let body = json!({
-                "name": args.name,
-                "categories": args.category,
-                "rights": args.right,
-                "administrator": args.administrator,
-                "attested": args.attested,
-            });
-            Seat::take(global, &args.card)?.act("/roles", &body)
-        }
-    }
-}
-
-fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
-    let attestation = encoded(&args.attestation)?;
-    let seat = Seat::take(global, &args.card)?;
-    let body = json!({
-        "card": seat.serial(&args.person_card)?,
-        "roles": args.role,
-        "register_number": args.register_number,
-        "attestation": attestation,
-    });
-    seat.act("/persons", &body)
 }

@@ -14,6 +14,7 @@ mod manuals;
 mod members;
 mod networks;
 mod patients;
+mod people;
 mod pins;
 mod place;
 mod plays;
@@ -78,7 +79,7 @@ enum Command {
     Node(members::NodeCommand),
     /// People of this organization, and their roles.
     #[command(subcommand)]
-    Person(members::PersonCommand),
+    Person(people::PersonCommand),
     /// Cards in the readers, and new soft cards.
     #[command(subcommand)]
     Card(cards::CardCommand),
@@ -151,7 +152,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome<Done> {
         Command::Config(command) => settings::run(global, &command),
         Command::Org(command) => members::organizations(global, &command),
         Command::Node(command) => members::nodes(global, &command),
-        Command::Person(command) => members::persons(global, &command),
+        Command::Person(command) => people::persons(global, &command),
         Command::Card(command) => cards::run(global, &command),
         Command::Patient(command) => patients::run(global, &command),
         Command::Record(command) => records::run(global, &command),

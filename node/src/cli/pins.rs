@@ -120,9 +120,12 @@ pub(crate) fn ask(question: &str) -> Outcome<Zeroizing<String>> {
     }
     let typed = rpassword::prompt_password(question);
     typed.map(Zeroizing::new).map_err(|e| match e.kind() {
-        std::io::ErrorKind::Interrupted => {
-            Failure::new(Exit::Failed, "interrupted", "it was interrupted; nothing was done", "Begin it again.")
-        }
+        std::io::ErrorKind::Interrupted => Failure::new(
+            Exit::Failed,
+            "interrupted",
+            "it was interrupted; nothing was done",
+            "Begin it again.",
+        ),
         _ => Failure::usage(format!("the terminal gave no PIN: {e}"), "Give --pin-file FILE or --pin-fd N."),
     })
 }

@@ -24,7 +24,7 @@ pub(crate) struct BenchArgs {
 pub(crate) fn demo(global: &Global, args: &DemoArgs) -> Outcome<Done> {
     note(BANNER);
     let show = |line: &StepLine| {
-        let shown = format!("{:<4} {:<22} {:>7} ms  {}", held(line.ok), line.id, line.ms, line.evidence);
+        let shown = line.to_string();
         if global.json { note(&shown) } else { print(&shown) }
     };
     let report = crate::demo::run(args, show).map_err(|failed| match failed {
