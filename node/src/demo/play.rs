@@ -43,8 +43,8 @@ pub(crate) struct StepLine {
 
 impl std::fmt::Display for StepLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let verdict = if self.ok { "ok    " } else { "FAILED" };
-        write!(f, "{verdict} {:<4}{:>7} ms  {}: {}", self.id, self.ms, self.claim, self.evidence)
+        let verdict = if self.ok { "ok" } else { "FAIL" };
+        write!(f, "{verdict:<4} {:<4}{:>7} ms  {}: {}", self.id, self.ms, self.claim, self.evidence)
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn play(
         show(&line);
         steps.push(line);
     }
-    let running = if args.keep { world.keep() } else { Vec::new() };
+    let running = if args.keep { world.keep()? } else { Vec::new() };
     Ok(Report { steps, running })
 }
 

@@ -168,17 +168,24 @@ impl World {
         sign_in(node, &card.serial).map_err(|f| f.doing("the organization signing in"))
     }
 
-    /// Leaves everything running and says where.
-    pub(crate) fn keep(&mut self) -> Vec<String> {
+    /// Leaves everything running and says where. The clinic then reaches the others without the lines, which end
+    /// with the demo.
+    ///
+    /// # Errors
+    /// [`Failed`] of the clinic.
+    pub(crate) fn keep(&mut self) -> Result<Vec<String>, Failed> {
         self.temporary = false;
-        let mut running = Vec::new();
-        for node in &mut self.nodes {
-            if node.runs() {
-                running.push(format!("{} {} in {}", node.name, node.api(), node.dir.display()));
-                node.release();
-            }
+        if self.nodes[CLINIC].runs() {
+            self.nodes[CLINIC].stop()?;
+            self.nodes[CLINIC].bootstrap.clear();
+            self.nodes[CLINIC].start()?;
         }
-        running
+        let mut running = Vec::new();
+        for node in self.nodes.iter_mut().filter(|n| n.runs()) {
+            running.push(format!("{}: http://{} in {}", node.name, node.api(), node.dir.display()));
+            node.release();
+        }
+        Ok(running)
     }
 }
 
