@@ -47,7 +47,12 @@ struct Place {
     name: String,
     reader: Mutex<Box<dyn Reader>>,
     seen: Mutex<Seen>,
+    bus: Bus,
 }
+
+/// Held while a card works or its reader is polled, as a real reader serves one command at a time. A poll that read
+/// a card's file just before another handle wrote it would take the bytes for an old copy, and the card for gone.
+pub(super) type Bus = Arc<Mutex<()>>;
 
 struct Inner {
     places: Vec<Place>,
@@ -91,6 +96,7 @@ impl Readers {
             name: reader.name().to_owned(),
             reader: Mutex::new(reader),
             seen: Mutex::default(),
+            bus: Bus::default(),
         };
         let places = readers.into_iter().map(place).collect();
         let inner = Arc::new(Inner { places, changes: broadcast::channel(WATCHED_MAX).0 });
@@ -136,6 +142,16 @@ impl Readers {
         self.cards().into_iter().find(|(_, card)| card.serial == *serial)
     }
 
+    /// What is held while a card works.
+    ///
+    /// # Errors
+    /// [`KeyError::Absent`] if no reader has it, as of the last poll.
+    pub(super) fn bus(&self, serial: &CardSerial) -> Result<Bus, KeyError> {
+        let mut places = self.0.places.iter();
+        let place = places.find(|place| hold(&place.seen).cards.contains_key(serial));
+        place.map(|place| place.bus.clone()).ok_or(KeyError::Absent)
+    }
+
     /// A handle on a card, without PIN. Blocks.
     ///
     /// # Errors
@@ -178,6 +194,7 @@ fn watch(inner: &Weak<Inner>, at: usize) {
 
 impl Place {
     fn poll(&self, changes: &broadcast::Sender<CardChange>) {
+        let free = hold(&self.bus);
         let mut reader = hold(&self.reader);
         let polled = reader.poll();
         let mut seen = hold(&self.seen);
@@ -197,6 +214,7 @@ impl Place {
         }
         drop(seen);
         drop(reader);
+        drop(free);
         for change in happened {
             // Nobody may be watching.
             let _unwatched = changes.send(change);

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::error::DeskError;
 use super::random;
-use super::readers::{CardChange, Readers, hold};
+use super::readers::{Bus, CardChange, Readers, hold};
 
 /// Sessions at one desk.
 const SESSIONS_MAX: usize = 1000;
@@ -93,6 +93,7 @@ pub(crate) struct Session {
     pub(super) authentication: KeyId,
     /// Its 9D.
     pub(super) agreement: AgreementKey,
+    bus: Bus,
     unlocked: Mutex<Option<Unlocked>>,
 }
 
@@ -112,6 +113,7 @@ impl Session {
         work: impl FnOnce(&mut Unlocked) -> Result<R, DeskError>,
     ) -> Result<R, DeskError> {
         let mut unlocked = hold(&self.unlocked);
+        let _working = hold(&self.bus);
         work(unlocked.as_mut().ok_or(DeskError::SessionOver)?)
     }
 
@@ -160,16 +162,25 @@ impl Sessions {
         &self,
         who: Who,
         language: String,
-        info: &CardInfo,
+        card: (&CardInfo, Bus),
         unlocked: Unlocked,
     ) -> Result<(String, Arc<Session>), DeskError> {
+        let (info, bus) = card;
         let authentication = info.authentication.as_ref().ok_or(DeskError::UnknownCard)?.id();
         let agreement = info.key_management.clone().ok_or(DeskError::UnknownCard)?;
         let token = data_encoding::BASE64URL_NOPAD.encode(&random::bytes::<32>()?);
         let id = data_encoding::HEXLOWER.encode(&random::bytes::<16>()?);
         let unlocked = Mutex::new(Some(unlocked));
-        let session =
-            Arc::new(Session { id, who, language, card: info.serial, authentication, agreement, unlocked });
+        let session = Arc::new(Session {
+            id,
+            who,
+            language,
+            card: info.serial,
+            authentication,
+            agreement,
+            bus,
+            unlocked,
+        });
         let mut all = hold(&self.0);
         if all.len() >= SESSIONS_MAX {
             return Err(DeskError::NotHere("too many sessions are open at this desk"));

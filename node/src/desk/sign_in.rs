@@ -91,7 +91,8 @@ impl Desk {
         };
         let unlocked = Unlocked { card, opened: Opened::default(), secret };
         let shown = describe(&who);
-        let (token, session) = self.0.sessions.begin(who, "en".into(), &signed.info, unlocked)?;
+        let bus = self.0.parts.readers.bus(&serial)?;
+        let (token, session) = self.0.sessions.begin(who, "en".into(), (&signed.info, bus), unlocked)?;
         // The card may have left while this went on, before the session could be ended for it.
         if self.0.parts.readers.card(&serial).is_none() {
             self.0.sessions.end(&token);

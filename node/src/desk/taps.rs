@@ -353,7 +353,12 @@ impl Tap {
         let mut changes = self.readers.watch();
         self.wait_for_card(&serial, until, &mut changes).await?;
         let card = self.wait_for_pin(&serial, until, &mut changes).await?;
-        blocking(move || work(card)).await
+        let bus = self.readers.bus(&serial)?;
+        blocking(move || {
+            let _working = hold(&bus);
+            work(card)
+        })
+        .await
     }
 
     /// Shows the next card that is awaited.
@@ -431,12 +436,15 @@ impl Tap {
         self.shared.change(|view| view.state = TapState::Working);
         let (readers, pin) = (self.readers.clone(), given.pin);
         let verified = blocking(move || {
+            let bus = readers.bus(&serial)?;
+            let working = hold(&bus);
             let mut card = readers.connect(&serial)?;
             let verified = card.verify_pin(&pin);
             drop(pin);
             if verified.is_err() {
                 readers.look_again(&serial);
             }
+            drop(working);
             Ok(verified.map(|()| card)?)
         })
         .await;
