@@ -1,6 +1,5 @@
 //! Ingest: seal, hash and store a file, against one core's AEAD, BLAKE3 and a plain write of the same bytes.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::time::Instant;
 
@@ -75,7 +74,7 @@ fn ingest(bytes: u64) -> Result<f64, Failed> {
 
 /// The same bytes through the cipher and the hash into a plain file, synced.
 fn plain(bytes: u64) -> Result<f64, Failed> {
-    let mut file = File::from(tempfile::tempfile().map_err(failed)?);
+    let mut file = tempfile::tempfile().map_err(failed)?;
     let layout = Layout::of_size(bytes).map_err(failed)?;
     let since = Instant::now();
     let cipher = ChaCha20Poly1305::new(&[7; 32].into());
