@@ -177,3 +177,30 @@ fn a_pin_comes_from_an_open_descriptor_too() {
     assert_eq!(said["ok"], true, "{said}");
     assert_eq!(node.end("TERM"), 0, "an orderly end");
 }
+
+#[test]
+fn a_second_node_is_admitted_and_retired_by_the_organizations_card() {
+    let desk = Desk::new();
+    let node = node(&desk);
+    wait_for_cards(&desk, 1);
+    let second = ["--data-dir", "ward", "init", "--organization", "north", "--org-card", "reader/north.card"];
+    let ward = desk.json(&[&second[..], &["--pin-file", "pin", "--found-only"]].concat()).data();
+    let id = ward["node"].as_str().unwrap();
+    let standing = |desk: &Desk| {
+        let nodes = at(desk, "north", &["node", "list"]).data();
+        let found = nodes["nodes"].as_array().unwrap().iter().find(|n| n["node"] == id);
+        found.map(|n| n["standing"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(standing(&desk), None, "unknown at first");
+    let admitted = at(&desk, "north", &["node", "admit", "ward/founding.cbor", "--out", "proposal"]);
+    assert!(
+        admitted.data()["filed"].is_string(),
+        "one organization is enough for its own node: {admitted:?}"
+    );
+    assert_eq!(standing(&desk).as_deref(), Some("active"), "admitted");
+    let said = at(&desk, "north", &["org", "proposal", "proposal"]).data();
+    assert_eq!(said["signed"].as_array().unwrap().len(), 1, "who has signed: {said}");
+    assert_eq!(at(&desk, "north", &["node", "remove", id]).code, 0, "retired");
+    assert_eq!(standing(&desk).as_deref(), Some("removed"), "for good");
+    assert_eq!(node.end("TERM"), 0, "an orderly end");
+}
