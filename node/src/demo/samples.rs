@@ -63,8 +63,6 @@ impl Kind {
 
 /// One file.
 pub(crate) struct Sample {
-    /// Its name without folders.
-    pub(crate) name: String,
     /// Its bytes.
     pub(crate) bytes: Vec<u8>,
     /// What it is.
@@ -148,7 +146,7 @@ impl Samples {
         };
         let (media_type, title) = (seen.media_type.clone(), seen.title.clone());
         let (category, label) = (seen.category, seen.label);
-        self.files.push(Sample { name, bytes, kind, media_type, category, label, title, patient });
+        self.files.push(Sample { bytes, kind, media_type, category, label, title, patient });
     }
 
     fn place_of(&mut self, identity: &PatientIdentity) -> usize {

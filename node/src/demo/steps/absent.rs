@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::acts::{Consent, all, read};
+use super::super::acts::{Consent, all, holders, read};
 use super::super::failed::{Outcome, Shown, expect};
 use super::super::story::Who;
 use super::super::tap::until;
@@ -19,13 +19,25 @@ pub(super) fn opens_elsewhere(world: &mut World) -> Outcome {
     grants(world, Who::Ana, &scope)?;
     let ana = world.sign_in(Who::Ana, 1)?;
     reads(world, Who::Ana, &ana, &chart)?;
+    let author = world.sign_in(Who::Author, 0)?;
+    let (count, _) = until(BACK_MAX, "a second holder", || {
+        let count = holders(&author.get(&format!("/records/{}", chart.content))?);
+        Ok((count > 1).then_some(count))
+    })?;
     world.nodes[0].stop()?;
     let started = Instant::now();
     let bytes = read(&ana, &chart.content)?;
     let took = started.elapsed();
     expect(bytes == world.samples.files[chart.sample].bytes, || "it came back changed".into())?;
     world.story.saw(Who::Ana, &chart.content)?;
-    Ok(Shown::within(took, format!("opened at {} in {} ms", world.nodes[1].name, took.as_millis())))
+    Ok(Shown::within(
+        took,
+        format!(
+            "of {count} holders the author's is off; opened at {} in {} ms",
+            world.nodes[1].name,
+            took.as_millis()
+        ),
+    ))
 }
 
 /// The patient signs in at another node [21] and sees who may see.
