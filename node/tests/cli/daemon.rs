@@ -204,3 +204,36 @@ fn a_second_node_is_admitted_and_retired_by_the_organizations_card() {
     assert_eq!(standing(&desk).as_deref(), Some("removed"), "for good");
     assert_eq!(node.end("TERM"), 0, "an orderly end");
 }
+
+#[test]
+fn what_is_signed_without_a_quorum_is_exit_5_and_becomes_final_by_itself() {
+    let desk = Desk::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let announced = format!("/ip4/127.0.0.1/tcp/{port}");
+    desk.found("north", &["--found-only"]).data();
+    desk.found("south", &["--found-only", "--announce", &announced]).data();
+    let files = ["init", "--found", "north/founding.cbor", "south/founding.cbor"];
+    desk.json(&[&files[..], &["--network", "two", "--out", "genesis.cbor"]].concat()).data();
+    for name in ["north", "south"] {
+        desk.json(&["--data-dir", name, "init", "--join", "genesis.cbor"]).data();
+    }
+    let north = desk.start("north");
+    wait_for_cards(&desk, 2);
+    let role = ["person", "role", "physician", "--right", "read", "--wait", "1"];
+    let signed = at(&desk, "north", &role);
+    assert_eq!((signed.code, &signed.data()["finality"]["state"]), (5, &Value::from("signed")), "{signed:?}");
+    let mut south =
+        desk.command(&["--data-dir", "south", "--api", "127.0.0.1:0", "run", "--p2p", &announced]);
+    let south = south.env("HOSPES_CARD_READERS", "").stdout(std::process::Stdio::null()).spawn().unwrap();
+    let south = Node { child: south, ready: Value::Null };
+    let begun = std::time::Instant::now();
+    let pending =
+        |desk: &Desk| desk.json(&["--data-dir", "north", "status"]).data()["finality"]["pending_own"].clone();
+    while pending(&desk) != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "final once a quorum is there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let again = ["person", "role", "nurse", "--right", "read"];
+    assert_eq!(at(&desk, "north", &again).code, 0, "with a quorum an act is final at once");
+    assert_eq!((north.end("TERM"), south.end("TERM")), (0, 0), "an orderly end");
+}
