@@ -307,3 +307,11 @@ pub(crate) async fn define_role(
     caller.must_administer()?;
     Ok(begun(api.parts.desk.define_role(&caller.session, asked.read()?).await?))
 }
+
+/// Begins a new epoch of the organization's agreement key, by its card; every member's card opens it.
+#[utoipa::path(post, path = "/organizations/key", tag = "membership",
+    responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem)))]
+pub(crate) async fn renew_key(State(api): State<Api>, caller: Caller) -> Answer<Response> {
+    caller.must_administer()?;
+    Ok(begun(api.parts.desk.organization_key(&caller.session).await?))
+}
