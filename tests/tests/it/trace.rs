@@ -1,7 +1,7 @@
 //! TRACE.md names, for each requirement, tests that exist, or says that it is not met yet.
 //!
-//! Method: the table is read line by line; a name in backticks is a function under `#[test]`, a step of the demo
-//! (`demo:ID`), or a tracked file. Replay: `cargo test -p hospes-tests trace::`.
+//! Method: the table is read line by line; a name in backticks is a function under `#[test]`, a step that the demo
+//! has (`demo:ID`), or a tracked file. Replay: `cargo test -p hospes-tests trace::`.
 
 use std::collections::BTreeSet;
 
@@ -13,9 +13,13 @@ const LAST: u32 = 152;
 
 const UNMET: &str = "not met yet";
 
+/// Where the steps of the demo stand.
+const STEPS: &str = "node/src/demo/steps/mod.rs";
+
 /// What a row may refer to.
 struct Known {
     tests: BTreeSet<String>,
+    steps: BTreeSet<String>,
     files: BTreeSet<String>,
 }
 
@@ -23,13 +27,23 @@ impl Known {
     fn of(sources: &[Source]) -> Self {
         let rust = sources.iter().filter(|source| source.ends_with(".rs"));
         let tests = rust.flat_map(|source| tests_in(&source.text)).collect();
-        Self { tests, files: sources.iter().map(|source| source.path.clone()).collect() }
+        let steps = sources.iter().filter(|source| source.path == STEPS);
+        let steps = steps.flat_map(|source| steps_in(&source.text)).collect();
+        Self { tests, steps, files: sources.iter().map(|source| source.path.clone()).collect() }
     }
 
     fn holds(&self, name: &str) -> bool {
-        let step = name.strip_prefix("demo:").is_some_and(|id| id.parse::<u8>().is_ok());
-        step || self.tests.contains(name) || self.files.contains(name)
+        match name.strip_prefix("demo:") {
+            Some(step) => self.steps.contains(step),
+            None => self.tests.contains(name) || self.files.contains(name),
+        }
     }
+}
+
+/// The first argument of each `step(…)` of the table, where that is a text.
+fn steps_in(text: &str) -> Vec<String> {
+    let id = |call: &str| call.trim_start().strip_prefix('"')?.split_once('"').map(|(id, _)| id.to_owned());
+    text.split("step(").skip(1).filter_map(id).collect()
 }
 
 /// Names of the functions that follow a test attribute, other attributes between them allowed.
@@ -113,7 +127,8 @@ fn every_requirement_names_tests_that_exist_or_is_not_met_yet() {
     };
     assert_names(&replaced("`a_test_that_nobody_wrote`"), "a_test_that_nobody_wrote");
     assert_names(&replaced("soon"), "requirement 152 neither");
-    assert_none("a demo step counts", &replaced("partly: `demo:7`; no courier"));
+    assert_none("a demo step counts", &replaced("partly: `demo:4a`; no courier"));
+    assert_names(&replaced("`demo:4z`"), "demo:4z");
 }
 
 #[test]
@@ -121,4 +136,10 @@ fn only_functions_under_a_test_attribute_count_as_tests() {
     let text = "#[test]\nfn first() {}\nfn second() {}\n#[tokio::test(start_paused = true)]\n#[expect(x)]\nasync fn \
                 third() {}\n#[cfg(test)]\nmod tests {\n";
     assert_eq!(tests_in(text), ["first", "third"], "what merely stands in a test module is no test");
+}
+
+#[test]
+fn only_calls_with_an_id_count_as_steps() {
+    let text = "const fn step(\n    id: &str,\n)\n &[\n step(\"1a\", \"claim\", 5),\n step(\n  \"1b\",\n  \"c\",\n ),\n]";
+    assert_eq!(steps_in(text), ["1a", "1b"], "on one line or several, and not the function itself");
 }
