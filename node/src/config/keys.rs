@@ -71,7 +71,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "log.level",
         Form::Text,
-        "\"info\"",
+        "\"info,arc_malachitebft=warn\"",
         "error, warn, info, debug, trace, or a filter such as hospes=debug",
     ),
 ];
