@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hospes_protocol::keys::KeyError;
-use rustix::fs::{FlockOperation, OFlags, RenameFlags, flock, renameat_with};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 
 use super::format::FILE_BYTES_MAX;
@@ -189,7 +189,7 @@ impl Locked {
 
     fn exchange(&mut self, temporary: &Path) -> Result<(), KeyError> {
         let path = self.file.path();
-        let swap = || renameat_with(&self.folder, temporary, &self.folder, &path, RenameFlags::EXCHANGE);
+        let swap = || renameat_with(CWD, temporary, CWD, &path, RenameFlags::EXCHANGE);
         match swap() {
             Ok(()) if self.is_what_was_read(temporary) => {}
             Ok(()) => {

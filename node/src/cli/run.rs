@@ -150,9 +150,21 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> ExitCode {
     ended
 }
 
+/// RFC 3339, UTC, three digits of the second: six would now and then look like a clinical code.
+struct ToTheMillisecond;
+
+impl tracing_subscriber::fmt::time::FormatTime for ToTheMillisecond {
+    fn format_time(&self, w: &mut tracing_subscriber::fmt::format::Writer<'_>) -> std::fmt::Result {
+        write!(w, "{:.3}", jiff::Timestamp::now())
+    }
+}
+
 fn log(config: &Config) {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log_level).unwrap_or_default();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_timer(ToTheMillisecond);
     let set = if config.log_json { builder.json().try_init() } else { builder.with_ansi(false).try_init() };
     if let Err(error) = set {
         note(&format!("logs cannot be set up: {error}"));
