@@ -14,6 +14,7 @@ use super::idempotency::Answers;
 use super::metrics::Counters;
 use super::problem::Answer;
 use crate::desk::Desk;
+use crate::runtime::Damages;
 use crate::runtime::actor::Handle;
 
 /// What the API stands on.
@@ -48,6 +49,8 @@ pub(crate) struct NodeFacts {
     pub(crate) p2p: Vec<String>,
     /// What an administrator should know, such as keys that lie unsealed.
     pub(crate) warnings: Vec<String>,
+    /// What the background scrub found damaged.
+    pub(crate) damages: Damages,
 }
 
 /// Shared by all handlers.

@@ -140,6 +140,8 @@ impl Status {
             state: "ok",
             warnings: facts.warnings.clone(),
         };
+        let damaged = facts.damages.names().into_iter().map(|what| format!("Damaged on disk: {what}."));
+        status.warnings.extend(damaged);
         status.judge(service);
         status
     }

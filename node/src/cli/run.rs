@@ -287,6 +287,7 @@ async fn begin(config: &Config, settings: Settings, sealed: bool) -> Outcome<Nod
             peer_id: running.peer_id.to_string(),
             p2p: running.listening.iter().map(ToString::to_string).collect(),
             warnings,
+            damages: running.damages(),
         },
     };
     match serve(config.api, parts, running.events.subscribe()).await {

@@ -5,6 +5,7 @@
 
 pub(crate) mod actor;
 mod bridge;
+mod scrub;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use zeroize::Zeroizing;
 
 pub(crate) use actor::Handle;
+pub(crate) use scrub::Damages;
 
 /// Events that a slow watcher may be behind before it misses some.
 const WATCHED_EVENTS_MAX: usize = 4096;
@@ -99,16 +101,23 @@ pub(crate) struct Running {
     /// Hears why the service ended: null for an orderly end.
     pub(crate) ended: oneshot::Receiver<Option<Fatal>>,
     store: Arc<Store>,
+    scrub: scrub::Scrub,
     stop: oneshot::Sender<()>,
     bridge: tokio::task::JoinHandle<()>,
 }
 
 impl Running {
+    /// What the background scrub found damaged.
+    pub(crate) fn damages(&self) -> Damages {
+        self.scrub.damages.clone()
+    }
+
     /// Ends the node in order: the network first, then the service, whose store closes with it.
     pub(crate) async fn stop(mut self) {
         let _ended = self.stop.send(());
         let _joined = self.bridge.await;
         drop(self.service);
+        drop(self.scrub);
         let _why = tokio::time::timeout(Duration::from_secs(4), &mut self.ended).await;
         self.store.close();
     }
@@ -157,6 +166,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
         organization: settings.organization,
         network,
         ended,
+        scrub: scrub::start(store.clone())?,
         store,
         stop,
         bridge,

@@ -286,6 +286,7 @@ fn parts(running: &Running, readers: Readers, genesis: Genesis) -> Parts {
         peer_id: running.peer_id.to_string(),
         p2p: running.listening.iter().map(ToString::to_string).collect(),
         warnings: Vec::new(),
+        damages: crate::runtime::Damages::default(),
     };
     Parts {
         desk,
