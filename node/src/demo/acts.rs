@@ -228,14 +228,16 @@ pub(crate) fn holders(entry: &Value) -> u64 {
     entry.get("finality").and_then(|f| f.get("holders")).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// Waits until a record is final as the node shows it, and says how long that took.
+/// Waits until a record, which may still be on its way, is final as the node shows it, and says how long that took.
 ///
 /// # Errors
 /// [`Failed::Wrong`] after `at_most`.
 pub(crate) fn final_soon(client: &Client, content: &str, at_most: Duration) -> Result<Duration, Failed> {
-    let (_, took) = until(at_most, "becoming final", || {
-        let entry = client.get(&format!("/records/{content}"))?;
-        Ok((finality(&entry) == "final").then_some(()))
+    let (_, took) = until(at_most, "becoming final", || match client.get(&format!("/records/{content}")) {
+        Ok(entry) => Ok((finality(&entry) == "final").then_some(())),
+        // A record that isn't here yet and one that may not be seen are one answer.
+        Err(refused) if refused.is_denial() => Ok(None),
+        Err(refused) => Err(refused.into()),
     })?;
     Ok(took)
 }

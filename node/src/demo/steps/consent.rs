@@ -7,7 +7,7 @@ use super::super::failed::{Failed, Outcome, Shown, expect};
 use super::super::http::{Client, Refused};
 use super::super::samples::Kind;
 use super::super::story::{Filed, Who};
-use super::super::tap::text;
+use super::super::tap::{text, until};
 use super::super::world::{CLINIC, World};
 
 /// How long a consent may take to act at another hospital.
@@ -114,22 +114,24 @@ pub(super) fn period(world: &mut World) -> Outcome {
         Consent { categories: chart_only, rights: &["read"], from_ms: 3_600_000, ..Consent::default() };
     grants(world, Who::Ben, &later)?;
     let ben = world.sign_in(Who::Ben, 1)?;
-    let early = denied(&ben, &chart.content)?;
+    // Refused all along; the reason changes once the consent has come.
+    let (early, _) = until(ACT_MAX, "the coming consent being known", || {
+        let code = denied(&ben, &chart.content)?;
+        Ok((code == "consent-not-yet").then_some(code))
+    })?;
     let short = Consent { categories: chart_only, rights: &["read"], for_ms: SHORT_MS, ..Consent::default() };
     grants(world, Who::Ben, &short)?;
     reads(world, Who::Ben, &ben, &chart)?;
     // Each permitted look is an access too, so the looks until the end are counted.
     let looked = std::cell::Cell::new(0_u32);
     let (over, _) =
-        super::super::tap::until(Duration::from_millis(SHORT_MS * 2), "still reads", || {
-            match read(&ben, &chart.content) {
-                Ok(_) => {
-                    looked.set(looked.get() + 1);
-                    std::thread::sleep(Duration::from_millis(250));
-                    Ok(None)
-                }
-                Err(refused) => Ok(Some(refused.code().to_owned())),
+        until(Duration::from_millis(SHORT_MS * 2), "still reads", || match read(&ben, &chart.content) {
+            Ok(_) => {
+                looked.set(looked.get() + 1);
+                std::thread::sleep(Duration::from_millis(250));
+                Ok(None)
             }
+            Err(refused) => Ok(Some(refused.code().to_owned())),
         })?;
     for _ in 0..looked.get() {
         world.story.saw(Who::Ben, &chart.content)?;
@@ -155,7 +157,7 @@ pub(super) fn write_only(world: &mut World) -> Outcome {
     };
     let scope = Consent { categories: &["letters"], rights: &["write"], ..Consent::default() };
     grants(world, Who::Cleo, &scope)?;
-    let (content, _) = super::super::tap::until(ACT_MAX, "filing", || Ok(file(&cleo, &filing, &pdf).ok()))?;
+    let (content, _) = until(ACT_MAX, "filing", || Ok(file(&cleo, &filing, &pdf).ok()))?;
     let code = denied(&cleo, &letter.content)?;
     let filed = Filed { content, sample: letter.sample, patient: 0 };
     let author = world.sign_in(Who::Author, 0)?;
