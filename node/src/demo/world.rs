@@ -182,7 +182,7 @@ impl World {
         }
         let mut running = Vec::new();
         for node in self.nodes.iter_mut().filter(|n| n.runs()) {
-            running.push(format!("{}: http://{} in {}", node.name, node.api(), node.dir.display()));
+            running.push(format!("{}: {} in {}", node.name, node.api(), node.dir.display()));
             node.release();
         }
         Ok(running)
