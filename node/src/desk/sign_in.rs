@@ -10,7 +10,7 @@ use std::time::Duration;
 use hospes_card::{Card, CardInfo, CardSerial, Object, Slot};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::Standing;
-use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId, PatientId};
+use hospes_protocol::ids::{ContentId, NetworkId, NodeId, OrganizationId, PatientId};
 use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::patient::PatientSecret;
 use hospes_protocol::policy::{LockState, Personal, View as _};
@@ -30,6 +30,8 @@ use crate::runtime::actor::clock_ms;
 
 /// How long bodies of a patient from elsewhere are waited for.
 const COLLECT_WAIT: Duration = Duration::from_secs(15);
+/// How long someone who is known here waits for what only others hold.
+const CATCH_UP_WAIT: Duration = Duration::from_secs(3);
 const COLLECT_LOOK: Duration = Duration::from_millis(200);
 /// Format of [`CardSecret`].
 pub(super) const CARD_SECRET_FORMAT: u64 = 1;
@@ -108,6 +110,7 @@ impl Desk {
         }
         let info = signed.info.clone();
         if let Some(who) = self.ask(move |service| patient(service, &info)).await? {
+            self.catch_up(signed, &who).await?;
             return Ok(who);
         }
         self.collect(signed).await?;
@@ -116,14 +119,34 @@ impl Desk {
             tokio::time::sleep(COLLECT_LOOK).await;
             let info = signed.info.clone();
             if let Some(who) = self.ask(move |service| patient(service, &info)).await? {
+                self.catch_up(signed, &who).await?;
                 return Ok(who);
             }
         }
         Err(DeskError::UnknownCard)
     }
 
-    /// Asks all peers for the bodies of a patient who is not known here.
-    async fn collect(&self, signed: &SignedIn) -> Result<(), DeskError> {
+    /// Away from home a node holds what concerns it; the patient is to see everything that a peer has. What no
+    /// connected peer has is not waited for longer than [`CATCH_UP_WAIT`].
+    async fn catch_up(&self, signed: &SignedIn, who: &Who) -> Result<(), DeskError> {
+        let away = matches!(who, Who::Patient { home, .. } if *home != self.0.parts.organization);
+        if !away || signed.secret.is_none() {
+            return Ok(());
+        }
+        let deadline = tokio::time::Instant::now() + CATCH_UP_WAIT;
+        let lacking = self.collect(signed).await?;
+        while tokio::time::Instant::now() < deadline {
+            let asked = lacking.clone();
+            if self.ask(move |service| Ok(service.lacking(&asked).is_empty())).await? {
+                break;
+            }
+            tokio::time::sleep(COLLECT_LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Asks all peers for the bodies of a patient that are not here; gives which.
+    async fn collect(&self, signed: &SignedIn) -> Result<Vec<ContentId>, DeskError> {
         let secret = signed.secret.as_ref().map(|s| s.secret.clone()).ok_or(DeskError::UnknownCard)?;
         let authorization = signed.authorization.clone();
         self.ask(move |service| {
@@ -132,8 +155,9 @@ impl Desk {
             let keys: Vec<_> = service.state().membership.organizations.values().map(of).collect();
             let found = service.find_by_subjects(&keys)?;
             let contents: Vec<_> = found.into_iter().map(|(_, content)| content).collect();
-            contents.chunks(COLLECT_MAX).for_each(|some| service.collect(&authorization, some));
-            Ok(())
+            let lacking = service.lacking(&contents);
+            lacking.chunks(COLLECT_MAX).for_each(|some| service.collect(&authorization, some));
+            Ok(lacking)
         })
         .await
     }

@@ -134,12 +134,17 @@ impl Service {
         Ok(offered.map_or_else(Vec::new, |o| o.contents))
     }
 
+    /// Which of these bodies are not here. A damaged row reads as lacking, so the body comes again.
+    #[must_use]
+    pub fn lacking(&self, contents: &[ContentId]) -> Vec<ContentId> {
+        let lacking = |id: &&ContentId| !matches!(index::facts(&*self.objects, id), Ok(Some(_)));
+        contents.iter().filter(lacking).copied().collect()
+    }
+
     /// Which of the offered bodies are lacking here.
     pub(crate) fn on_offer(&self, contents: &[ContentId]) -> Result<Vec<ContentId>, Rejected> {
         ensure(contents.len() <= OFFER_MAX, Check::TooLarge)?;
-        // A damaged row reads as lacking, so the body comes again.
-        let lacking = |id: &&ContentId| !matches!(index::facts(&*self.objects, id), Ok(Some(_)));
-        Ok(contents.iter().filter(lacking).copied().collect())
+        Ok(self.lacking(contents))
     }
 
     fn on_lacking(&mut self, peer: NodeId, lacking: &[ContentId]) -> Result<(), Fatal> {
