@@ -52,19 +52,31 @@ pub(super) fn signs_in_elsewhere(world: &mut World) -> Outcome {
         Ok((!listed.is_empty()).then_some(listed))
     })?;
     let took = started.elapsed();
+    let records_path = format!("/records?patient={id}");
+    let here = all(&patient, &records_path)?;
+    // The card goes to the other hospital, so the session here ends.
     let foreign = world.sign_in(Who::Patient(0), 2)?;
     let (there, _) = until(BACK_MAX, "the list at a hospital that never saw the patient", || {
         let listed = all(&foreign, &path)?;
         Ok((!listed.is_empty()).then_some(listed))
     })?;
+    expect(ids(&listed) == ids(&there), || {
+        format!("{} grants at one hospital, {} at the other", listed.len(), there.len())
+    })?;
+    let elsewhere = all(&foreign, &records_path)?;
+    expect(!here.is_empty() && ids(&here) == ids(&elsewhere), || {
+        format!("{} records at one hospital, {} at the other", here.len(), elsewhere.len())
+    })?;
+    let (grants, records) = (listed.len(), here.len());
     let text = format!(
-        "{} grants at {}, {} at {}",
-        listed.len(),
-        world.nodes[1].name,
-        there.len(),
-        world.nodes[2].name
+        "the same {grants} grants and {records} records at {} and {}",
+        world.nodes[1].name, world.nodes[2].name
     );
     Ok(Shown::within(took, text))
+}
+
+fn ids(list: &[serde_json::Value]) -> std::collections::BTreeSet<String> {
+    list.iter().map(|item| item["content"].to_string()).collect()
 }
 
 /// Switched on again it catches up.
