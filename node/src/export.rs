@@ -2,7 +2,7 @@
 //!
 //! A CBOR sequence (RFC 8742) of byte strings: the opening with the genesis; for each height its block, its
 //! certificate and the headers that it made final; the closing with SHA-256 of everything before it.
-//! `node/README.md` draws it. [`verify`] recomputes every state from genesis on.
+//! `node/README.md` draws it. [`verify()`] recomputes every state from genesis on.
 
 mod verify;
 

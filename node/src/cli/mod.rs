@@ -1,6 +1,6 @@
 //! The command line: parses, calls, shows. A client of the node's API, except for what works off line.
 //!
-//! It decides nothing about records. `main` calls [`run`]; `node/README.md` lists commands and exit codes.
+//! It decides nothing about records. `main` calls [`run()`]; `node/README.md` lists commands and exit codes.
 
 mod acts;
 mod answer;

@@ -120,10 +120,10 @@ pub(super) async fn file(service: &Handle, entries: Vec<Entry>) -> Result<Vec<Fi
     file_filings(service, entries.into_iter().map(Entry::filing).collect()).await
 }
 
-/// As [`file`], for bodies that are made already.
+/// As [`file()`], for bodies that are made already.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub(super) async fn file_filings(service: &Handle, filings: Vec<Filing>) -> Result<Vec<Filed>, DeskError> {
     use hospes_service::filing::FileError;
     let (done, result) = oneshot::channel();

@@ -12,7 +12,7 @@ use super::consent::{chart, grants, reads};
 /// How long a node may take to answer again after a start.
 const BACK_MAX: Duration = Duration::from_secs(30);
 
-/// The record opens elsewhere [22].
+/// The record opens elsewhere \[22\].
 pub(super) fn opens_elsewhere(world: &mut World) -> Outcome {
     let chart = chart(world)?;
     let scope = Consent { categories: &["history-and-physical"], rights: &["read"], ..Consent::default() };
@@ -40,7 +40,7 @@ pub(super) fn opens_elsewhere(world: &mut World) -> Outcome {
     ))
 }
 
-/// The patient signs in at another node [21] and sees who may see.
+/// The patient signs in at another node \[21\] and sees who may see.
 pub(super) fn signs_in_elsewhere(world: &mut World) -> Outcome {
     expect(!world.nodes[0].runs(), || "the home hospital is on".into())?;
     let started = Instant::now();

@@ -77,7 +77,7 @@ pub(super) fn told_why(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("{rule}: {sentence}")))
 }
 
-/// A tap lets one clinician read, and nobody beside her [47].
+/// A tap lets one clinician read, and nobody beside her \[47\].
 pub(super) fn by_tap(world: &mut World) -> Outcome {
     let record = chart(world)?;
     let scope =
@@ -91,7 +91,7 @@ pub(super) fn by_tap(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("she reads {} ms after the tap; beside her: {code}", took.as_millis())))
 }
 
-/// A category is a limit on every node [48].
+/// A category is a limit on every node \[48\].
 pub(super) fn category(world: &mut World) -> Outcome {
     let (chart, letter) = (chart(world)?, letter(world)?);
     let scope = Consent { categories: &["letters"], rights: &["read"], ..Consent::default() };
@@ -106,7 +106,7 @@ pub(super) fn category(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("the letter opens, the chart nowhere: {}", codes.join(", "))))
 }
 
-/// A period is a limit on every node [51].
+/// A period is a limit on every node \[51\].
 pub(super) fn period(world: &mut World) -> Outcome {
     let chart = chart(world)?;
     let chart_only = &["history-and-physical"];
@@ -143,7 +143,7 @@ pub(super) fn period(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("before: {early}; within: read; after, on every node: {over}")))
 }
 
-/// A right to write is none to read [53].
+/// A right to write is none to read \[53\].
 pub(super) fn write_only(world: &mut World) -> Outcome {
     let letter = letter(world)?;
     let patient = world.story.id(Who::Patient(0))?;
@@ -170,7 +170,7 @@ pub(super) fn write_only(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("before: {before}; then files, reading: {code}; with a right to read it reads")))
 }
 
-/// A share right carries study and anonymity [54-56].
+/// A share right carries study and anonymity \[54-56\].
 pub(super) fn share(world: &mut World) -> Outcome {
     let study = "5d".repeat(32);
     let scope = Consent { categories: &["letters"], rights: &["share"], ..Consent::default() };
@@ -190,7 +190,7 @@ pub(super) fn share(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("without a study: {bare}; with one: listed with it, pseudonymised")))
 }
 
-/// Withdrawn by tap, refused everywhere [58].
+/// Withdrawn by tap, refused everywhere \[58\].
 pub(super) fn revoked(world: &mut World) -> Outcome {
     let chart = chart(world)?;
     let ana = world.sign_in(Who::Ana, 1)?;

@@ -11,7 +11,7 @@ use super::super::world::World;
 /// How long an access at another node may take to be listed at home.
 const LISTED_MAX: Duration = Duration::from_secs(20);
 
-/// Who may see [65].
+/// Who may see \[65\].
 pub(super) fn who_may(world: &mut World) -> Outcome {
     let patient = world.sign_in(Who::Patient(0), 0)?;
     let id = world.story.id(Who::Patient(0))?;
@@ -28,7 +28,7 @@ pub(super) fn who_may(world: &mut World) -> Outcome {
     }
 }
 
-/// Who has seen; every read is there [66].
+/// Who has seen; every read is there \[66\].
 pub(super) fn who_has(world: &mut World) -> Outcome {
     let patient = world.sign_in(Who::Patient(0), 0)?;
     let wanted = world.story.seen.clone();

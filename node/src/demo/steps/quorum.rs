@@ -53,7 +53,7 @@ pub(super) fn two_down(world: &mut World) -> Outcome {
     ))
 }
 
-/// Healed, they commit, and none is lost [4].
+/// Healed, they commit, and none is lost \[4\].
 pub(super) fn healed(world: &mut World) -> Outcome {
     world.nodes[2].start()?;
     world.nodes[3].start()?;
