@@ -72,7 +72,7 @@ pub(super) const TABLE: &[Step] = &[
         &["6"],
         absent::opens_elsewhere,
     ),
-    step("7b", "the patient signs in at another node [21]", 5_000, &["7a"], absent::signs_in_elsewhere),
+    step("7b", "the patient signs in at another node [21]", 10_000, &["7a"], absent::signs_in_elsewhere),
     step("7c", "switched on again, the hospital catches up", 20_000, &["7a"], absent::back),
     step(
         "8a",
