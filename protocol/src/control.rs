@@ -5,7 +5,6 @@
 use crate::block::Validator;
 use crate::ids::{BlockHash, KeyId, NodeId, ObjectId, OrganizationId, PersonId};
 use crate::keys::{AgreementKey, VerifyingKey};
-use crate::wire::Bytes;
 use crate::{wire_enum, wire_struct};
 
 wire_enum! {
@@ -190,6 +189,3 @@ wire_struct! {
         pub packets: Vec<OrganizationPacket>,
     }
 }
-
-/// Bytes of a control payload that this build does not apply, kept as they are.
-pub type Opaque = Bytes;

@@ -4,8 +4,7 @@
 
 use crate::check::{Check, Rejected, ensure};
 use crate::ids::{
-    BlockHash, ContentId, KeyId, Lock, NodeId, ObjectId, OrganizationId, PatientId, PersonId, RecordId,
-    Reveal, StudyId,
+    BlockHash, ContentId, KeyId, NodeId, ObjectId, OrganizationId, PatientId, PersonId, RecordId, StudyId,
 };
 use crate::keys::{AgreementKey, VerifyingKey};
 use crate::wire::{Bytes, Dec, Enc, Wire};
@@ -465,13 +464,4 @@ wire_struct! {
         /// When, in milliseconds since 1970 UTC.
         pub at: u64,
     }
-}
-
-/// A grant's lock and the reveal that closes it, kept by those who may close it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LockPair {
-    /// On the ledger.
-    pub lock: Lock,
-    /// Published to withdraw.
-    pub reveal: Reveal,
 }

@@ -343,6 +343,30 @@ macro_rules! wire_enum {
     };
 }
 
+/// Declares a union whose encoding is [number, value]; another number is malformed.
+#[macro_export]
+macro_rules! wire_union {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident($ty:ty) = $code:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        $vis enum $name { $($(#[$vmeta])* $variant($ty)),+ }
+
+        impl $crate::wire::Wire for $name {
+            fn put(&self, e: &mut $crate::wire::Enc) {
+                e.array(2);
+                match self { $(Self::$variant(v) => { e.u64($code); $crate::wire::Wire::put(v, e); })+ }
+            }
+            fn get(d: &mut $crate::wire::Dec<'_>) -> Result<Self, $crate::check::Rejected> {
+                d.array_of(2)?;
+                match d.u64()? {
+                    $($code => <$ty as $crate::wire::Wire>::get(d).map(Self::$variant),)+
+                    _ => Err($crate::check::Check::Malformed.into()),
+                }
+            }
+        }
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

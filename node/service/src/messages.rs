@@ -4,32 +4,11 @@
 //! one node asks of another. Every answer is bounded by [`ANSWER_BYTES_MAX`] and comes in pages.
 
 use hospes_protocol::block::CommitCertificate;
-use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::ids::{BlockHash, ContentId, NodeId};
 use hospes_protocol::limits::ANSWER_BYTES_MAX;
 use hospes_protocol::state::Frontier;
-use hospes_protocol::wire::{Bytes, Dec, Enc, Wire};
-use hospes_protocol::wire_struct;
-
-/// Declares a union whose encoding is [number, value].
-macro_rules! wire_union {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident($ty:ty) = $code:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$vmeta])* $variant($ty)),+ }
-
-        impl Wire for $name {
-            fn put(&self, e: &mut Enc) {
-                e.array(2);
-                match self { $(Self::$variant(v) => { e.u64($code); v.put(e); })+ }
-            }
-            fn get(d: &mut Dec<'_>) -> Result<Self, Rejected> {
-                d.array_of(2)?;
-                match d.u64()? { $($code => <$ty as Wire>::get(d).map(Self::$variant),)+ _ => Err(Check::Malformed.into()) }
-            }
-        }
-    };
-}
+use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::{wire_struct, wire_union};
 
 wire_struct! {
     /// A header, with its body where that belongs into the block.

@@ -10,7 +10,7 @@ use hospes_protocol::keys::{KeyError, Signer, VerifyingKey};
 use hospes_protocol::limits::VALIDATORS_MAX;
 use hospes_protocol::sign1::to_be_signed;
 use hospes_protocol::wire::Wire;
-use hospes_protocol::{wire_enum, wire_struct};
+use hospes_protocol::{wire_enum, wire_struct, wire_union};
 
 /// A message in bytes: a certificate of [`VALIDATORS_MAX`] votes of about 140 bytes comes to 9 KiB.
 pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
@@ -18,30 +18,6 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024;
 /// The last round that is accepted. Honest validators reach it after months without a quorum; a number
 /// beyond it comes from someone who wants counters to overflow.
 pub const ROUND_MAX: u64 = 1 << 20;
-
-/// Declares a union whose encoding is [number, value].
-macro_rules! tagged {
-    ($(#[$meta:meta])* pub enum $name:ident { $($(#[$vmeta:meta])* $variant:ident($ty:ty) = $code:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$vmeta])* $variant($ty)),+ }
-
-        impl hospes_protocol::wire::Wire for $name {
-            fn put(&self, e: &mut hospes_protocol::wire::Enc) {
-                e.array(2);
-                match self { $(Self::$variant(v) => { e.u64($code); v.put(e); })+ }
-            }
-            fn get(d: &mut hospes_protocol::wire::Dec<'_>) -> Result<Self, hospes_protocol::check::Rejected> {
-                d.array_of(2)?;
-                match d.u64()? {
-                    $($code => <$ty as hospes_protocol::wire::Wire>::get(d).map(Self::$variant),)+
-                    _ => Err(hospes_protocol::check::Check::Malformed.into()),
-                }
-            }
-        }
-    };
-}
-pub(super) use tagged;
 
 wire_struct! {
     /// What a proposer says; signed under [`Context::Proposal`]. The block itself travels apart.
@@ -180,7 +156,7 @@ fn vote_of(
     Vote { format: FORMAT, network: *network, kind, height, round, block, validator }
 }
 
-tagged! {
+wire_union! {
     /// A message of the consensus engine.
     pub enum ConsensusMessage {
         /// A vote.

@@ -7,9 +7,9 @@
 use hospes_protocol::block::SignedVote;
 use hospes_protocol::ids::BlockHash;
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_protocol::{wire_enum, wire_struct};
+use hospes_protocol::{wire_enum, wire_struct, wire_union};
 
-use super::messages::{PolkaCertificate, SignedProposal, tagged};
+use super::messages::{PolkaCertificate, SignedProposal};
 
 wire_enum! {
     /// A step whose wait ended.
@@ -45,7 +45,7 @@ wire_struct! {
     }
 }
 
-tagged! {
+wire_union! {
     /// A row of the WAL.
     pub enum WalEntry {
         /// A vote, ours or another's.
