@@ -5,7 +5,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use hospes_protocol::ids::{ContentId, PatientId, PersonId};
+use hospes_protocol::ids::{ContentId, PatientId, PersonId, StudyId};
 use hospes_protocol::personal::Right;
 use hospes_protocol::policy::{Act, Actor, Request};
 use hospes_service::service::Service;
@@ -65,8 +65,10 @@ pub(crate) struct WhyQuery {
     person: Option<String>,
     /// The record.
     record: String,
-    /// `read` or `write` (amending it); `read` where absent.
+    /// `read`, `write` (amending it) or `share` (which needs `study`); `read` where absent.
     right: Option<String>,
+    /// The study that it would leave for, 64 hexadecimal digits.
+    study: Option<String>,
     /// For what; treatment where absent.
     purpose: Option<String>,
     /// At which time; now where absent. Entries are those known now.
@@ -138,6 +140,7 @@ struct Asked {
     person: PersonId,
     record: ContentId,
     right: Right,
+    study: Option<StudyId>,
     purpose: hospes_protocol::personal::Purpose,
     at: Option<u64>,
 }
@@ -158,10 +161,16 @@ pub(crate) async fn why(
             .or(caller.person())
             .ok_or_else(|| Problem::of(Code::BadRequest).detail("Name the person: ?person=."))?,
         record: id("record", &query.record)?,
-        right: word("right", &RIGHTS[..2], right)?,
+        right: word("right", &RIGHTS, right)?,
+        study: query.study.as_deref().map(|s| id("study", s)).transpose()?,
         purpose: word("purpose", &PURPOSES, query.purpose.as_deref().unwrap_or("treatment"))?,
         at: query.at.as_deref().map(milliseconds).transpose()?,
     };
+    if (asked.right == Right::Share) != asked.study.is_some() {
+        return Err(
+            Problem::of(Code::BadRequest).detail("A right to share is for a study: ?right=share&study=.")
+        );
+    }
     api.ask(move |service| explain(service, &caller, &asked)).await.map(Json)
 }
 
@@ -176,11 +185,13 @@ fn explain(service: &Service, caller: &Caller, asked: &Asked) -> Answer<Why> {
     }
     // A record that is not known here is of nobody: the decision says so.
     let patient = facts.as_ref().map_or(PatientId([0; 32]), |f| f.patient);
-    let act = match (asked.right, &facts) {
-        (Right::Write, Some(f)) => {
-            Act::Write { category: f.category, label: f.label, amends: Some(asked.record) }
+    let record = asked.record;
+    let act = match (asked.right, &facts, asked.study) {
+        (Right::Write, Some(f), _) => {
+            Act::Write { category: f.category, label: f.label, amends: Some(record) }
         }
-        _ => Act::Read(asked.record),
+        (_, _, Some(study)) => Act::Share { record, study },
+        _ => Act::Read(record),
     };
     let actor = Actor::Person(asked.person);
     let request = Request { patient, actor, act, purpose: asked.purpose, code: None, access: None };

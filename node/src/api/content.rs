@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use hospes_protocol::ids::ContentId;
+use hospes_protocol::ids::{ContentId, StudyId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -17,7 +17,7 @@ use super::input::{Params, id};
 use super::problem::{Answer, Problem};
 use super::records::purpose_of;
 use super::state::Api;
-use crate::desk::{DeskError, RecordReader};
+use crate::desk::{DeskError, Errand, RecordReader};
 
 /// Bytes that are decrypted at a time.
 const PART_BYTES: u64 = 1024 * 1024;
@@ -31,6 +31,20 @@ const ACCESS: HeaderName = HeaderName::from_static("hospes-access");
 pub(crate) struct ReadQuery {
     /// For what; treatment, or the patient's own request, where absent.
     purpose: Option<String>,
+    /// The study that it leaves for, 64 hexadecimal digits: takes a right to share for that study. Its bytes leave
+    /// as they are, so a consent that asks for anonymity refuses.
+    study: Option<String>,
+}
+
+impl ReadQuery {
+    fn errand(&self, caller: &Caller) -> Answer<Errand> {
+        match (&self.study, &self.purpose) {
+            (None, purpose) => purpose_of(caller, purpose.as_deref()).map(Errand::from),
+            (Some(study), None) => id::<StudyId>("study", study).map(Errand::from),
+            (Some(_), Some(_)) => Err(Problem::of(Code::BadRequest)
+                .detail("A record leaves for a study or for a purpose, not both.")),
+        }
+    }
 }
 
 /// Which bytes a request asks for, of `size`; null for all of them.
@@ -72,8 +86,8 @@ pub(crate) async fn content(
     headers: HeaderMap,
 ) -> Answer<Response> {
     let content: ContentId = id("content", &content)?;
-    let purpose = purpose_of(&caller, query.purpose.as_deref())?;
-    let opened = api.parts.desk.read_record(&caller.session, content, purpose).await;
+    let errand = query.errand(&caller)?;
+    let opened = api.parts.desk.read_record(&caller.session, content, errand).await;
     let reader = opened.map_err(|error| match error {
         // Whether there is such a record is not told.
         DeskError::Unknown(_) => Code::NotPermitted.into(),

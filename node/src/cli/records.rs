@@ -82,8 +82,11 @@ pub(crate) struct GetArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// treatment, emergency-treatment, research, operations or patient-request.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "study")]
     purpose: Option<String>,
+    /// The study that it leaves for: takes a consent to share for that study.
+    #[arg(long, value_name = "ID")]
+    study: Option<String>,
     #[command(flatten)]
     card: CardArgs,
 }
@@ -193,7 +196,7 @@ fn get(global: &Global, args: &GetArgs) -> Outcome<Done> {
         ));
     }
     let seat = Seat::take(global, &args.card)?;
-    let query = query(&[("purpose", args.purpose.clone())]);
+    let query = query(&[("purpose", args.purpose.clone()), ("study", args.study.clone())]);
     let download = seat.client().download(&format!("/records/{}/content{query}", quoted(&args.record)))?;
     let media_type = download.media_type.clone();
     let bytes = match &args.out {

@@ -127,9 +127,12 @@ pub(crate) struct WhyArgs {
     person: String,
     /// The record.
     record: String,
-    /// read or write.
+    /// read, write, or share for the study that --study names.
     #[arg(long, default_value = "read")]
     right: String,
+    /// The study.
+    #[arg(long, value_name = "ID")]
+    study: Option<String>,
     /// For what.
     #[arg(long, default_value = "treatment")]
     purpose: String,
@@ -241,6 +244,7 @@ pub(crate) fn why(global: &Global, args: &WhyArgs) -> Outcome<Done> {
         ("person", Some(args.person.clone())),
         ("record", Some(args.record.clone())),
         ("right", Some(args.right.clone())),
+        ("study", args.study.clone()),
         ("purpose", Some(args.purpose.clone())),
         ("at", args.at.clone()),
     ]);

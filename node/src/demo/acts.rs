@@ -114,6 +114,14 @@ pub(crate) fn read(client: &Client, content: &str) -> Result<Vec<u8>, Refused> {
     client.bytes(&format!("/records/{content}/content"))
 }
 
+/// Takes a record out for a study.
+///
+/// # Errors
+/// The refusal.
+pub(crate) fn share(client: &Client, content: &str, study: &str) -> Result<Vec<u8>, Refused> {
+    client.bytes(&format!("/records/{content}/content?study={study}"))
+}
+
 /// Reads a record that is on its way to this node, and says how long that took.
 ///
 /// # Errors

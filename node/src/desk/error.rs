@@ -65,6 +65,9 @@ pub(crate) enum DeskError {
     /// What this needs is not here, though it may come.
     #[error("{0}")]
     NotHere(&'static str),
+    /// The consent lets the record leave for its study without names only.
+    #[error("the patient's consent lets this record leave without names only, and it would leave as it is")]
+    MustNotLeaveAsIs,
     /// A value makes no sense.
     #[error("{0}")]
     Invalid(&'static str),
@@ -111,6 +114,7 @@ impl DeskError {
             Self::CardInUse => "card-in-use".into(),
             Self::Unknown(_) => "unknown".into(),
             Self::NotHere(_) => "not-here".into(),
+            Self::MustNotLeaveAsIs => "must-not-leave-as-is".into(),
             Self::Invalid(_) => "invalid".into(),
             Self::Seal(_) => "too-large".into(),
             Self::UploadBroken => "upload-broken".into(),
@@ -143,6 +147,9 @@ impl DeskError {
             Self::CardInUse => "Use a new card.",
             Self::Unknown(_) => "Check the name or id, or wait until this node has synchronised.",
             Self::NotHere(_) => "Try again once this node has synchronised.",
+            Self::MustNotLeaveAsIs => {
+                "Ask the patient whether it may leave as it is, or leave it out of the study."
+            }
             Self::Invalid(_) => "Correct it and try again.",
             Self::Seal(_) => "Split the file: a record has at most 64 GiB.",
             Self::UploadBroken => "Send the file again.",
@@ -160,6 +167,7 @@ impl DeskError {
             Self::Key(KeyError::WrongPin { .. } | KeyError::PinBlocked | KeyError::PukBlocked)
             | Self::Denied(_)
             | Self::NotAllowed(_)
+            | Self::MustNotLeaveAsIs
             | Self::SessionOver
             | Self::UnknownCard
             | Self::CardSuspended => 4,

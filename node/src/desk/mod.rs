@@ -57,7 +57,7 @@ pub(crate) use patients::{CreatePatient, FoundPatient};
 pub(crate) use people::EnrolPerson;
 pub(crate) use proposals::{Proposal, ProposalState};
 pub(crate) use readers::{ReaderInfo, Readers};
-pub(crate) use reading::RecordReader;
+pub(crate) use reading::{Errand, RecordReader};
 pub(crate) use records::AddRecord;
 pub(crate) use revocations::Revoke;
 pub(crate) use sessions::{Session, Who};

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use hospes_card::Slot;
 use hospes_protocol::check::Check;
 use hospes_protocol::entry::Kind;
-use hospes_protocol::ids::{ContentId, KeyId};
+use hospes_protocol::ids::{ContentId, KeyId, StudyId};
 use hospes_protocol::patient::PatientKey;
-use hospes_protocol::personal::{AccessEntry, Purpose, RecordEntry, Right};
+use hospes_protocol::personal::{AccessEntry, Anonymity, Purpose, RecordEntry};
 use hospes_protocol::policy::{Act, Actor, Decision, Request, Why};
 use hospes_protocol::seal::blob::{DataKey, open_segment};
 use hospes_protocol::seal::envelope::Envelope;
@@ -57,6 +57,36 @@ pub(super) const fn purpose_name(purpose: Purpose) -> &'static str {
     }
 }
 
+/// What a record is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errand {
+    /// For what. Research where it leaves for a study.
+    pub(crate) purpose: Purpose,
+    /// The study that it leaves for: this takes the right to share; null to read it.
+    pub(crate) study: Option<StudyId>,
+}
+
+impl From<Purpose> for Errand {
+    fn from(purpose: Purpose) -> Self {
+        Self { purpose, study: None }
+    }
+}
+
+impl From<StudyId> for Errand {
+    fn from(study: StudyId) -> Self {
+        Self { purpose: Purpose::Research, study: Some(study) }
+    }
+}
+
+impl Errand {
+    const fn act(self, record: ContentId) -> Act {
+        match self.study {
+            Some(study) => Act::Share { record, study },
+            None => Act::Read(record),
+        }
+    }
+}
+
 /// What an access needs from the service.
 struct Found {
     entry: RecordEntry,
@@ -70,24 +100,26 @@ impl Desk {
     ///
     /// # Errors
     /// [`DeskError::Denied`] with the rule, [`DeskError::Unknown`], [`DeskError::SessionOver`],
-    /// [`DeskError::NotHere`] where no key or no file is here.
+    /// [`DeskError::NotHere`] where no key or no file is here, [`DeskError::MustNotLeaveAsIs`] for a study under a
+    /// consent that asks for names to be taken out first.
     pub(crate) async fn read_record(
         &self,
         session: &Arc<Session>,
         content: ContentId,
-        purpose: Purpose,
+        errand: impl Into<Errand>,
     ) -> Result<RecordReader, DeskError> {
+        let errand = errand.into();
+        let (purpose, act) = (errand.purpose, errand.act(content));
         let actor = self.actor(session).await?;
-        let found = self.find(session, actor, content, purpose).await?;
+        let found = self.find(session, actor, content, errand).await?;
         let patient = found.entry.patient;
-        let access = self.file_access(session, actor, content, purpose, &found).await?;
+        let access = self.file_access(session, actor, content, errand, &found).await?;
         let (objects, network, unlocked) =
             (self.0.parts.objects.clone(), self.0.parts.network, session.clone());
         let closed = found.closed;
         let key =
             blocking(move || unlocked.with(|unlocked| data_key(unlocked, &closed, &*objects, &network)))
                 .await?;
-        let act = Act::Read(content);
         Ok(RecordReader {
             media_type: found.entry.media_type.clone(),
             size: found.entry.size,
@@ -105,7 +137,7 @@ impl Desk {
         session: &Arc<Session>,
         actor: Actor,
         content: ContentId,
-        purpose: Purpose,
+        errand: Errand,
     ) -> Result<Found, DeskError> {
         let own = session.agreement.id();
         let organization = match &session.who {
@@ -116,12 +148,16 @@ impl Desk {
         self.ask(move |service| {
             let entry = service.record(&content)?.ok_or(DeskError::Unknown("this record"))?.entry;
             let patient = entry.patient;
-            let act = Act::Read(content);
+            let (act, purpose) = (errand.act(content), errand.purpose);
             let request = Request { patient, actor, act, purpose, code: None, access: None };
             let why = match service.decide(&request) {
                 Decision::Permit(why) => why,
                 Decision::Deny(why) => return Err(DeskError::Denied(why)),
             };
+            // The bytes are given out as they were filed.
+            if why.obligations.anonymity.is_some_and(|a| a != Anonymity::AsIs) {
+                return Err(DeskError::MustNotLeaveAsIs);
+            }
             let mut readers: Vec<KeyId> = Vec::new();
             if let Some(organization) = organization {
                 let certified = service.state().membership.keys.get(&organization).cloned();
@@ -146,7 +182,7 @@ impl Desk {
         session: &Arc<Session>,
         actor: Actor,
         content: ContentId,
-        purpose: Purpose,
+        errand: Errand,
         found: &Found,
     ) -> Result<ContentId, DeskError> {
         let (reader, organization, stands_on) = match (&session.who, actor) {
@@ -160,9 +196,9 @@ impl Desk {
             organization,
             record: content,
             category: found.entry.category,
-            right: Right::Read,
-            purpose,
-            study: None,
+            right: errand.act(content).right(),
+            purpose: errand.purpose,
+            study: errand.study,
             why: found.why.entries.clone(),
             at: clock_ms(),
         };
@@ -176,7 +212,7 @@ impl Desk {
             let key = key.ok_or(DeskError::NotHere("this node has no key for this patient's entries yet"))?;
             let mut rng = random::generator()?;
             let mut entries = vec![place.entry(Kind::Access, &stands_on, &payload, Some(key), &mut rng)];
-            let shown = text::access(purpose_name(purpose));
+            let shown = text::access(purpose_name(errand.purpose));
             signing.with(|unlocked| {
                 let mut signer = unlocked.card.signer(Slot::Authentication)?;
                 sign_entries(&mut signer, &network, &shown, &mut entries)

@@ -6,6 +6,7 @@
 mod world;
 
 use hospes_card::{HolderKind, Pin};
+use hospes_protocol::ids::StudyId;
 use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::Rule;
 
@@ -116,6 +117,37 @@ async fn a_consent_to_one_record_opens_that_record_only() {
     assert_eq!(&reader.read_range(0..3).await.unwrap()[..], b"one", "the one that was named");
     let denied = world.desk.read_record(&cast.doctor, other, Purpose::Treatment).await;
     assert_eq!(code(denied), Rule::WrongRecord.code(), "and no other");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_leaves_for_its_study_only_and_as_the_consent_says() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let content = world.add(&cast.ada, letter(&cast, "My diary"), b"I slept badly.").await;
+    let (open, veiled) = (StudyId([1; 32]), StudyId([2; 32]));
+    let before = world.desk.read_record(&cast.doctor, content, open).await;
+    assert_eq!(code(before), Rule::NoGrant.code(), "without a right to share nothing leaves");
+    for (study, anonymity) in [(open, Anonymity::AsIs), (veiled, Anonymity::Anonymised)] {
+        let request = consent(&cast, Grantee::Person(cast.person), &[Category::Letters], world.now());
+        let request = GrantRequest { rights: 4, study: Some(study), anonymity, ..request };
+        let tap = world.desk.grant(&cast.ada, request).await.unwrap();
+        world.finish(tap).await;
+    }
+    let reader = world.desk.read_record(&cast.doctor, content, open).await.unwrap();
+    assert_eq!(
+        &reader.read_range(0..14).await.unwrap()[..],
+        b"I slept badly.",
+        "for its study, as it was filed"
+    );
+    let named = world.desk.read_record(&cast.doctor, content, veiled).await;
+    assert_eq!(code(named), "must-not-leave-as-is", "not with names where the consent says without");
+    let other = world.desk.read_record(&cast.doctor, content, StudyId([3; 32])).await;
+    assert_eq!(code(other), Rule::WrongStudy.code(), "and for no other study");
+    let read = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await;
+    assert_eq!(code(read), Rule::WrongRight.code(), "a right to share is none to read");
+    let patient = cast.patient;
+    let accesses = world.ask(move |s| s.accesses_of(&patient).unwrap()).await;
+    assert_eq!(accesses.len(), 1, "what left is among the accesses, what was refused is not");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::acts::{Consent, Filing, all, consent, file, read, read_soon, refused_soon};
+use super::super::acts::{
+    Consent, Filing, all, consent, file, read, read_soon, refused_soon, share as out_for,
+};
 use super::super::failed::{Failed, Outcome, Shown, expect};
 use super::super::http::{Client, Refused};
 use super::super::samples::Kind;
@@ -170,24 +172,64 @@ pub(super) fn write_only(world: &mut World) -> Outcome {
     Ok(Shown::that(format!("before: {before}; then files, reading: {code}; with a right to read it reads")))
 }
 
-/// A share right carries study and anonymity \[54-56\].
+/// A share right is for its study, and carries how data may leave \[54-56\].
 pub(super) fn share(world: &mut World) -> Outcome {
-    let study = "5d".repeat(32);
+    let (open, veiled) = ("5d".repeat(32), "5e".repeat(32));
+    let letter = letter(world)?;
     let scope = Consent { categories: &["letters"], rights: &["share"], ..Consent::default() };
+    let ana = world.sign_in(Who::Ana, 1)?;
+    let before = stays(&ana, &letter, &open)?;
+    let bare = without_study(world, &scope)?;
+    grants(world, Who::Ana, &Consent { study: Some((&open, "as-is")), ..scope.clone() })?;
+    leaves(world, Who::Ana, &ana, &letter, &open)?;
+    let other = stays(&ana, &letter, &veiled)?;
+    let grant = grants(world, Who::Ana, &Consent { study: Some((&veiled, "pseudonymised")), ..scope })?;
+    listed_with(world, &grant, &veiled, "pseudonymised")?;
+    let (named, _) = until(ACT_MAX, "the consent for the other study acts", || {
+        let code = stays(&ana, &letter, &veiled)?;
+        Ok((code != other).then_some(code))
+    })?;
+    expect(named == "must-not-leave-as-is", || format!("pseudonymised only, and refused by {named}"))?;
+    Ok(Shown::that(format!(
+        "before: {before}; without a study: {bare}; with one: leaves for it as it was filed; for another study: {other}; \
+         pseudonymised only: {named}"
+    )))
+}
+
+/// The code by which a right to share is refused where it names no study.
+fn without_study(world: &mut World, scope: &Consent<'_>) -> Result<String, Failed> {
     let patient = world.sign_in(Who::Patient(0), 0)?;
     let ana = world.story.id(Who::Ana)?;
-    let bare = match consent(&patient, &Consent { person: &ana, ..scope.clone() }) {
-        Ok(_) => return Err(Failed::wrong("a share right without a study was taken")),
-        Err(refused) => refused.code().to_owned(),
-    };
-    let grant = grants(world, Who::Ana, &Consent { study: Some((&study, "pseudonymised")), ..scope })?;
-    let patient_id = world.story.id(Who::Patient(0))?;
-    let listed = all(&patient, &format!("/grants?patient={patient_id}"))?;
+    match consent(&patient, &Consent { person: &ana, ..scope.clone() }) {
+        Ok(_) => Err(Failed::wrong("a share right without a study was taken")),
+        Err(refused) => Ok(refused.code().to_owned()),
+    }
+}
+
+fn listed_with(world: &mut World, grant: &str, study: &str, anonymity: &str) -> Result<(), Failed> {
+    let patient = world.sign_in(Who::Patient(0), 0)?;
+    let listed = all(&patient, &format!("/grants?patient={}", world.story.id(Who::Patient(0))?))?;
     let found = listed.iter().find(|g| text(g, "content") == grant);
     let found = found.ok_or_else(|| Failed::wrong("the grant is not listed"))?;
-    let carried = text(found, "study") == study && text(found, "anonymity") == "pseudonymised";
-    expect(carried, || "the list doesn't carry study and anonymity".into())?;
-    Ok(Shown::that(format!("without a study: {bare}; with one: listed with it, pseudonymised")))
+    let carried = text(found, "study") == study && text(found, "anonymity") == anonymity;
+    expect(carried, || "the list doesn't carry study and anonymity".into())
+}
+
+/// Takes a record out for a study, byte for byte, once the consent has come.
+fn leaves(world: &mut World, who: Who, client: &Client, filed: &Filed, study: &str) -> Result<(), Failed> {
+    let (bytes, _) =
+        until(ACT_MAX, "it leaves for the study", || Ok(out_for(client, &filed.content, study).ok()))?;
+    expect(bytes == world.samples.files[filed.sample].bytes, || "it left changed".into())?;
+    world.story.saw(who, &filed.content)
+}
+
+/// The code by which a record is kept from a study.
+fn stays(client: &Client, filed: &Filed, study: &str) -> Result<String, Failed> {
+    match out_for(client, &filed.content, study) {
+        Ok(_) => Err(Failed::wrong("the record left")),
+        Err(Refused::Problem(p)) if p.status < 500 => Ok(p.code),
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Withdrawn by tap, refused everywhere \[58\].
