@@ -60,6 +60,8 @@ contexts! {
     DeriveRecovery = "derive/recovery";
     /// Node-wide key of what is sealed at rest.
     DeriveAtRest = "derive/at-rest";
+    /// What a node seals with where no randomness is given to it, from its seed.
+    DeriveSealing = "derive/sealing";
     /// A sealed segment, in its AAD.
     Segment = "segment";
     /// Membership part of the state root.

@@ -58,6 +58,20 @@ pub(crate) enum Asked {
     Orders(Vec<hospes_protocol::ids::ObjectId>),
     /// Receipts.
     Receipts(Vec<hospes_protocol::ids::ObjectId>),
+    /// Packets of the organization's key.
+    Packets {
+        /// Of whom.
+        peer: NodeId,
+        /// The row of the last of them.
+        last: hospes_storage::SealedKey,
+    },
+    /// K of patients.
+    SubjectKeys {
+        /// Of whom.
+        peer: NodeId,
+        /// The row of the last of them.
+        last: hospes_storage::SealedKey,
+    },
 }
 
 impl Service {
@@ -77,6 +91,7 @@ impl Service {
     /// A peer is gone; what was asked of it is not answered any more.
     pub fn on_disconnected(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
+        self.forget_asked(&peer);
         self.event(Event::Peer { node: peer, connected: false });
         self.peer_gone(peer);
     }

@@ -4,7 +4,7 @@
 //! one node asks of another. Every answer is bounded by [`ANSWER_BYTES_MAX`] and comes in pages.
 
 use hospes_protocol::block::CommitCertificate;
-use hospes_protocol::ids::{BlockHash, ContentId, NodeId};
+use hospes_protocol::ids::{BlockHash, ContentId, NodeId, ObjectId, PatientId};
 use hospes_protocol::limits::ANSWER_BYTES_MAX;
 use hospes_protocol::state::Frontier;
 use hospes_protocol::wire::{Bytes, Wire};
@@ -95,6 +95,10 @@ wire_union! {
         Orders(Vec<Bytes>) = 7,
         /// Receipts for what was ordered, each a COSE_Sign1.
         Receipts(Vec<Bytes>) = 8,
+        /// Packets of the key of the organization that both are nodes of.
+        Packets(Vec<ObjectId>) = 9,
+        /// K of patients, for a node of the same organization.
+        SubjectKeys(Vec<PatientId>) = 10,
     }
 }
 
@@ -118,6 +122,16 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// K of a patient on its way between nodes of one organization.
+    pub struct SealedSubjectKey {
+        /// Whose.
+        pub patient: PatientId,
+        /// Sealed to the node that asked.
+        pub sealed: Bytes,
+    }
+}
+
 wire_union! {
     /// What the other answers.
     pub enum Answer {
@@ -135,6 +149,10 @@ wire_union! {
         Bodies(Vec<Delivery>) = 6,
         /// Refused as a whole, with the check.
         Refused(u64) = 7,
+        /// To `Packets`: those that are here.
+        Packets(Vec<Bytes>) = 8,
+        /// To `SubjectKeys`: those that are here.
+        SubjectKeys(Vec<SealedSubjectKey>) = 9,
     }
 }
 

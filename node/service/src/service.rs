@@ -11,12 +11,15 @@ use std::sync::Arc;
 
 use hospes_protocol::block::{CommitCertificate, SignedVote};
 use hospes_protocol::check::{Check, Rejected};
+use hospes_protocol::context::Context;
 use hospes_protocol::entry::Header;
-use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId};
+use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId, sha256};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::state::LedgerState;
 use hospes_protocol::wire::Wire;
 use hospes_storage::{Ledger, Objects, StoreError};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
 use zeroize::Zeroizing;
 
 use crate::chain::Candidate;
@@ -66,6 +69,14 @@ impl Identity {
     /// The same key, for the engine's votes.
     pub(crate) fn voter(&self) -> SoftwareSigner {
         SoftwareSigner::from_seed(&self.seed)
+    }
+
+    /// Randomness to seal with, where none is given: the same for the same recipient and plaintext, and nobody
+    /// else's guess. `about` names both.
+    pub(crate) fn sealing_rng(&self, about: &[&[u8]]) -> ChaCha20Rng {
+        let mut parts = vec![Context::DeriveSealing.text().as_bytes(), self.seed.as_slice()];
+        parts.extend(about);
+        ChaCha20Rng::from_seed(sha256(&parts))
     }
 
     /// The key that others seal to.
@@ -231,6 +242,10 @@ impl Service {
             Ok(Request::Collect(collection)) => self.on_collect(from, &collection)?.map(Answer::Bodies),
             Ok(Request::Orders(orders)) => Ok(Answer::Verdicts(self.on_orders(from, &orders)?)),
             Ok(Request::Receipts(receipts)) => Ok(Answer::Verdicts(self.on_receipts(from, &receipts)?)),
+            Ok(Request::Packets(ids)) => self.on_packets_asked(&from, &ids)?.map(Answer::Packets),
+            Ok(Request::SubjectKeys(patients)) => {
+                self.on_subject_keys_asked(&from, &patients)?.map(Answer::SubjectKeys)
+            }
         };
         let answer = answer.unwrap_or_else(|rejected| {
             self.judge_peer(from, Some(rejected));

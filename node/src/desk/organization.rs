@@ -1,9 +1,10 @@
 //! What an organization decides for itself with its card: roles, backup partners, its agreement key.
 //!
 //! The secret of the agreement key is sealed to each member's card and to the organization's own; the packets lie
-//! in this node's store, by epoch, so that what older epochs sealed can still be opened. The ledger holds their
-//! addresses only.
+//! in the stores of the organization's nodes, by epoch, so that what older epochs sealed can still be opened. The
+//! ledger holds their addresses only; the service gives them to the organization's other nodes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hospes_card::{Card, Slot};
@@ -14,6 +15,7 @@ use hospes_protocol::ids::{KeyId, NetworkId, ObjectId, OrganizationId};
 use hospes_protocol::keys::{AgreementKey, KeyAgreement, SoftwareAgreement};
 use hospes_protocol::seal::envelope::{Envelope, seal_to};
 use hospes_protocol::wire::Wire;
+use hospes_service::records::{PacketPlace, organization_packet, organization_packet_writes};
 use hospes_storage::{Objects, SealedKey, SealedRow, Write};
 use rand::Rng as _;
 use rand_chacha::ChaCha20Rng;
@@ -26,8 +28,6 @@ use super::sessions::Session;
 use super::taps::{Shown, TapView};
 use super::{Desk, random, text};
 
-/// Packets of organizations' epoch secrets: group is the public key's id, order the epoch, item the reader.
-const PACKETS: &str = "organization-packets";
 /// The newest epoch that was made at this node, final or not.
 const NEWEST: &str = "organization-key";
 
@@ -105,10 +105,8 @@ impl EpochKey {
         let mut writes =
             vec![Write::Sealed(SealedRow { key: newest, patient: None, value: self.entry(of).encode() })];
         for (reader, sealed) in &self.sealed {
-            let id = ObjectId::of_structured(sealed);
-            writes.push(Write::Object { id, patient: None, bytes: sealed.clone() });
-            let key = SealedKey::new(PACKETS, &group.0, self.epoch, &reader.0);
-            writes.push(Write::Sealed(SealedRow { key, patient: None, value: sealed.clone() }));
+            let place = PacketPlace { key: group, epoch: self.epoch, reader: *reader };
+            writes.extend(organization_packet_writes(&place, sealed));
         }
         Ok(objects.apply(&writes)?)
     }
@@ -123,26 +121,18 @@ pub(super) fn newest_key(
     let row = objects.sealed(&SealedKey::new(NEWEST, &organization.0, 0, &[]))?;
     let made = row.map(|bytes| OrganizationKeyEntry::decode(&bytes)).transpose()?;
     Ok(match (certified, made) {
-        (Some(certified), Some(made)) => {
-            // Of one key, what was made here lists the packets of members who are not final yet too.
-            let newer = made.epoch > certified.epoch || made.key == certified.key;
-            Some(if newer { made } else { certified })
-        }
+        (Some(certified), Some(made)) if made.key == certified.key => Some(joined(certified, made)),
+        (Some(certified), Some(made)) => Some(if made.epoch > certified.epoch { made } else { certified }),
         (certified, made) => certified.or(made),
     })
 }
 
-/// The packet of an epoch secret for one reader.
-fn packet_for(objects: &dyn Objects, public: &KeyId, reader: &KeyId) -> Result<Option<Vec<u8>>, DeskError> {
-    let mut after = None;
-    loop {
-        let page = objects.sealed_rows(PACKETS, Some(&public.0), after.as_ref(), 256)?;
-        let Some(last) = page.last().map(|row| row.key.clone()) else { return Ok(None) };
-        if let Some(row) = page.into_iter().find(|row| row.key.item == reader.0) {
-            return Ok(Some(row.value));
-        }
-        after = Some(last);
-    }
+/// Of one key: what was made here lists members who are not final yet, what is certified those whom another node
+/// of the organization enrolled.
+fn joined(certified: OrganizationKeyEntry, mut made: OrganizationKeyEntry) -> OrganizationKeyEntry {
+    let known: BTreeSet<_> = made.packets.iter().map(|p| p.reader).collect();
+    made.packets.extend(certified.packets.into_iter().filter(|p| !known.contains(&p.reader)));
+    made
 }
 
 /// Opens an organization's epoch secret with a member's unlocked card; null where no packet is for that card.
@@ -153,7 +143,8 @@ pub(super) fn open_secret(
     network: &NetworkId,
 ) -> Result<Option<Zeroizing<[u8; 32]>>, DeskError> {
     let mut key = card.agreement()?;
-    let Some(sealed) = packet_for(objects, public, &key.agreement_key().id())? else { return Ok(None) };
+    let reader = key.agreement_key().id();
+    let Some(sealed) = organization_packet(objects, public, &reader)? else { return Ok(None) };
     let plain = Envelope::parse(&sealed)?.open(&mut key, Context::OrganizationKey, network)?;
     let mut secret = Zeroizing::new([0; 32]);
     if plain.len() != secret.len() {
@@ -178,8 +169,9 @@ pub(super) fn epoch_key(
         own.iter().try_for_each(|reader| key.add(reader, network, rng))?;
         return Ok(key);
     };
-    let secret = open_secret(objects, &current.key.id(), card, network)?
-        .ok_or(DeskError::NotHere("the organization's key was made at another node of it: enrol there"))?;
+    let secret = open_secret(objects, &current.key.id(), card, network)?.ok_or(DeskError::NotHere(
+        "the organization's key has not come here yet from the node that made it: connect them",
+    ))?;
     let packets = current.packets.clone();
     Ok(EpochKey { secret, epoch: current.epoch, packets, sealed: Vec::new() })
 }

@@ -74,24 +74,15 @@ fn a_sealed_key_needs_its_passphrase() {
 }
 
 fn card(desk: &Desk, name: &str, kind: &str) {
-    let file = format!("reader/{name}.card");
-    desk.json(&["card", "create", &file, "--kind", kind, "--label", name, "--pin-file", "pin"]).data();
+    desk.card(&format!("reader/{name}.card"), kind, name);
 }
 
-/// A command at the node, signed in by the card of `who`.
 fn at(desk: &Desk, who: &str, arguments: &[&str]) -> crate::program::Ended {
-    let all = [&["--data-dir", "north"], arguments, &["--card", who, "--pin-file", "pin"]].concat();
-    desk.json(&all)
+    desk.at("north", who, arguments)
 }
 
 fn wait_for_cards(desk: &Desk, count: usize) {
-    let begun = std::time::Instant::now();
-    while desk.json(&["--data-dir", "north", "card", "list"]).data()["cards"].as_array().unwrap().len()
-        < count
-    {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the reader notices its cards");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    desk.wait_for_cards("north", count);
 }
 
 fn only<'a>(list: &'a Value, key: &str, value: &str) -> &'a Value {

@@ -7,4 +7,5 @@
 mod daemon;
 mod offline;
 mod program;
+mod siblings;
 mod verify;

@@ -88,6 +88,30 @@ impl Desk {
         self.run(&[&["--json"], arguments].concat())
     }
 
+    /// Makes a soft card in a reader's folder.
+    pub(crate) fn card(&self, file: &str, kind: &str, label: &str) {
+        self.json(&["card", "create", file, "--kind", kind, "--label", label, "--pin-file", "pin"]).data();
+    }
+
+    /// A command at the node in the folder `name`, signed in by the card of `who`.
+    pub(crate) fn at(&self, name: &str, who: &str, arguments: &[&str]) -> Ended {
+        self.json(&[&["--data-dir", name], arguments, &["--card", who, "--pin-file", "pin"]].concat())
+    }
+
+    /// Waits until so many cards are in the readers of the node in the folder `name`.
+    pub(crate) fn wait_for_cards(&self, name: &str, count: usize) {
+        let here = || {
+            let cards = self.json(&["--data-dir", name, "card", "list"]).data();
+            cards["cards"].as_array().unwrap().len() == count
+        };
+        wait_until("the reader notices its cards", here);
+    }
+
+    /// Moves a card from one reader's folder to another's.
+    pub(crate) fn carry(&self, from: &str, to: &str) {
+        std::fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
     /// Founds a node in the folder `name`.
     pub(crate) fn found(&self, name: &str, more: &[&str]) -> Ended {
         let card = format!("reader/{name}.card");
@@ -98,7 +122,13 @@ impl Desk {
 
     /// Starts the node in the folder `name`.
     pub(crate) fn start(&self, name: &str) -> Node {
+        self.start_with(name, &[])
+    }
+
+    /// Starts the node in the folder `name` with these variables.
+    pub(crate) fn start_with(&self, name: &str, variables: &[(&str, &str)]) -> Node {
         let mut command = self.command(&["--data-dir", name, "--api", "127.0.0.1:0", "run"]);
+        command.envs(variables.iter().copied());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -134,6 +164,15 @@ impl Drop for Node {
         // It has ended where the test went well.
         let _ended = self.child.kill();
         let _waited = self.child.wait();
+    }
+}
+
+/// Waits for what comes by itself.
+pub(crate) fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -103,7 +103,8 @@ impl Service {
         self.take_turns()?;
         self.offer(peer)?;
         self.owe_orders(peer)?;
-        self.owe_receipts(peer)
+        self.owe_receipts(peer)?;
+        self.ask_sibling(peer)
     }
 
     fn offer(&mut self, peer: NodeId) -> Result<(), Fatal> {
@@ -270,6 +271,10 @@ impl Service {
             (Asked::Offer, Answer::Lacking(lacking)) => self.on_lacking(from, &lacking),
             (Asked::Deliver(ids), Answer::Verdicts(verdicts)) => self.on_verdicts(from, &ids, &verdicts),
             (Asked::Collect, Answer::Bodies(deliveries)) => self.on_collected(from, deliveries),
+            (Asked::Packets { last, .. }, Answer::Packets(packets)) => self.on_packets(from, &packets, &last),
+            (Asked::SubjectKeys { last, .. }, Answer::SubjectKeys(keys)) => {
+                self.on_subject_keys(from, &keys, &last)
+            }
             (Asked::Orders(roots), Answer::Verdicts(verdicts)) => {
                 self.on_order_verdicts(from, &roots, &verdicts)
             }

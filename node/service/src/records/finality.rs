@@ -35,6 +35,9 @@ impl Service {
             }
             if is_control(fields.kind) {
                 self.on_control_final(fields.kind)?;
+                if Self::is_organization_key(fields.kind) && outcome.void.is_none() {
+                    self.on_organization_key_final(&fields.content)?;
+                }
             } else {
                 // Entries that others are judged by take effect before the next is judged.
                 if !is_leaf(fields.kind) {

@@ -4,6 +4,8 @@
 //! A body is judged provisionally when it arrives and for good at the height that makes its header final; a
 //! body without a header, or without the entries that it stands on, is not kept.
 
+use std::collections::BTreeSet;
+
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::{Content, Header, is_control};
@@ -23,7 +25,7 @@ use crate::messages::Delivery;
 use crate::service::{Fatal, Service};
 
 /// K of this node's organization, by patient.
-const SUBJECT_KEYS: &str = "subject-keys";
+pub(super) const SUBJECT_KEYS: &str = "subject-keys";
 /// Bodies that have not gone out: this node's own before its header, a peer's until its batch is through.
 const UNFILED: &str = "unfiled";
 
@@ -208,7 +210,7 @@ impl Service {
         let mut writes = packet_writes(patient, packets);
         writes.push(Write::Body(held));
         writes.extend(index::rows_of(known.id, &facts, &known.entry));
-        writes.extend(self.subject_key_rows(&known.entry));
+        writes.extend(self.subject_key_rows(&known.entry)?);
         let unfiled = SealedRow { key: unfiled_key(&known.id), patient: None, value: Vec::new() };
         writes.push(Write::Sealed(unfiled));
         self.write(&writes)?;
@@ -219,14 +221,16 @@ impl Service {
     }
 
     /// Who holds K, and K itself where it is sealed to this node.
-    fn subject_key_rows(&mut self, payload: &Personal) -> Vec<Write> {
+    fn subject_key_rows(&mut self, payload: &Personal) -> Result<Vec<Write>, Fatal> {
         let (patient, keys): (PatientId, &[SubjectKey]) = match payload {
             Personal::Patient(p) => (p.patient, &p.subject_keys),
             Personal::Locker(p) => (p.patient, &p.subject_keys),
-            _ => return Vec::new(),
+            _ => return Ok(Vec::new()),
         };
         let holders = keys.iter().filter_map(|k| self.state.membership.nodes.get(&k.node));
-        let mut writes: Vec<_> = holders.map(|n| index::key_holder_row(&patient, &n.organization)).collect();
+        let holders: BTreeSet<_> = holders.map(|n| n.organization).collect();
+        let mut writes: Vec<_> = holders.iter().map(|o| index::key_holder_row(&patient, o)).collect();
+        let mut given = false;
         for key in keys.iter().filter(|k| k.node == self.me.node) {
             let opened = Envelope::parse(&key.sealed).and_then(|sealed| {
                 let opened = sealed.open(&mut self.me.agreement, Context::PatientKey, &self.network);
@@ -238,9 +242,13 @@ impl Service {
             {
                 let key = SealedKey::new(SUBJECT_KEYS, &[], 0, &patient.0);
                 writes.push(Write::Sealed(SealedRow { key, patient: Some(patient), value: k.to_vec() }));
+                given = true;
             }
         }
-        writes
+        if holders.contains(&self.me.organization) {
+            writes.push(self.note_subject_key(&patient, given)?);
+        }
+        Ok(writes)
     }
 
     /// K of this node's organization for a patient, where an entry gave it to this node.

@@ -9,6 +9,7 @@
 //! | `query` | what desk and API ask |
 //! | `exchange` | bodies that are owed to peers: offer, deliver, acknowledge |
 //! | `collect` | bodies of a patient who is signed in elsewhere |
+//! | `siblings` | keys that the nodes of one organization give each other |
 //! | `audience` | to whom a body is owed, and when that is looked at again |
 //! | `queue` | durable queues per peer |
 //!
@@ -23,12 +24,14 @@ mod index;
 mod keep;
 mod query;
 pub(crate) mod queue;
+mod siblings;
 mod view;
 
 pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
 pub use exchange::OFFER_MAX;
 pub use index::Home;
 pub use query::{EntryState, Finality, Listed};
+pub use siblings::{PacketPlace, organization_packet, organization_packet_writes};
 pub use view::ServiceView;
 
 use hospes_protocol::ids::NodeId;
@@ -53,6 +56,7 @@ impl Service {
     pub(crate) fn open_records(&mut self) -> Result<(), Fatal> {
         self.forget_offers()?;
         self.settle_unfiled()?;
+        self.open_siblings()?;
         self.open_holding()
     }
 

@@ -4,4 +4,5 @@
 mod chain;
 mod people;
 mod records;
+mod siblings;
 mod world;

@@ -3,9 +3,9 @@
 //! Cards are keys in memory; what they sign is what real cards sign.
 
 use hospes_protocol::context::Context;
-use hospes_protocol::control::{PractitionerEntry, Standing};
+use hospes_protocol::control::{OrganizationKeyEntry, OrganizationPacket, PractitionerEntry, Standing};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
-use hospes_protocol::ids::{ContentId, Lock, ObjectId, OrganizationId, PatientId, PersonId, RecordId};
+use hospes_protocol::ids::{ContentId, KeyId, Lock, ObjectId, OrganizationId, PatientId, PersonId, RecordId};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::patient::PatientSecret;
 use hospes_protocol::personal::{
@@ -21,7 +21,8 @@ use hospes_protocol::seal::packet::{Packet, seal_packet};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::filing::{Filed, Filing};
-use hospes_storage::BlobWriter;
+use hospes_service::records::{PacketPlace, organization_packet_writes};
+use hospes_storage::{BlobWriter, Objects as _};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 
@@ -67,9 +68,7 @@ pub(crate) struct Draft {
 
 impl World {
     pub(crate) fn organization(&self, i: usize) -> OrganizationId {
-        let id = self.id(i);
-        let entry = self.genesis.nodes.iter().find(|n| n.key.id().0 == id.0).unwrap();
-        entry.organization
+        self.nodes[i].organization
     }
 
     /// Enrols a practitioner of node `i`'s organization.
@@ -101,6 +100,31 @@ impl World {
             "the practitioner is enrolled everywhere"
         );
         Doctor { id: PersonId(filed.content.0), at: i, seed }
+    }
+
+    /// The entry of a further epoch of the key of node `i`'s organization with a packet for the doctor, which
+    /// only that node keeps; gives the key's id and the packet.
+    pub(crate) fn organization_key(
+        &mut self,
+        i: usize,
+        doctor: &Doctor,
+        epoch: u64,
+    ) -> (KeyId, Vec<u8>, Filed) {
+        let mut rng = ChaCha20Rng::seed_from_u64(epoch);
+        let secret = [u8::try_from(epoch).unwrap(); 32];
+        let (key, reader) = (SoftwareAgreement::from_secret(&secret).agreement_key(), agreement(doctor.seed));
+        let network = self.genesis.network();
+        let sealed =
+            seal_to(&reader.agreement_key(), Context::OrganizationKey, &network, &secret, &mut rng).unwrap();
+        let place = PacketPlace { key: key.id(), epoch, reader: reader.agreement_key().id() };
+        let store = self.nodes[i].store.clone().unwrap();
+        store.apply(&organization_packet_writes(&place, &sealed)).unwrap();
+        let packet = OrganizationPacket { reader: place.reader, packet: ObjectId::of_structured(&sealed) };
+        let organization = self.organization(i);
+        let id = key.id();
+        let entry = OrganizationKeyEntry { organization, epoch, key, packets: vec![packet] };
+        let filing = self.control(i, Kind::OrganizationKey, &entry, &[i]);
+        (id, sealed, self.file(i, filing))
     }
 
     fn draft(
@@ -150,7 +174,7 @@ impl World {
         let secret = PatientSecret::from_bytes([seed; 32]);
         let id = PatientId([seed; 32]);
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(seed));
-        let node = self.genesis.nodes.iter().find(|n| n.key.id().0 == self.id(i).0).unwrap().clone();
+        let node = self.nodes[i].service.as_ref().unwrap().state().membership.nodes[&self.id(i)].clone();
         let k = secret.k(&self.organization(i));
         let sealed =
             seal_to(&node.agreement, Context::PatientKey, &self.genesis.network(), k.as_bytes(), &mut rng);
@@ -321,6 +345,18 @@ impl World {
             code: None,
             access: None,
         })
+    }
+}
+
+impl Doctor {
+    /// The same at another node of the organization.
+    pub(crate) fn at_node(&self, i: usize) -> Self {
+        Self { id: self.id, at: i, seed: self.seed }
+    }
+
+    /// Slot 9D.
+    pub(crate) fn agreement(&self) -> SoftwareAgreement {
+        agreement(self.seed)
     }
 }
 

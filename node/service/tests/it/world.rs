@@ -70,7 +70,7 @@ pub(crate) struct Place {
     pub(crate) events: Vec<Event>,
     medium: Medium,
     seed: u8,
-    organization: OrganizationId,
+    pub(crate) organization: OrganizationId,
     timers: BTreeMap<Timer, u64>,
     tokens: BTreeMap<u64, (usize, u64)>,
 }
@@ -117,6 +117,21 @@ fn entry(seed: u8, organization: OrganizationId) -> NodeEntry {
     }
 }
 
+impl Place {
+    fn new(seed: u8, organization: OrganizationId) -> Self {
+        Self {
+            service: None,
+            store: None,
+            events: Vec::new(),
+            medium: Medium::memory(),
+            seed,
+            organization,
+            timers: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        }
+    }
+}
+
 impl World {
     /// `validators` organizations with a validator each, and `replicas` more with a replica.
     pub(crate) fn new(seed: u64, validators: u8, replicas: u8) -> Self {
@@ -156,19 +171,22 @@ impl World {
             next_token: 0,
         };
         for (seed, organization) in seeds.into_iter().zip(owners) {
-            world.nodes.push(Place {
-                service: None,
-                store: None,
-                events: Vec::new(),
-                medium: Medium::memory(),
-                seed,
-                organization,
-                timers: BTreeMap::new(),
-                tokens: BTreeMap::new(),
-            });
+            world.nodes.push(Place::new(seed, organization));
         }
         (0..world.nodes.len()).for_each(|i| world.start(i));
         world
+    }
+
+    /// Admits one more node of the organization of node `of`, and starts it; gives its number.
+    pub(crate) fn second_node(&mut self, of: usize) -> usize {
+        let (i, organization) = (self.nodes.len(), self.nodes[of].organization);
+        let seed = 50 + u8::try_from(i).unwrap();
+        let admission = self.control(of, Kind::Node, &entry(seed, organization), &[of]);
+        let filed = self.file(of, admission);
+        assert!(self.run_until(5_000, |w| (0..i).all(|j| w.is_final(j, &filed))), "the node is admitted");
+        self.nodes.push(Place::new(seed, organization));
+        self.start(i);
+        i
     }
 
     /// A node starts over what its medium holds.
