@@ -18,6 +18,7 @@ pub mod patient;
 pub mod personal;
 pub mod policy;
 pub mod seal;
+mod secret;
 pub mod sign1;
 pub mod state;
 pub mod tap;

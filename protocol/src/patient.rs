@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use rand_core::CryptoRng;
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -29,6 +28,7 @@ use crate::context::Context;
 use crate::entry::HeaderFields;
 use crate::ids::{NodeId, OrganizationId, PatientId, Reveal, Subject};
 use crate::keys::SoftwareAgreement;
+use crate::secret::secret_type;
 use crate::wire::{Dec, Enc, Wire};
 
 fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
@@ -37,32 +37,17 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
     mac.finalize().into_bytes().into()
 }
 
-macro_rules! secret_type {
-    ($($(#[$meta:meta])* $name:ident;)+) => { $(
-        $(#[$meta])*
-        #[derive(Clone, PartialEq, Eq)]
-        pub struct $name(Zeroizing<[u8; 32]>);
+secret_type! {
+    /// The secret of a patient, of one generation.
+    PatientSecret;
+    /// K: what an organization that treats the patient needs to make and recognise subjects.
+    PatientKey;
+    /// What the reveals of a patient's locks come from.
+    LockKey;
+}
 
-        impl $name {
-            /// The secret of these bytes.
-            #[must_use]
-            pub fn from_bytes(bytes: [u8; 32]) -> Self {
-                Self(Zeroizing::new(bytes))
-            }
-
-            /// The raw secret, to be sealed and nothing else.
-            #[must_use]
-            pub fn as_bytes(&self) -> &[u8; 32] {
-                &self.0
-            }
-        }
-
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
-
+macro_rules! wire_secret {
+    ($($name:ident),+) => { $(
         impl Wire for $name {
             fn put(&self, e: &mut Enc) {
                 e.bytes(&*self.0);
@@ -78,24 +63,9 @@ macro_rules! secret_type {
     )+ };
 }
 
-secret_type! {
-    /// The secret of a patient, of one generation.
-    PatientSecret;
-    /// K: what an organization that treats the patient needs to make and recognise subjects.
-    PatientKey;
-    /// What the reveals of a patient's locks come from.
-    LockKey;
-}
+wire_secret!(PatientSecret, PatientKey, LockKey);
 
 impl PatientSecret {
-    /// A fresh secret.
-    #[must_use]
-    pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        let mut secret = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut *secret);
-        Self(secret)
-    }
-
     /// K of an organization.
     #[must_use]
     pub fn k(&self, organization: &OrganizationId) -> PatientKey {

@@ -4,7 +4,7 @@
 //! the header is interpreted; of the body, only codes (for the label) and embedded documents. Called by `inspect`
 //! and, for embedded documents, by the node.
 
-use crate::category::{Category, Label};
+use crate::category::{of_loinc, title_of};
 use crate::content::{check_size, xml_text};
 use crate::date;
 use crate::error::ImportError;
@@ -12,6 +12,7 @@ use crate::identity::{Identifier, PatientIdentity};
 use crate::sensitivity;
 use crate::{Format, Imported};
 use data_encoding::BASE64;
+use hospes_protocol::personal::{Category, Label};
 use roxmltree::{Document, Node, ParsingOptions};
 use std::fmt;
 
@@ -102,7 +103,7 @@ fn describe(root: Node<'_, '_>) -> Imported {
         .filter(|code| code.attribute("codeSystem") == Some(LOINC))
         .and_then(|code| code.attribute("code"));
     // A document that doesn't say what it is was written to be read by somebody: a letter.
-    let category = loinc.and_then(Category::of_loinc).unwrap_or(Category::Letters);
+    let category = loinc.and_then(of_loinc).unwrap_or(Category::Letters);
     let title = child(root, "title").map(text_of).filter(|title| !title.is_empty());
     let display = code.and_then(|code| code.attribute("displayName")).map(str::to_owned);
     let mut imported = Imported {
@@ -114,7 +115,7 @@ fn describe(root: Node<'_, '_>) -> Imported {
             .collect(),
         category,
         label: label(root),
-        title: title.or(display).unwrap_or_else(|| category.name().to_owned()),
+        title: title.or(display).unwrap_or_else(|| title_of(category).to_owned()),
         date: child(root, "effectiveTime").and_then(|time| date::from_compact(time.attribute("value")?)),
         modality: None,
         source_system: source_system(root),
@@ -124,7 +125,7 @@ fn describe(root: Node<'_, '_>) -> Imported {
     if imported.patients.is_empty() {
         imported.warn("the document names no patient");
     }
-    if loinc.and_then(Category::of_loinc).is_none() {
+    if loinc.and_then(of_loinc).is_none() {
         imported.warn("the document's type is unknown: choose its category yourself");
     }
     imported

@@ -8,12 +8,13 @@
 mod elements;
 
 use self::elements::{Elements, Tag};
-use crate::category::{Category, Label};
+use crate::category::title_of;
 use crate::date;
 use crate::error::ImportError;
 use crate::identity::{Identifier, PatientIdentity};
 use crate::{Format, Imported};
 use dicom_encoding::text::{SpecificCharacterSet, TextCodec};
+use hospes_protocol::personal::{Category, Label};
 
 pub(crate) use self::elements::looks_like_dicom;
 
@@ -70,7 +71,7 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Imported, ImportError> {
         category,
         label: Label::Normal,
         title: title.unwrap_or_else(|| {
-            modality.as_ref().map_or_else(|| category.name().to_owned(), |kind| format!("DICOM {kind}"))
+            modality.as_ref().map_or_else(|| title_of(category).to_owned(), |kind| format!("DICOM {kind}"))
         }),
         date: values.date(STUDY_DATE).or_else(|| values.date(CONTENT_DATE)),
         source_system: values.text(INSTITUTION).or_else(|| values.text(MANUFACTURER)),

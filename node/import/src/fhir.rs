@@ -9,13 +9,14 @@ pub(crate) mod resource;
 
 use self::bundle::Bundle;
 use self::resource::{LOINC, concept_text, has_code, identity, items, kind, latest, text};
-use crate::category::Category;
+use crate::category::title_of;
 use crate::content::check_size;
 use crate::date;
 use crate::error::ImportError;
 use crate::identity::PatientIdentity;
 use crate::sensitivity;
 use crate::{Format, Imported};
+use hospes_protocol::personal::Category;
 use serde_json::Value;
 use serde_json::error::Category as Failure;
 
@@ -130,7 +131,7 @@ fn title(bundle: &Bundle<'_>, category: Category) -> String {
     });
     match (named, of_kind("Encounter").count()) {
         (Some(named), _) => named.to_owned(),
-        (None, 0) => category.name().to_owned(),
+        (None, 0) => title_of(category).to_owned(),
         (None, 1) => "Patient chart, 1 encounter".to_owned(),
         (None, encounters) => format!("Patient chart, {encounters} encounters"),
     }

@@ -18,9 +18,9 @@ mod pdf;
 mod sensitivity;
 mod summary;
 
-pub use category::{Category, Label};
 pub use ccda::{EmbeddedDocument, embedded_documents};
 pub use error::ImportError;
+pub use hospes_protocol::personal::{Category, Label};
 pub use identity::{Identifier, Match, PatientIdentity, same_person};
 pub use summary::emergency_summary;
 

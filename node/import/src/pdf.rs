@@ -3,9 +3,9 @@
 //! There is deliberately no PDF parser here: a PDF is a program for a reader that we don't write. Its title is that
 //! of the file, its patient is unknown and a person says so. Called by `inspect`.
 
-use crate::category::{Category, Label};
 use crate::error::ImportError;
 use crate::{Format, Imported};
+use hospes_protocol::personal::{Category, Label};
 
 /// Readers accept the header within the first and the end mark within the last kilobyte (PDF 1.7, appendix H).
 const MARGIN_BYTES: usize = 1024;

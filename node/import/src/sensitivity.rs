@@ -7,7 +7,7 @@
 //! that a person confirms, and a record without a listed code isn't thereby shown to be harmless. Screening
 //! questionnaires are left out on purpose: nearly every adult chart has them. Called by the FHIR and C-CDA modules.
 
-use crate::category::Label;
+use hospes_protocol::personal::Label;
 use serde_json::Value;
 
 /// Code systems that this file knows, under their FHIR URI or their HL7 OID.

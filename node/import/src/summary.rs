@@ -12,12 +12,12 @@ mod sections;
 
 use self::copy::Copier;
 use self::sections::{SECTIONS, Selection, select};
-use crate::category::Label;
 use crate::error::ImportError;
 use crate::fhir::bundle::Bundle;
 use crate::fhir::resource::{LOINC, items, kind, text};
 use crate::fhir::{PATIENT_SUMMARY, is_ips, newest, parse};
 use crate::sensitivity;
+use hospes_protocol::personal::Label;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use hospes_import::{Imported, PatientIdentity};
-use hospes_protocol::personal::{Category, Label};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -65,8 +64,6 @@ pub(crate) struct NamedPatient {
 
 impl Proposal {
     fn of(imported: Imported) -> Self {
-        let category = Category::from_code(imported.category.code()).unwrap_or(Category::Letters);
-        let label = Label::from_code(imported.label.code()).unwrap_or(Label::VeryRestricted);
         let named = |p: &PatientIdentity| NamedPatient {
             given: p.given.clone(),
             family: p.family.clone(),
@@ -74,8 +71,8 @@ impl Proposal {
         };
         Self {
             media_type: imported.media_type,
-            category: name(&CATEGORIES, &category),
-            label: name(&LABELS, &label),
+            category: name(&CATEGORIES, &imported.category),
+            label: name(&LABELS, &imported.label),
             title: imported.title,
             date: imported.date,
             modality: imported.modality,

@@ -47,7 +47,7 @@ mod taps;
 #[cfg(test)]
 mod tests;
 mod times;
-mod words;
+pub(crate) mod words;
 
 pub(crate) use server::{Serving, serve};
 pub(crate) use state::{NodeFacts, Parts};

@@ -11,30 +11,14 @@ use super::people::tap;
 use super::samples::Sample;
 use super::tap::{follow, list, needed, text, until};
 use super::world::PIN;
+use crate::api::words;
 
 /// A list has at most this many pages here.
 const PAGES_MAX: usize = 100;
 
 /// The API's name of a category.
-pub(crate) const fn category_name(category: Category) -> &'static str {
-    match category {
-        Category::HistoryAndPhysical => "history-and-physical",
-        Category::Laboratory => "laboratory",
-        Category::RadiationDose => "radiation-dose",
-        Category::Imaging => "imaging",
-        Category::Medication => "medication",
-        Category::Letters => "letters",
-        Category::EmergencySummary => "emergency-summary",
-        Category::PrivateNotes => "private-notes",
-    }
-}
-
-const fn label_name(label: Label) -> &'static str {
-    match label {
-        Label::Normal => "normal",
-        Label::Restricted => "restricted",
-        Label::VeryRestricted => "very-restricted",
-    }
+pub(crate) fn category_name(category: Category) -> &'static str {
+    words::name(&words::CATEGORIES, &category)
 }
 
 /// Identifying data as enrolment takes them. A desk always knows a date of birth; where the file has none, the
@@ -97,7 +81,7 @@ pub(crate) fn file(client: &Client, filing: &Filing<'_>, bytes: &[u8]) -> Result
         "/records?patient={}&category={}&label={}&title={}&media_type={}&derive_summary={}",
         quoted(filing.patient),
         category_name(filing.category),
-        label_name(filing.label),
+        words::name(&words::LABELS, &filing.label),
         quoted(filing.title),
         quoted(filing.media_type),
         filing.derive_summary,

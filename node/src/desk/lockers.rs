@@ -298,7 +298,7 @@ mod tests {
             format: CARD_SECRET_FORMAT,
             generation: 1,
             patient: PATIENT,
-            secret: PatientSecret::from_bytes([6; 32]),
+            secret: PatientSecret::from_bytes(Zeroizing::new([6; 32])),
         };
         let reader = Reader { key: key(7).agreement_key(), organization: OrganizationId([8; 32]), grant };
         let new = NewEpoch {

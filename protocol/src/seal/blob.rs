@@ -11,8 +11,6 @@
 //! Sealing and opening work in place. Who reads and writes files is `storage`'s affair.
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit, Nonce};
-use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::check::{Check, Rejected, ensure};
 use crate::context::Context;
@@ -20,41 +18,17 @@ use crate::entry::FORMAT;
 use crate::ids::RecordId;
 use crate::limits::{RECORD_BYTES_MAX, SEGMENT_BYTES};
 use crate::seal::layout::{SEGMENT_PLAIN_BYTES, TAG_BYTES};
+use crate::secret::secret_type;
 use crate::wire::{Enc, Wire};
 
-/// The key of one record's segments: 32 random bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DataKey(Zeroizing<[u8; 32]>);
-
-impl DataKey {
-    /// A fresh key.
-    #[must_use]
-    pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut *key);
-        Self(key)
-    }
-
-    /// The key of these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self(bytes)
-    }
-
-    /// The raw key, to be sealed and nothing else.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    fn cipher(&self) -> ChaCha20Poly1305 {
-        ChaCha20Poly1305::new((&*self.0).into())
-    }
+secret_type! {
+    /// The key of one record's segments: 32 random bytes.
+    DataKey;
 }
 
-impl std::fmt::Debug for DataKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DataKey(..)")
+impl DataKey {
+    fn cipher(&self) -> ChaCha20Poly1305 {
+        ChaCha20Poly1305::new((&*self.0).into())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::personal::{Category, Label, LockerPublic};
 use crate::seal::blob::DataKey;
 use crate::seal::envelope::{Envelope, OpenError, seal_to};
 use crate::seal::packet::Packet;
+use crate::secret::secret_type;
 use crate::wire::Bytes;
 
 /// Which locker of a patient. Ordered by epoch first.
@@ -29,31 +30,12 @@ pub struct LockerName {
     pub label: Label,
 }
 
-/// The secret half of a locker: 32 random bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct LockerSecret(Zeroizing<[u8; 32]>);
+secret_type! {
+    /// The secret half of a locker: 32 random bytes.
+    LockerSecret;
+}
 
 impl LockerSecret {
-    /// A fresh secret.
-    #[must_use]
-    pub fn random(rng: &mut dyn CryptoRng) -> Self {
-        let mut secret = Zeroizing::new([0; 32]);
-        rng.fill_bytes(&mut *secret);
-        Self(secret)
-    }
-
-    /// The secret of these bytes.
-    #[must_use]
-    pub fn from_bytes(bytes: Zeroizing<[u8; 32]>) -> Self {
-        Self(bytes)
-    }
-
-    /// The raw secret, to be sealed and nothing else.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// The public half.
     #[must_use]
     pub fn public(&self) -> AgreementKey {
@@ -64,12 +46,6 @@ impl LockerSecret {
     #[must_use]
     pub fn agreement(&self) -> SoftwareAgreement {
         SoftwareAgreement::from_secret(&self.0)
-    }
-}
-
-impl std::fmt::Debug for LockerSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LockerSecret(..)")
     }
 }
 

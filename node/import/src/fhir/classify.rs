@@ -3,9 +3,10 @@
 //! Each resource votes for a group or abstains; a file of one group is filed there, a mixture is a chart. The
 //! resources that only carry context (who, where, what it cost) abstain. Called by the FHIR module.
 
-use crate::category::Category;
+use crate::category::of_loinc;
 use crate::fhir::bundle::Bundle;
 use crate::fhir::resource::{LOINC, SNOMED, codes, has_code, items, kind, text};
+use hospes_protocol::personal::Category;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -43,7 +44,7 @@ fn by_type(resource: &Value) -> Option<Category> {
     items(resource, "type")
         .flat_map(|concept| items(concept, "coding"))
         .filter(|coding| text(coding, "system") == LOINC)
-        .find_map(|coding| Category::of_loinc(text(coding, "code")))
+        .find_map(|coding| of_loinc(text(coding, "code")))
 }
 
 /// The group that a resource speaks for; none for context, for bills and for what says too little.
@@ -112,7 +113,7 @@ fn report(resource: &Value) -> Category {
     } else if services().any(|code| IMAGING_SERVICES.contains(&code)) {
         Category::Imaging
     } else {
-        codes(resource, "code").find_map(Category::of_loinc).unwrap_or(Category::Laboratory)
+        codes(resource, "code").find_map(of_loinc).unwrap_or(Category::Laboratory)
     }
 }
 

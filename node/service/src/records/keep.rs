@@ -258,8 +258,11 @@ impl Service {
     pub fn subject_key(&self, patient: &PatientId) -> Result<Option<PatientKey>, Fatal> {
         let row = self.objects.sealed(&SealedKey::new(SUBJECT_KEYS, &[], 0, &patient.0))?;
         let Some(row) = row else { return Ok(None) };
-        let raw: [u8; 32] =
-            row.as_slice().try_into().map_err(|_| Fatal::Contradiction(Check::Malformed.into()))?;
+        let mut raw = zeroize::Zeroizing::new([0; 32]);
+        if row.len() != raw.len() {
+            return Err(Fatal::Contradiction(Check::Malformed.into()));
+        }
+        raw.copy_from_slice(&row);
         Ok(Some(PatientKey::from_bytes(raw)))
     }
 

@@ -171,7 +171,7 @@ impl World {
 
     /// Enrols a patient at node `i`.
     pub(crate) fn patient(&mut self, i: usize, seed: u8) -> Patient {
-        let secret = PatientSecret::from_bytes([seed; 32]);
+        let secret = PatientSecret::from_bytes(zeroize::Zeroizing::new([seed; 32]));
         let id = PatientId([seed; 32]);
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(seed));
         let node = self.nodes[i].service.as_ref().unwrap().state().membership.nodes[&self.id(i)].clone();

@@ -4,6 +4,7 @@
 //! lengths plausible is tried beside the honest opening. Everything is seeded.
 
 use proptest::prelude::*;
+use zeroize::Zeroizing;
 
 use super::*;
 use crate::seal::fixtures::rng;

@@ -10,7 +10,7 @@ use crate::tree::{BUILT, METADATA};
 /// For each of our packages, in the order of the layers, which others of ours it may use.
 const MAY_USE: [(&str, &[&str]); 9] = [
     ("hospes-protocol", &[]),
-    ("hospes-import", &[]),
+    ("hospes-import", &["hospes-protocol"]),
     ("hospes-storage", &["hospes-protocol"]),
     ("hospes-card", &["hospes-protocol"]),
     ("hospes-breakglass", &["hospes-protocol"]),
