@@ -7,7 +7,7 @@ use crate::ids::{
 };
 use crate::keys::{KeyError, Signer, VerifyingKey};
 use crate::limits::{CONTENT_BYTES_MAX, HEADER_BYTES_MAX, REVEALS_MAX, STANDS_ON_MAX};
-use crate::sign1::{Sign1, sign1};
+use crate::sign1::{Sign1, all_verify, sign1_unverified, unsound};
 use crate::wire::{Bytes, Wire};
 use crate::{wire_enum, wire_struct};
 
@@ -158,6 +158,14 @@ wire_struct! {
     }
 }
 
+impl HeaderFields {
+    /// The id of the header that says this.
+    #[must_use]
+    pub fn id(&self) -> HeaderId {
+        HeaderId(sha256(&[&self.encode()]))
+    }
+}
+
 /// A header with its node's signature, in the bytes that were received.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Header {
@@ -173,10 +181,28 @@ impl Header {
     /// # Errors
     /// As the signer.
     pub fn sign(fields: HeaderFields, signer: &mut dyn Signer) -> Result<Self, KeyError> {
-        let payload = fields.encode();
-        let bytes = sign1(signer, Context::Header, &fields.network, &payload)?;
-        let kid = signer.verifying_key().id();
-        Ok(Self { id: HeaderId(sha256(&[&payload])), fields, kid, bytes: Bytes(bytes) })
+        Self::sign_all(vec![fields], signer)?.pop().ok_or_else(unsound)
+    }
+
+    /// Signs headers with the node's key, as many as are filed at once.
+    ///
+    /// # Errors
+    /// As the signer; its signatures are verified, all together, before they are returned.
+    pub fn sign_all(all: Vec<HeaderFields>, signer: &mut dyn Signer) -> Result<Vec<Self>, KeyError> {
+        let key = signer.verifying_key();
+        let mut headers = Vec::new();
+        for fields in all {
+            let payload = fields.encode();
+            let bytes = sign1_unverified(signer, Context::Header, &fields.network, &payload)?;
+            headers.push(Self {
+                id: HeaderId(sha256(&[&payload])),
+                fields,
+                kid: key.id(),
+                bytes: Bytes(bytes),
+            });
+        }
+        let sound = Self::all_verify(&headers.iter().map(|header| (header, &key)).collect::<Vec<_>>());
+        if sound { Ok(headers) } else { Err(unsound()) }
     }
 
     /// Reads a header and judges its form; the signature is left to [`Header::verify`].
@@ -207,6 +233,16 @@ impl Header {
     /// As [`Sign1::verify`].
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), Rejected> {
         Sign1::parse(&self.bytes)?.verify(key, Context::Header, &self.fields.network)
+    }
+
+    /// Whether every header is signed by the key beside it; much cheaper than one at a time. All are of the
+    /// network of the first.
+    #[must_use]
+    pub fn all_verify(headers: &[(&Self, &VerifyingKey)]) -> bool {
+        let Some(network) = headers.first().map(|(header, _)| header.fields.network) else { return true };
+        let messages: Option<Vec<_>> =
+            headers.iter().map(|(header, key)| Some((Sign1::parse(&header.bytes).ok()?, *key))).collect();
+        messages.is_some_and(|messages| all_verify(&messages, Context::Header, &network))
     }
 
     /// Whether this header speaks of `content`: same id, kind, organization and lock.

@@ -7,6 +7,7 @@ use ring::signature as ring_sig;
 use zeroize::Zeroizing;
 
 use crate::check::{Check, Rejected, ensure};
+use crate::ed25519;
 use crate::ids::{KeyId, sha256};
 use crate::wire::{Bytes, Dec, Enc, Wire};
 use crate::wire_enum;
@@ -55,11 +56,11 @@ impl VerifyingKey {
     /// A key from its raw bytes (Ed25519: 32; ECDSA: uncompressed point).
     ///
     /// # Errors
-    /// [`Check::WeakKey`] unless it is a point of the prime-order group.
+    /// [`Check::WeakKey`] unless it is a point of the curve, and not one of small order.
     pub fn new(algorithm: Algorithm, bytes: &[u8]) -> Result<Self, Rejected> {
         let valid = bytes.len() == algorithm.key_bytes()
             && match algorithm {
-                Algorithm::Ed25519 => ed25519(bytes).is_ok_and(|k| !k.is_weak()),
+                Algorithm::Ed25519 => bytes.try_into().is_ok_and(|key| ed25519::point(key).is_some()),
                 Algorithm::Esp256 => p256::PublicKey::from_sec1_bytes(bytes).is_ok(),
                 Algorithm::Esp384 => p384::PublicKey::from_sec1_bytes(bytes).is_ok(),
             };
@@ -85,7 +86,7 @@ impl VerifyingKey {
         KeyId(sha256(&[&self.bytes]))
     }
 
-    /// Verifies a raw signature over `message`; strict for Ed25519, low s only for ECDSA.
+    /// Verifies a raw signature over `message`: Ed25519 by the one rule of `ed25519`, ECDSA with low s only.
     ///
     /// # Errors
     /// [`Check::BadSignature`], [`Check::HighS`].
@@ -106,6 +107,30 @@ impl VerifyingKey {
     }
 }
 
+/// A raw signature over a message, and the key that it is said to be of.
+#[derive(Clone, Copy)]
+pub(crate) struct Signed<'a> {
+    pub(crate) key: &'a VerifyingKey,
+    pub(crate) message: &'a [u8],
+    pub(crate) signature: &'a [u8],
+}
+
+/// Whether all of them verify: those by Ed25519 as a batch, the others one by one.
+pub(crate) fn verify_all(signed: &[Signed<'_>]) -> bool {
+    let mut claims = Vec::new();
+    for one in signed {
+        let parts = (one.key.as_bytes().try_into(), one.signature.try_into());
+        match (one.key.algorithm, parts) {
+            (Algorithm::Ed25519, (Ok(key), Ok(signature))) => {
+                claims.push(ed25519::Claim { key, message: one.message, signature });
+            }
+            _ if one.key.verify(one.message, one.signature).is_ok() => {}
+            _ => return false,
+        }
+    }
+    ed25519::verify_batch(&claims)
+}
+
 impl Wire for VerifyingKey {
     fn put(&self, e: &mut Enc) {
         e.array(2);
@@ -118,14 +143,9 @@ impl Wire for VerifyingKey {
     }
 }
 
-fn ed25519(bytes: &[u8]) -> Result<ed25519_dalek::VerifyingKey, Rejected> {
-    let raw: [u8; 32] = bytes.try_into().map_err(|_| Check::WeakKey)?;
-    ed25519_dalek::VerifyingKey::from_bytes(&raw).map_err(|_| Check::WeakKey.into())
-}
-
 fn verify_ed25519(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let Ok(sig) = ed25519_dalek::Signature::from_slice(signature) else { return false };
-    ed25519(key).is_ok_and(|k| k.verify_strict(message, &sig).is_ok())
+    let (Ok(key), Ok(signature)) = (key.try_into(), signature.try_into()) else { return false };
+    ed25519::verify(&ed25519::Claim { key, message, signature })
 }
 
 fn verify_ring(

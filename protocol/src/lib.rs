@@ -9,6 +9,7 @@ pub mod block;
 pub mod check;
 pub mod context;
 pub mod control;
+mod ed25519;
 pub mod entry;
 pub mod genesis;
 pub mod ids;

@@ -1,25 +1,41 @@
 //! COSE_Sign1 (RFC 9052, 4.2), untagged, with algorithm and `kid` in the protected header and
 //! [context, network] as external_aad.
+//!
+//! One form is ours, and it is read and written directly; `coset` says what is wrong with any other, and is
+//! the tests' oracle.
 
-use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
+use coset::{CborSerializable, CoseSign1, iana};
 
 use crate::check::{Check, Rejected, ensure};
 use crate::context::{Context, external_aad};
 use crate::ids::{KeyId, NetworkId};
-use crate::keys::{Algorithm, KeyError, Signer, VerifyingKey};
+use crate::keys::{Algorithm, KeyError, Signed, Signer, VerifyingKey, verify_all};
+use crate::wire::{Dec, Enc};
 
-const fn iana_algorithm(algorithm: Algorithm) -> iana::Algorithm {
+/// What precedes the `kid` in the protected header {1: algorithm, 4: kid}.
+const fn before_kid(algorithm: Algorithm) -> &'static [u8] {
     match algorithm {
-        Algorithm::Ed25519 => iana::Algorithm::Ed25519,
-        Algorithm::Esp256 => iana::Algorithm::ESP256,
-        Algorithm::Esp384 => iana::Algorithm::ESP384,
+        Algorithm::Esp256 => &[0xa2, 0x01, 0x28, 0x04, 0x58, 0x20],
+        Algorithm::Ed25519 => &[0xa2, 0x01, 0x32, 0x04, 0x58, 0x20],
+        Algorithm::Esp384 => &[0xa2, 0x01, 0x38, 0x32, 0x04, 0x58, 0x20],
     }
 }
 
-fn unsigned(key: &VerifyingKey, payload: &[u8]) -> CoseSign1Builder {
-    let protected =
-        HeaderBuilder::new().algorithm(iana_algorithm(key.algorithm())).key_id(key.id().0.to_vec()).build();
-    CoseSign1Builder::new().protected(protected).payload(payload.to_vec())
+fn protected(algorithm: Algorithm, kid: &KeyId) -> Vec<u8> {
+    [before_kid(algorithm), &kid.0].concat()
+}
+
+/// The Sig_structure (RFC 9052, 4.4).
+fn sig_structure(protected: &[u8], context: Context, network: &NetworkId, payload: &[u8]) -> Vec<u8> {
+    let mut e = Enc::default();
+    e.array(4).text("Signature1").bytes(protected).bytes(&external_aad(context, network)).bytes(payload);
+    e.into_bytes()
+}
+
+fn message(protected: &[u8], payload: &[u8], signature: &[u8]) -> Vec<u8> {
+    let mut e = Enc::default();
+    e.array(4).bytes(protected).empty_map().bytes(payload).bytes(signature);
+    e.into_bytes()
 }
 
 /// Signs `payload` for `context` in `network`.
@@ -32,52 +48,68 @@ pub fn sign1(
     network: &NetworkId,
     payload: &[u8],
 ) -> Result<Vec<u8>, KeyError> {
+    let bytes = sign1_unverified(signer, context, network, payload)?;
+    let sound = Sign1::parse(&bytes).and_then(|m| m.verify(&signer.verifying_key(), context, network));
+    sound.map(|()| bytes).map_err(|_| unsound())
+}
+
+/// As [`sign1`], for a caller that verifies before anything leaves it: a signer that errs gives its key away.
+pub(crate) fn sign1_unverified(
+    signer: &mut dyn Signer,
+    context: Context,
+    network: &NetworkId,
+    payload: &[u8],
+) -> Result<Vec<u8>, KeyError> {
     let key = signer.verifying_key();
-    let aad = external_aad(context, network);
-    let message = unsigned(&key, payload).build();
-    let signature = signer.sign(&message.tbs_data(&aad))?;
-    key.verify(&message.tbs_data(&aad), &signature)
-        .map_err(|_| KeyError::Failed("the signature it returned does not verify".into()))?;
-    let signed = CoseSign1 { signature, ..message };
-    signed.to_vec().map_err(|_| KeyError::Failed("encoding the signature".into()))
+    let protected = protected(key.algorithm(), &key.id());
+    let signature = signer.sign(&sig_structure(&protected, context, network, payload))?;
+    Ok(message(&protected, payload, &signature))
+}
+
+/// What a signer is told whose signature does not verify.
+pub(crate) fn unsound() -> KeyError {
+    KeyError::Failed("the signature it returned does not verify".into())
 }
 
 /// The bytes under a signature by `key`: the Sig_structure (RFC 9052, 4.4).
 #[must_use]
 pub fn to_be_signed(key: &VerifyingKey, context: Context, network: &NetworkId, payload: &[u8]) -> Vec<u8> {
-    unsigned(key, payload).build().tbs_data(&external_aad(context, network))
+    sig_structure(&protected(key.algorithm(), &key.id()), context, network, payload)
 }
 
 /// A COSE_Sign1 that has the right shape; its signature has not been verified.
-#[derive(Clone, Debug)]
-pub struct Sign1 {
-    message: CoseSign1,
+#[derive(Clone, Copy, Debug)]
+pub struct Sign1<'b> {
     algorithm: Algorithm,
     kid: KeyId,
+    protected: &'b [u8],
+    payload: &'b [u8],
+    signature: &'b [u8],
 }
 
-impl Sign1 {
+impl<'b> Sign1<'b> {
     /// Reads a message that must be its own deterministic encoding.
     ///
     /// # Errors
     /// [`Check::Malformed`], [`Check::NonCanonical`], [`Check::WrongAlgorithm`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, Rejected> {
-        let message = CoseSign1::from_slice(bytes).map_err(|_| Check::Malformed)?;
-        let header = &message.protected.header;
-        let algorithm = match &header.alg {
-            Some(coset::Algorithm::Assigned(iana::Algorithm::Ed25519)) => Algorithm::Ed25519,
-            Some(coset::Algorithm::Assigned(iana::Algorithm::ESP256)) => Algorithm::Esp256,
-            Some(coset::Algorithm::Assigned(iana::Algorithm::ESP384)) => Algorithm::Esp384,
-            _ => return Err(Check::WrongAlgorithm.into()),
+    pub fn parse(bytes: &'b [u8]) -> Result<Self, Rejected> {
+        Self::read(bytes).ok_or_else(|| why_not(bytes).into())
+    }
+
+    fn read(bytes: &'b [u8]) -> Option<Self> {
+        let mut d = Dec::new(bytes);
+        d.array_of(4).ok()?;
+        let protected = d.bytes().ok()?;
+        d.empty_map().ok()?;
+        let (payload, signature) = (d.bytes().ok()?, d.bytes().ok()?);
+        let of = |algorithm: &Algorithm| {
+            let kid = protected.strip_prefix(before_kid(*algorithm))?;
+            Some((*algorithm, KeyId(kid.try_into().ok()?)))
         };
-        let kid = KeyId(header.key_id.as_slice().try_into().map_err(|_| Check::Malformed)?);
-        let payload = message.payload.clone().ok_or(Check::Malformed)?;
-        let plain = HeaderBuilder::new().algorithm(iana_algorithm(algorithm)).key_id(kid.0.to_vec()).build();
-        let ours = CoseSign1Builder::new().protected(plain).payload(payload);
-        let ours =
-            ours.signature(message.signature.clone()).build().to_vec().map_err(|_| Check::Malformed)?;
-        ensure(ours == bytes, Check::NonCanonical)?;
-        Ok(Self { message, algorithm, kid })
+        let (algorithm, kid) = Algorithm::ALL.iter().find_map(of)?;
+        // One value has one encoding: longer heads and what follows it show here.
+        let ours = message(protected, payload, signature) == bytes;
+        ours.then_some(Self { algorithm, kid, protected, payload, signature })
     }
 
     /// The key that is said to have signed.
@@ -88,14 +120,14 @@ impl Sign1 {
 
     /// What was signed.
     #[must_use]
-    pub fn payload(&self) -> &[u8] {
-        self.message.payload.as_deref().unwrap_or_default()
+    pub fn payload(&self) -> &'b [u8] {
+        self.payload
     }
 
     /// The raw signature.
     #[must_use]
-    pub fn signature(&self) -> &[u8] {
-        &self.message.signature
+    pub fn signature(&self) -> &'b [u8] {
+        self.signature
     }
 
     /// Verifies under `key`.
@@ -104,9 +136,43 @@ impl Sign1 {
     /// [`Check::UnknownSigner`] where `key` is not the `kid`, [`Check::WrongAlgorithm`],
     /// [`Check::BadSignature`], [`Check::HighS`].
     pub fn verify(&self, key: &VerifyingKey, context: Context, network: &NetworkId) -> Result<(), Rejected> {
+        self.claims(key)?;
+        key.verify(&sig_structure(self.protected, context, network, self.payload), self.signature)
+    }
+
+    fn claims(&self, key: &VerifyingKey) -> Result<(), Rejected> {
         ensure(self.kid == key.id(), Check::UnknownSigner)?;
-        ensure(self.algorithm == key.algorithm(), Check::WrongAlgorithm)?;
-        key.verify(&self.message.tbs_data(&external_aad(context, network)), &self.message.signature)
+        ensure(self.algorithm == key.algorithm(), Check::WrongAlgorithm)
+    }
+}
+
+/// Whether every message verifies under the key beside it; much cheaper than one at a time.
+#[must_use]
+pub fn all_verify(messages: &[(Sign1<'_>, &VerifyingKey)], context: Context, network: &NetworkId) -> bool {
+    if messages.iter().any(|(message, key)| message.claims(key).is_err()) {
+        return false;
+    }
+    let text = |m: &Sign1<'_>| sig_structure(m.protected, context, network, m.payload);
+    let texts: Vec<_> = messages.iter().map(|(message, _)| text(message)).collect();
+    let signed: Vec<_> = messages
+        .iter()
+        .zip(&texts)
+        .map(|((message, key), text)| Signed { key, message: text, signature: message.signature })
+        .collect();
+    verify_all(&signed)
+}
+
+/// What is wrong with bytes that are not of our form.
+fn why_not(bytes: &[u8]) -> Check {
+    let Ok(message) = CoseSign1::from_slice(bytes) else { return Check::Malformed };
+    let header = &message.protected.header;
+    let known = [iana::Algorithm::Ed25519, iana::Algorithm::ESP256, iana::Algorithm::ESP384];
+    if !known.iter().any(|a| header.alg == Some(coset::Algorithm::Assigned(*a))) {
+        Check::WrongAlgorithm
+    } else if header.key_id.len() != 32 || message.payload.is_none() {
+        Check::Malformed
+    } else {
+        Check::NonCanonical
     }
 }
 
@@ -130,6 +196,51 @@ mod tests {
         let other = SoftwareSigner::from_seed(&[2; 32]).verifying_key();
         let wrong = parsed.verify(&other, Context::Header, &NET);
         assert_eq!(wrong, Err(Check::UnknownSigner.into()), "another key");
+    }
+
+    #[test]
+    fn what_is_written_is_what_another_library_writes() {
+        use coset::{CoseSign1Builder, HeaderBuilder};
+        let key = SoftwareSigner::from_seed(&[1; 32]).verifying_key();
+        let numbers = [
+            (Algorithm::Ed25519, iana::Algorithm::Ed25519),
+            (Algorithm::Esp256, iana::Algorithm::ESP256),
+            (Algorithm::Esp384, iana::Algorithm::ESP384),
+        ];
+        for (ours, theirs) in numbers {
+            for payload in [vec![], vec![7; 23], vec![7; 24], vec![7; 700]] {
+                let header = HeaderBuilder::new().algorithm(theirs).key_id(key.id().0.to_vec()).build();
+                let other = CoseSign1Builder::new().protected(header).payload(payload.clone());
+                let other = other.signature(vec![9; 64]).build();
+                let protected = protected(ours, &key.id());
+                let signed = sig_structure(&protected, Context::Tap, &NET, &payload);
+                assert_eq!(signed, other.tbs_data(&external_aad(Context::Tap, &NET)), "what is signed");
+                let bytes = message(&protected, &payload, &[9; 64]);
+                assert_eq!(Ok(bytes.clone()), other.to_vec().map_err(|_| ()), "the message");
+                let read = Sign1::parse(&bytes).expect("our form");
+                assert_eq!((read.algorithm, read.payload()), (ours, &payload[..]), "and back");
+            }
+        }
+    }
+
+    #[test]
+    fn one_false_signature_spoils_a_batch() {
+        let mut signers = [1, 2].map(|seed| SoftwareSigner::from_seed(&[seed; 32]));
+        let keys = signers.each_ref().map(Signer::verifying_key);
+        let mut sign =
+            |n: usize| sign1(&mut signers[n % 2], Context::Header, &NET, &n.to_be_bytes()).expect("signs");
+        let mut bytes: Vec<_> = (0..9).map(&mut sign).collect();
+        let holds = |bytes: &[Vec<u8>], context| {
+            let read = bytes.iter().map(|b| Sign1::parse(b).expect("our form"));
+            all_verify(&read.zip(keys.iter().cycle()).collect::<Vec<_>>(), context, &NET)
+        };
+        assert!(holds(&bytes, Context::Header), "nine good ones of two keys");
+        assert!(!holds(&bytes, Context::Tap), "for another context");
+        bytes.swap(0, 1);
+        assert!(!holds(&bytes, Context::Header), "under each other's keys");
+        bytes.swap(0, 1);
+        *bytes[4].last_mut().expect("not empty") ^= 1;
+        assert!(!holds(&bytes, Context::Header), "one of them damaged");
     }
 
     #[test]

@@ -168,13 +168,46 @@ impl CardSignature {
         key: &VerifyingKey,
         network: &NetworkId,
     ) -> Result<TapPayload, Rejected> {
+        self.verify_once(content, key, network, &mut Every)
+    }
+
+    fn verify_once(
+        &self,
+        content: &ContentId,
+        key: &VerifyingKey,
+        network: &NetworkId,
+        known: &mut dyn KnownTaps,
+    ) -> Result<TapPayload, Rejected> {
         let message = Sign1::parse(&self.sign1)?;
-        message.verify(key, Context::Tap, network)?;
+        let id = sha256(&[&key.id().0, &network.0, &self.sign1]);
+        if !known.has(&id) {
+            message.verify(key, Context::Tap, network)?;
+            known.put(id);
+        }
         let payload = TapPayload::decode(message.payload())?;
         let root = merkle_climb(content, self.index, self.leaves, &self.path)?;
         ensure(root == payload.root, Check::TapPath)?;
         Ok(payload)
     }
+}
+
+/// Signatures of taps that were seen to verify. A tap signs once for everything done in it, so each of its
+/// bodies carries the same one. Forgetting any of them costs time and changes no answer.
+pub trait KnownTaps {
+    /// Whether this one was put.
+    fn has(&mut self, id: &[u8; 32]) -> bool;
+    /// It verifies: its id names key, network, message and signature.
+    fn put(&mut self, id: [u8; 32]);
+}
+
+/// Knows none: each is verified.
+struct Every;
+
+impl KnownTaps for Every {
+    fn has(&mut self, _: &[u8; 32]) -> bool {
+        false
+    }
+    fn put(&mut self, _: [u8; 32]) {}
 }
 
 /// A body's signatures, at most.
@@ -203,13 +236,26 @@ impl Body {
     /// # Errors
     /// [`Check::MissingSignature`] where no signature names the key; otherwise the first that failed.
     pub fn signed_by(&self, key: &VerifyingKey, network: &NetworkId) -> Result<TapPayload, Rejected> {
+        self.signed_by_known(key, network, &mut Every)
+    }
+
+    /// As [`Body::signed_by`], but what is known already is not verified again.
+    ///
+    /// # Errors
+    /// As [`Body::signed_by`].
+    pub fn signed_by_known(
+        &self,
+        key: &VerifyingKey,
+        network: &NetworkId,
+        known: &mut dyn KnownTaps,
+    ) -> Result<TapPayload, Rejected> {
         let id = self.id();
         let mut why = Check::MissingSignature.into();
         for signature in &self.signatures {
             if signature.kid() != Ok(key.id()) {
                 continue;
             }
-            match signature.verify(&id, key, network) {
+            match signature.verify_once(&id, key, network, known) {
                 Ok(payload) => return Ok(payload),
                 Err(e) => why = e,
             }
@@ -243,6 +289,42 @@ mod tests {
                 assert!(merkle_climb(id, i as u64, n as u64, &longer).is_err(), "a longer path");
             }
         }
+    }
+
+    #[test]
+    fn a_known_tap_holds_for_its_key_network_and_contents_only() {
+        #[derive(Default)]
+        struct All(Vec<[u8; 32]>, usize);
+        impl KnownTaps for All {
+            fn has(&mut self, id: &[u8; 32]) -> bool {
+                let known = self.0.contains(id);
+                self.1 += usize::from(known);
+                known
+            }
+            fn put(&mut self, id: [u8; 32]) {
+                self.0.push(id);
+            }
+        }
+        let mut card = SoftwareSigner::from_seed(&[1; 32]);
+        let (key, ids) = (card.verifying_key(), ids(3));
+        let signed = sign_tap(&mut card, &NET, ("May read.", "en"), &ids).expect("software signs");
+        let mut known = All::default();
+        for (id, signature) in ids.iter().zip(&signed) {
+            assert!(signature.verify_once(id, &key, &NET, &mut known).is_ok(), "each of the tap");
+        }
+        assert_eq!((known.0.len(), known.1), (1, 2), "verified once, known twice");
+        let stranger = signed[0].verify_once(&ContentId([9; 32]), &key, &NET, &mut known);
+        assert_eq!(stranger, Err(Check::TapPath.into()), "a content that is not under its root");
+        let abroad = signed[0].verify_once(&ids[0], &key, &NetworkId([4; 32]), &mut known);
+        assert_eq!(abroad, Err(Check::BadSignature.into()), "another network");
+        let other = SoftwareSigner::from_seed(&[2; 32]).verifying_key();
+        let other = signed[0].verify_once(&ids[0], &other, &NET, &mut known);
+        assert_eq!(other, Err(Check::UnknownSigner.into()), "another key");
+        let mut flipped = signed[0].clone();
+        *flipped.sign1.0.last_mut().expect("not empty") ^= 1;
+        let flipped = flipped.verify_once(&ids[0], &key, &NET, &mut known);
+        assert_eq!(flipped, Err(Check::BadSignature.into()), "another signature");
+        assert_eq!(known.0.len(), 1, "and none of these is known now");
     }
 
     #[test]

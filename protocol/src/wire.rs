@@ -40,7 +40,7 @@ pub trait Wire: Sized {
     /// [`Check::Malformed`] for another shape, [`Check::TrailingBytes`] for more than one value,
     /// [`Check::NonCanonical`] if the bytes differ from `encode` of what they say.
     fn decode(bytes: &[u8]) -> Result<Self, Rejected> {
-        let mut d = Dec(minicbor::Decoder::new(bytes));
+        let mut d = Dec::new(bytes);
         let value = Self::get(&mut d)?;
         if d.0.position() != bytes.len() {
             return Err(Check::TrailingBytes.into());
@@ -101,6 +101,14 @@ impl Enc {
         self
     }
 
+    /// Writes a map of nothing.
+    pub(crate) fn empty_map(&mut self) -> &mut Self {
+        self.with(|e| {
+            let _infallible = e.map(0);
+        });
+        self
+    }
+
     /// Writes null.
     pub fn null(&mut self) -> &mut Self {
         self.with(|e| {
@@ -121,6 +129,20 @@ fn malformed<E>(_: E) -> Rejected {
 }
 
 impl<'b> Dec<'b> {
+    /// Reads from the beginning of `bytes`. Whoever reads so, and not by [`Wire::decode`], compares with what
+    /// it would write.
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
+        Self(minicbor::Decoder::new(bytes))
+    }
+
+    /// Reads a definite map of nothing.
+    ///
+    /// # Errors
+    /// [`Check::Malformed`] for anything else.
+    pub(crate) fn empty_map(&mut self) -> Result<(), Rejected> {
+        if self.0.map().map_err(malformed)? == Some(0) { Ok(()) } else { Err(Check::Malformed.into()) }
+    }
+
     /// Reads the head of a definite array.
     ///
     /// # Errors

@@ -21,7 +21,6 @@ pub mod limits;
 mod link;
 mod muxer;
 mod objects;
-pub mod parsing;
 mod redial;
 mod session;
 mod streams;

@@ -18,14 +18,12 @@ use crate::follow::Asked;
 use crate::messages::{Channel, Gossip, HeaderItem, HeaderRun, Request};
 use crate::service::{Fatal, Service};
 
-/// Candidates of one validator that are kept for a height: an honest one proposes one a round that it leads. So many
-/// of each, and not so many of all: who floods fills its own share.
-const CANDIDATES_PER_VALIDATOR: usize = 16;
+/// Candidates of one height that are kept; an honest height sees one a round.
+const CANDIDATES_MAX: usize = 64;
 
 /// A proposed block.
 pub(crate) struct Candidate {
     block: Block,
-    /// Whose share it counts against: its proposer once that has sent it, until then whoever did.
     from: NodeId,
     verdict: Option<bool>,
     executed: Option<Executed>,
@@ -39,8 +37,10 @@ impl Service {
         items: Vec<HeaderItem>,
     ) -> Result<Option<Rejected>, Fatal> {
         let (mut wrong, mut taken, mut rows) = (None, Vec::new(), Vec::new());
-        for item in items {
-            match self.judge_header(&item) {
+        let read: Vec<_> = items.iter().map(|item| Header::read(&item.header, &self.network)).collect();
+        let verified = self.verify_together(&read);
+        for ((item, header), verified) in items.into_iter().zip(read).zip(verified) {
+            match header.and_then(|header| self.judge_header(&item, header, verified)) {
                 Ok((header, control)) => {
                     rows.push(HeaderRow::of(&header, control.as_ref().map(|body| body.0.clone())));
                     self.pool_header(header.clone(), control);
@@ -60,13 +60,32 @@ impl Service {
         Ok(wrong)
     }
 
-    fn judge_header(&self, item: &HeaderItem) -> Result<(Header, Option<Bytes>), Rejected> {
-        let header = Header::read(&item.header, &self.network)?;
+    /// For each header whether its signature is known to hold: those that may be new are verified as a batch,
+    /// and one false among them leaves each to be verified alone.
+    fn verify_together(&self, read: &[Result<Header, Rejected>]) -> Vec<bool> {
+        let fresh = |header: &Header| header.fields().sequence > self.pool.head(&header.fields().node).0;
+        let key = |header: &Header| self.state.membership.node(&header.fields().node).map(|node| &node.key);
+        let keyed =
+            |read: &'_ Result<Header, Rejected>| read.as_ref().ok().filter(|h| fresh(h)).and_then(key);
+        let keys: Vec<_> = read.iter().map(keyed).collect();
+        let batch: Vec<_> =
+            read.iter().zip(&keys).filter_map(|(read, key)| read.as_ref().ok().zip(*key)).collect();
+        let hold = Header::all_verify(&batch);
+        keys.iter().map(|key| hold && key.is_some()).collect()
+    }
+
+    fn judge_header(
+        &self,
+        item: &HeaderItem,
+        header: Header,
+        verified: bool,
+    ) -> Result<(Header, Option<Bytes>), Rejected> {
+        let verify = || if verified { Ok(()) } else { self.verify_header(&header) };
         self.pool.judge(&header).or_else(|r| {
             // A replay is not worth a verification; a fork is evidence only if both are signed.
-            if r.check == Check::Replay { Err(r) } else { self.verify_header(&header).and(Err(r)) }
+            if r.check == Check::Replay { Err(r) } else { verify().and(Err(r)) }
         })?;
-        self.verify_header(&header)?;
+        verify()?;
         let control = item.control.as_ref().filter(|_| is_control(header.fields().kind));
         let Some(bytes) = control else { return Ok((header, None)) };
         let (body, _) = Body::read(bytes, &self.network)?;
@@ -192,14 +211,7 @@ impl Service {
             return Ok(None);
         }
         let hash = block.hash();
-        if let Some(known) = self.candidates.get_mut(&hash) {
-            if block.proposer == from {
-                known.from = from;
-            }
-            return Ok(None);
-        }
-        let theirs = self.candidates.values().filter(|candidate| candidate.from == from).count();
-        if theirs >= CANDIDATES_PER_VALIDATOR {
+        if self.candidates.len() >= CANDIDATES_MAX || self.candidates.contains_key(&hash) {
             return Ok(None);
         }
         self.candidates.insert(hash, Candidate { block, from, verdict: None, executed: None });
@@ -250,9 +262,8 @@ impl Service {
         self.candidates.get(hash).map(|c| c.block.encode())
     }
 
-    /// The verdict on a proposed block, if it is here and judged.
-    #[must_use]
-    pub fn verdict(&self, hash: &BlockHash) -> Option<bool> {
+    /// The verdict on a block, if it is here and judged.
+    pub(crate) fn verdict(&self, hash: &BlockHash) -> Option<bool> {
         self.candidates.get(hash).and_then(|c| c.verdict)
     }
 

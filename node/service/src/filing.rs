@@ -1,14 +1,14 @@
 //! Filing: this node's own entries, from a signed body to a header that is on its way.
 //!
-//! The body is judged and kept first, then the header that names it, in one durable commit with the
-//! sequence number; only then is it published.
+//! The bodies of a tap are judged and kept first, in one durable commit, then the headers that name them, in
+//! one with the sequence number; only then are they published.
 
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, is_control};
 use hospes_protocol::ids::{ContentId, HeaderId, Reveal};
 use hospes_protocol::limits::CLOCK_SKEW_MS_MAX;
 use hospes_protocol::patient::PatientKey;
-use hospes_protocol::policy::{Batch, HeaderFacts, judge_body};
+use hospes_protocol::policy::{Batch, HeaderFacts, Verified, judge_body};
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_storage::HeaderRow;
@@ -73,31 +73,30 @@ impl Service {
         let member = self.state.membership.nodes.contains_key(&self.me.node);
         ensure(member, Check::UnknownNode)?;
         ensure(self.state.membership.node(&self.me.node).is_some(), Check::RetiredNode)?;
-        let read = self.judge_filings(&filings)?;
-        let (mut filed, mut items, mut taken, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for (filing, (body, content)) in filings.into_iter().zip(read) {
-            if !is_control(content.kind) {
-                self.keep_own_body(&filing.body, &body, &content, &filing.packets)?;
-            }
-            let header = self.sign_header(&filing, &content)?;
-            let control = is_control(content.kind).then_some(Bytes(filing.body));
-            filed.push(Filed { header: header.id(), content: content.id() });
-            rows.push(HeaderRow::of(&header, control.as_ref().map(|b| b.0.clone())));
+        let (contents, verified) = self.judge_filings(&filings)?;
+        let personal = filings.iter().zip(&contents).filter(|(_, content)| !is_control(content.kind));
+        self.keep_own_bodies(personal.map(|(filing, _)| filing).zip(&verified).collect())?;
+        let headers = self.sign_headers(&filings, &contents)?;
+        let (mut filed, mut items, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        for (filing, header) in filings.into_iter().zip(&headers) {
+            let control = is_control(header.fields().kind).then_some(Bytes(filing.body));
+            filed.push(Filed { header: header.id(), content: header.fields().content });
+            rows.push(HeaderRow::of(header, control.as_ref().map(|b| b.0.clone())));
             items.push(HeaderItem { header: Bytes(header.as_bytes().to_vec()), control: control.clone() });
             self.pool_header(header.clone(), control);
-            taken.push(header);
         }
         self.ledger.put_own(&rows)?;
-        self.see_reveals(&taken)?;
+        self.see_reveals(&headers)?;
         self.publish_headers(items);
-        self.after_filing(&taken)?;
+        self.after_filing(&headers)?;
         Ok(filed)
     }
 
-    /// Judges every entry before the first is kept; entries of one tap may stand on each other.
-    fn judge_filings(&self, filings: &[Filing]) -> Result<Vec<(Body, Content)>, FileError> {
+    /// Judges every entry before the first is kept; entries of one tap may stand on each other. Gives what
+    /// they say, and of the personal ones what was verified, both in order.
+    fn judge_filings(&self, filings: &[Filing]) -> Result<(Vec<Content>, Vec<Verified>), FileError> {
         let view = self.view();
-        let (mut batch, mut read) = (Batch::over(&view), Vec::new());
+        let (mut batch, mut contents) = (Batch::over(&view), Vec::new());
         for filing in filings {
             let (body, content) = self.read_filing(filing)?;
             if is_control(content.kind) {
@@ -108,9 +107,9 @@ impl Service {
                 self.judge_packets(&verified, &filing.packets)?;
                 batch.put(verified);
             }
-            read.push((body, content));
+            contents.push(content);
         }
-        Ok(read)
+        Ok((contents, batch.into_entries()))
     }
 
     fn read_filing(&self, filing: &Filing) -> Result<(Body, Content), FileError> {
@@ -123,26 +122,31 @@ impl Service {
         Ok((body, content))
     }
 
-    fn sign_header(&mut self, filing: &Filing, content: &Content) -> Result<Header, FileError> {
-        let (sequence, previous) = self.pool.head(&self.me.node);
-        let sequence = sequence + 1;
-        let mut reveal = filing.reveal.clone();
-        reveal.sort_unstable();
-        let fields = HeaderFields {
-            format: FORMAT,
-            network: self.network,
-            organization: self.me.organization,
-            node: self.me.node,
-            sequence,
-            previous,
-            kind: content.kind,
-            subject: filing.key.as_ref().map(|k| k.subject(&self.me.node, sequence)),
-            content: content.id(),
-            lock: content.lock,
-            reveal,
-            signed_at: self.now,
-        };
-        Header::sign(fields, &mut self.me.signer)
+    fn sign_headers(&mut self, filings: &[Filing], contents: &[Content]) -> Result<Vec<Header>, FileError> {
+        let (mut sequence, mut previous) = self.pool.head(&self.me.node);
+        let mut chain = Vec::new();
+        for (filing, content) in filings.iter().zip(contents) {
+            sequence += 1;
+            let mut reveal = filing.reveal.clone();
+            reveal.sort_unstable();
+            let fields = HeaderFields {
+                format: FORMAT,
+                network: self.network,
+                organization: self.me.organization,
+                node: self.me.node,
+                sequence,
+                previous,
+                kind: content.kind,
+                subject: filing.key.as_ref().map(|k| k.subject(&self.me.node, sequence)),
+                content: content.id(),
+                lock: content.lock,
+                reveal,
+                signed_at: self.now,
+            };
+            previous = Some(fields.id());
+            chain.push(fields);
+        }
+        Header::sign_all(chain, &mut self.me.signer)
             .map_err(|e| FileError::Fatal(Fatal::Engine(format!("the node key: {e}"))))
     }
 }

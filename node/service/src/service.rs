@@ -6,6 +6,7 @@
 //! commits, `follow` catches up, `filing` puts this node's own entries on the ledger, `records` keeps
 //! bodies and what they permit, `holding` places objects.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
 use crate::messages::{Answer, Channel, Gossip, Request};
 use crate::pool::Pool;
+use crate::records::Taps;
 
 /// Why the service stops: its store or its engine failed, and going on would risk what was promised.
 #[derive(Debug, thiserror::Error)]
@@ -112,11 +114,11 @@ pub struct Service {
     pub(crate) recorded: VecDeque<CommitCertificate>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
-    /// The peer that was asked last where it is.
-    pub(crate) last_asked: Option<NodeId>,
     pub(crate) next_id: u64,
     /// Locks whose reveal was seen, final or not.
     pub(crate) seen: BTreeSet<Lock>,
+    /// Card signatures that were verified.
+    pub(crate) taps: RefCell<Taps>,
     outbox: Vec<Effect>,
     pub(crate) now: u64,
 }
@@ -146,8 +148,8 @@ impl Service {
             recorded: VecDeque::new(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
-            last_asked: None,
             next_id: 0,
+            taps: RefCell::default(),
             outbox: Vec::new(),
             now: 0,
         }

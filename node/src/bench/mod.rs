@@ -7,6 +7,7 @@ mod commit;
 mod decide;
 mod idle;
 mod ingest;
+mod people;
 mod row;
 mod world;
 

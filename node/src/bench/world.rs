@@ -1,14 +1,12 @@
 //! A network of validators in this process: real stores in temporary folders, real TCP on loopback.
 
 use hospes_net::Multiaddr;
-use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyEntry, Standing};
-use hospes_protocol::entry::{Content, FORMAT, Kind};
+use hospes_protocol::control::{NodeEntry, OrganizationEntry, Standing};
+use hospes_protocol::entry::FORMAT;
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
-use hospes_protocol::tap::{Body, sign_tap};
-use hospes_protocol::wire::{Bytes, Wire};
-use hospes_service::filing::Filing;
+use hospes_protocol::wire::Wire;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -19,13 +17,12 @@ use crate::runtime::{Running, Settings, start};
 /// Validators and the folders that they live in.
 pub(super) struct World {
     pub(super) nodes: Vec<Running>,
-    cards: Vec<SoftwareSigner>,
-    genesis: Genesis,
-    salt: u64,
+    pub(super) genesis: Genesis,
     _folders: Vec<TempDir>,
 }
 
-fn card(i: u8) -> SoftwareSigner {
+/// The card of organization `i`.
+pub(super) fn card(i: u8) -> SoftwareSigner {
     SoftwareSigner::from_seed(&[10 + i; 32])
 }
 
@@ -87,7 +84,7 @@ impl World {
     pub(super) async fn start(n: u8) -> Result<Self, Failed> {
         let addresses = addresses(n)?;
         let genesis = genesis(&addresses)?;
-        let (mut nodes, mut folders, mut cards) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut nodes, mut folders) = (Vec::new(), Vec::new());
         for (i, address) in (0..n).zip(&addresses) {
             let folder = tempfile::tempdir().map_err(failed)?;
             let settings = Settings {
@@ -103,9 +100,8 @@ impl World {
             };
             nodes.push(start(settings).await.map_err(failed)?);
             folders.push(folder);
-            cards.push(card(i));
         }
-        let world = Self { nodes, cards, genesis, salt: 0, _folders: folders };
+        let world = Self { nodes, genesis, _folders: folders };
         world.meet().await?;
         Ok(world)
     }
@@ -121,31 +117,6 @@ impl World {
             }
         }
         Ok(())
-    }
-
-    /// An entry for node `i` to file, signed by its organization's card: it changes nothing that grows.
-    pub(super) fn entry(&mut self, i: usize) -> Result<Filing, Failed> {
-        self.salt += 1;
-        let mut salt = [0; 32];
-        salt[..8].copy_from_slice(&self.salt.to_be_bytes());
-        let organization = self.nodes[i].organization;
-        let policy =
-            PolicyEntry { organization: Some(organization), fields: None, backup_partners: Vec::new() };
-        let content = Content {
-            format: FORMAT,
-            network: self.genesis.network(),
-            kind: Kind::Policy.code(),
-            organization,
-            salt,
-            lock: None,
-            stands_on: Vec::new(),
-            payload: Bytes(policy.encode()),
-        };
-        let shown = ("bench", "en");
-        let signatures =
-            sign_tap(&mut self.cards[i], &content.network, shown, &[content.id()]).map_err(failed)?;
-        let body = Body { content: Bytes(content.encode()), signatures }.encode();
-        Ok(Filing { body, key: None, reveal: Vec::new(), packets: Vec::new() })
     }
 
     /// Ends all nodes.

@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId, PersonId};
+use crate::check::Rejected;
+use crate::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
 use crate::keys::VerifyingKey;
 use crate::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
@@ -17,6 +18,7 @@ use crate::policy::view::{
 };
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;
+use crate::tap::{Body, TapPayload};
 
 /// Entries of one tap over a view.
 pub struct Batch<'v, V: ?Sized> {
@@ -200,6 +202,15 @@ impl<V: PatientView + ?Sized> PatientView for Batch<'_, V> {
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {
         let own = |e: &Personal| grant_of(e).filter(|g| g.patient == *patient);
         both(visit, |v| self.view.all_grants(patient, v), |v| self.show(own, v))
+    }
+
+    fn signed_by(
+        &self,
+        body: &Body,
+        key: &VerifyingKey,
+        network: &NetworkId,
+    ) -> Result<TapPayload, Rejected> {
+        self.view.signed_by(body, key, network)
     }
 
     fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {

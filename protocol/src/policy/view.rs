@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::check::{Check, Rejected};
-use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId, PersonId};
+use crate::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
 use crate::keys::VerifyingKey;
 use crate::personal::{
     Author, CardEntry, Category, GrantEntry, Grantee, Label, PatientEntry, ProxyEntry, RecordEntry,
@@ -18,6 +18,7 @@ use crate::personal::{
 use crate::policy::Personal;
 use crate::policy::force::counts;
 use crate::state::Membership;
+use crate::tap::{Body, TapPayload};
 
 /// Something that a decision needs could not be read: then nothing is permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -309,6 +310,19 @@ pub trait PatientView: View {
     /// # Errors
     /// [`Unreadable`].
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable>;
+
+    /// Whether the holder of a key signed a body. A view may remember what it verified.
+    ///
+    /// # Errors
+    /// As [`Body::signed_by`].
+    fn signed_by(
+        &self,
+        body: &Body,
+        key: &VerifyingKey,
+        network: &NetworkId,
+    ) -> Result<TapPayload, Rejected> {
+        body.signed_by(key, network)
+    }
 
     /// Cards that a practitioner had, suspended ones included. Where none is known, only what is judged
     /// while the card stands counts.

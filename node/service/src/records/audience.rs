@@ -147,14 +147,15 @@ impl Service {
             self.take_turn(&patient)?;
             self.write(&[Write::DropSealed(marked.key)])?;
         }
+        let mut placed = Vec::new();
         for marked in self.objects.sealed_rows(UNPLACED, None, None, RECORDS_PAGE)? {
             let content = index::content_of(&marked)?;
             if let Some(record) = self.record_entry(&content)? {
                 self.place_record(&content, &record)?;
             }
-            self.write(&[Write::DropSealed(marked.key)])?;
+            placed.push(Write::DropSealed(marked.key));
         }
-        Ok(())
+        self.write(&placed)
     }
 
     /// Takes the next patients of a turn of everyone.

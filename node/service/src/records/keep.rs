@@ -20,7 +20,7 @@ use hospes_storage::{HeldBody, SealedKey, SealedRow, Write};
 
 use super::index::{self, Facts};
 use crate::effects::Event;
-use crate::filing::FileError;
+use crate::filing::{FileError, Filing};
 use crate::messages::Delivery;
 use crate::service::{Fatal, Service};
 
@@ -49,20 +49,16 @@ impl Service {
         Ok(ensure(here.iter().all(|h| *h), Check::ObjectMissing)?)
     }
 
-    /// Keeps a body of this node's, with the packets that it names, before its header is signed.
-    pub(crate) fn keep_own_body(
-        &mut self,
-        bytes: &[u8],
-        body: &Body,
-        content: &Content,
-        packets: &[Vec<u8>],
-    ) -> Result<(), FileError> {
-        let facts = HeaderFacts::about_to_sign(content, self.me.node, self.now);
-        let verified = judge_body(&self.view(), body, content, &facts)?;
-        let named = named_packets(&verified.known.entry);
-        let given = judge_packets(&named, packets.iter().map(Vec::as_slice))?;
-        self.keep(bytes, content.kind, &verified, given)?;
-        Ok(())
+    /// Keeps bodies of this node's, with the packets that they name, before their headers are signed.
+    pub(crate) fn keep_own_bodies(&mut self, own: Vec<(&Filing, &Verified)>) -> Result<(), FileError> {
+        let mut writes = Vec::new();
+        for (filing, verified) in &own {
+            let named = named_packets(&verified.known.entry);
+            let packets = judge_packets(&named, filing.packets.iter().map(Vec::as_slice))?;
+            writes.extend(self.rows_to_keep(&filing.body, verified, packets)?);
+        }
+        self.write(&writes)?;
+        Ok(self.settle_homes(own.into_iter().map(|(_, verified)| verified))?)
     }
 
     /// Headers of these contents are known now: bodies of this node's that waited for theirs go out.
@@ -73,6 +69,10 @@ impl Service {
     /// Owes kept bodies to their audience and notes what they change for others, all in one transaction.
     fn send_out(&mut self, contents: &[ContentId]) -> Result<(), Fatal> {
         let mut writes = Vec::new();
+        // Of headers from elsewhere there are many, and hardly ever does a body here wait for one.
+        if self.objects.sealed_rows(UNFILED, None, None, 1)?.is_empty() {
+            return Ok(());
+        }
         for content in contents {
             let key = unfiled_key(content);
             if self.objects.sealed(&key)?.is_none() {
@@ -91,21 +91,28 @@ impl Service {
     /// After a crash between a body and its header: it goes out if its header is there, and has no effect
     /// otherwise. Filing it again lifts that.
     pub(super) fn settle_unfiled(&mut self) -> Result<(), Fatal> {
-        for row in self.objects.sealed_rows(UNFILED, None, None, index::PAGE)? {
-            let content = index::content_of(&row)?;
-            if self.ledger.is_filed(&content)? {
-                self.send_out(&[content])?;
-                continue;
+        loop {
+            let page = self.objects.sealed_rows(UNFILED, None, None, index::PAGE)?;
+            for row in &page {
+                self.settle_one_unfiled(&row.key, &index::content_of(row)?)?;
             }
-            let mut writes = vec![Write::DropSealed(row.key)];
-            let facts = index::facts(&*self.objects, &content)?;
-            if let (Some(mut facts), Some((_, payload))) = (facts, self.entry(&content)?) {
-                facts.void = Some(u64::from(Check::StandsOnMissing.code()));
-                writes.extend(index::rows_of(content, &facts, &payload));
+            if page.is_empty() {
+                return Ok(());
             }
-            self.write(&writes)?;
         }
-        Ok(())
+    }
+
+    fn settle_one_unfiled(&mut self, key: &SealedKey, content: &ContentId) -> Result<(), Fatal> {
+        if self.ledger.is_filed(content)? {
+            return self.send_out(&[*content]);
+        }
+        let mut writes = vec![Write::DropSealed(key.clone())];
+        let facts = index::facts(&*self.objects, content)?;
+        if let (Some(mut facts), Some((_, payload))) = (facts, self.entry(content)?) {
+            facts.void = Some(u64::from(Check::StandsOnMissing.code()));
+            writes.extend(index::rows_of(*content, &facts, &payload));
+        }
+        self.write(&writes)
     }
 
     /// Takes bodies, each judged on its own; gives a verdict for each, in order.
@@ -157,7 +164,7 @@ impl Service {
             Ok(verified) => verified,
             Err(rejected) => return Ok(Err(rejected)),
         };
-        self.keep(&delivery.body, content.kind, &verified, packets).map(Ok)
+        self.keep(&delivery.body, &verified, packets).map(Ok)
     }
 
     fn read_delivery(&self, delivery: &Delivery) -> Result<(Body, Content, Personal), Rejected> {
@@ -192,11 +199,22 @@ impl Service {
     fn keep(
         &mut self,
         bytes: &[u8],
-        kind: u64,
         verified: &Verified,
         packets: Vec<(ObjectId, &[u8])>,
     ) -> Result<(), Fatal> {
-        let known = &verified.known;
+        let writes = self.rows_to_keep(bytes, verified, packets)?;
+        self.write(&writes)?;
+        self.settle_homes([verified])
+    }
+
+    /// A body with its packets, its index rows and the mark that it has not gone out.
+    fn rows_to_keep(
+        &mut self,
+        bytes: &[u8],
+        verified: &Verified,
+        packets: Vec<(ObjectId, &[u8])>,
+    ) -> Result<Vec<Write>, Fatal> {
+        let (known, kind) = (&verified.known, verified.known.entry.kind().code());
         let patient = Some(verified.patient);
         let facts = Facts {
             kind,
@@ -213,11 +231,12 @@ impl Service {
         writes.extend(self.subject_key_rows(&known.entry)?);
         let unfiled = SealedRow { key: unfiled_key(&known.id), patient: None, value: Vec::new() };
         writes.push(Write::Sealed(unfiled));
-        self.write(&writes)?;
-        if matches!(known.entry, Personal::Patient(_)) {
-            self.settle_home(&verified.patient)?;
-        }
-        Ok(())
+        Ok(writes)
+    }
+
+    fn settle_homes<'v>(&self, kept: impl IntoIterator<Item = &'v Verified>) -> Result<(), Fatal> {
+        let moves = |v: &&Verified| matches!(v.known.entry, Personal::Patient(_));
+        kept.into_iter().filter(moves).try_for_each(|verified| self.settle_home(&verified.patient))
     }
 
     /// Who holds K, and K itself where it is sealed to this node.

@@ -12,9 +12,11 @@
 //! | `siblings` | keys that the nodes of one organization give each other |
 //! | `audience` | to whom a body is owed, and when that is looked at again |
 //! | `queue` | durable queues per peer |
+//! | `taps` | which signatures of cards were verified already |
 //!
-//! Architecture invariant: nothing is kept in memory between inputs. What was promised to a peer, what is on its
-//! way and what is due are rows, written before the effect leaves; so a crash loses no more than a request.
+//! Architecture invariant: nothing but that memo is kept in memory between inputs. What was promised to a peer,
+//! what is on its way and what is due are rows, written before the effect leaves; so a crash loses no more than a
+//! request.
 
 mod audience;
 mod collect;
@@ -25,6 +27,7 @@ mod keep;
 mod query;
 pub(crate) mod queue;
 mod siblings;
+mod taps;
 mod view;
 
 pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
@@ -32,6 +35,7 @@ pub use exchange::OFFER_MAX;
 pub use index::Home;
 pub use query::{EntryState, Finality, Listed};
 pub use siblings::{PacketPlace, organization_packet, organization_packet_writes};
+pub(crate) use taps::Taps;
 pub use view::ServiceView;
 
 use hospes_protocol::ids::NodeId;

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use hospes_protocol::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId};
+use hospes_protocol::check::Rejected;
+use hospes_protocol::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId};
+use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
@@ -14,6 +16,7 @@ use hospes_protocol::policy::{
     Known, LockState, Newest, PatientView, Personal, RecordFacts, Unreadable, View,
 };
 use hospes_protocol::state::Membership;
+use hospes_protocol::tap::{Body, TapPayload};
 use hospes_protocol::wire::Wire;
 use hospes_storage::SealedKey;
 
@@ -182,6 +185,15 @@ impl PatientView for ServiceView<'_> {
         });
         found.map_err(unreadable)?;
         Ok(authors)
+    }
+
+    fn signed_by(
+        &self,
+        body: &Body,
+        key: &VerifyingKey,
+        network: &NetworkId,
+    ) -> Result<TapPayload, Rejected> {
+        body.signed_by_known(key, network, &mut *self.0.taps.borrow_mut())
     }
 
     fn all_grants(&self, patient: &PatientId, each: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {

@@ -115,13 +115,13 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
     fn signed_by_any(&self, group: &Group) -> Result<TapPayload, Rejected> {
         let mut why = Rejected::from(Check::MissingSignature);
         for key in &group.accepted {
-            match self.body.signed_by(key, &self.content.network) {
+            match self.view.signed_by(self.body, key, &self.content.network) {
                 Ok(shown) => return Ok(shown),
                 Err(e) if e.check != Check::MissingSignature => why = e,
                 Err(_) => {}
             }
         }
-        let ended = |key| self.body.signed_by(key, &self.content.network).is_ok();
+        let ended = |key| self.view.signed_by(self.body, key, &self.content.network).is_ok();
         if group.ended.iter().any(ended) { Err(Check::CardSuspended.into()) } else { Err(why) }
     }
 }
