@@ -210,7 +210,7 @@ fn greeting(code: u8, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// Reads one greeting; returns the body of a hello.
-async fn read_greeting<S: AsyncRead + Unpin>(socket: &mut S) -> Result<Vec<u8>, HandshakeError> {
+pub(crate) async fn read_greeting<S: AsyncRead + Unpin>(socket: &mut S) -> Result<Vec<u8>, HandshakeError> {
     let mut head = [0; 3];
     socket.read_exact(&mut head).await?;
     let length = usize::from(u16::from_be_bytes([head[1], head[2]]));

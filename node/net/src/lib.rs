@@ -21,6 +21,7 @@ pub mod limits;
 mod link;
 mod muxer;
 mod objects;
+pub mod parsing;
 mod redial;
 mod session;
 mod streams;

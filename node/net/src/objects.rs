@@ -63,17 +63,21 @@ impl fmt::Debug for Frame {
     }
 }
 
+/// A frame in bytes, at most, by its tag.
+pub(crate) fn frame_bytes_max(tag: u8, limits: &Limits) -> usize {
+    match tag {
+        TAG_DATA => limits.object_frame_bytes_max,
+        TAG_REFUSED => OBJECT_REFUSAL_BYTES_MAX,
+        _ => 0,
+    }
+}
+
 /// Runs the requester's end of transfer `id`.
 pub(crate) async fn fetch(link: &Link, id: u64, request: &[u8], limits: &Limits) -> Result<(), CallError> {
     let mut stream = link.open(Channel::Objects).await.ok_or(CallError::Interrupted)?;
     Pace::new(limits.progress_window).write_frame(&mut stream, request).await?;
     let mut pace = Pace::starting_within(limits.answer_wait_max, limits.progress_window);
     let places = Arc::new(Semaphore::new(OBJECT_FRAMES_IN_FLIGHT));
-    let max = |tag| match tag {
-        TAG_DATA => limits.object_frame_bytes_max,
-        TAG_REFUSED => OBJECT_REFUSAL_BYTES_MAX,
-        _ => 0,
-    };
     loop {
         let place = match Arc::clone(&places).try_acquire_owned() {
             Ok(place) => place,
@@ -84,7 +88,7 @@ pub(crate) async fn fetch(link: &Link, id: u64, request: &[u8], limits: &Limits)
                 place
             }
         };
-        match pace.read_tagged(&mut stream, max).await? {
+        match pace.read_tagged(&mut stream, |tag| frame_bytes_max(tag, limits)).await? {
             (TAG_DATA, bytes) => {
                 link.tell(What::ObjectData { id, frame: Frame { bytes, place: FramePlace(place) } }).await
             }

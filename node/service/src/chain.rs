@@ -18,12 +18,14 @@ use crate::follow::Asked;
 use crate::messages::{Channel, Gossip, HeaderItem, HeaderRun, Request};
 use crate::service::{Fatal, Service};
 
-/// Candidates of one height that are kept; an honest height sees one a round.
-const CANDIDATES_MAX: usize = 64;
+/// Candidates of one validator that are kept for a height: an honest one proposes one a round that it leads. So many
+/// of each, and not so many of all: who floods fills its own share.
+const CANDIDATES_PER_VALIDATOR: usize = 16;
 
 /// A proposed block.
 pub(crate) struct Candidate {
     block: Block,
+    /// Whose share it counts against: its proposer once that has sent it, until then whoever did.
     from: NodeId,
     verdict: Option<bool>,
     executed: Option<Executed>,
@@ -211,7 +213,14 @@ impl Service {
             return Ok(None);
         }
         let hash = block.hash();
-        if self.candidates.len() >= CANDIDATES_MAX || self.candidates.contains_key(&hash) {
+        if let Some(known) = self.candidates.get_mut(&hash) {
+            if block.proposer == from {
+                known.from = from;
+            }
+            return Ok(None);
+        }
+        let theirs = self.candidates.values().filter(|candidate| candidate.from == from).count();
+        if theirs >= CANDIDATES_PER_VALIDATOR {
             return Ok(None);
         }
         self.candidates.insert(hash, Candidate { block, from, verdict: None, executed: None });
@@ -262,8 +271,9 @@ impl Service {
         self.candidates.get(hash).map(|c| c.block.encode())
     }
 
-    /// The verdict on a block, if it is here and judged.
-    pub(crate) fn verdict(&self, hash: &BlockHash) -> Option<bool> {
+    /// The verdict on a proposed block, if it is here and judged.
+    #[must_use]
+    pub fn verdict(&self, hash: &BlockHash) -> Option<bool> {
         self.candidates.get(hash).and_then(|c| c.verdict)
     }
 

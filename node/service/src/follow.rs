@@ -27,6 +27,10 @@ const RUNS_MAX: usize = 1024;
 pub(crate) const GOSSIP_RESERVE: usize = 1024;
 /// How often peers are asked where they are, in milliseconds; news normally comes by gossip.
 pub(crate) const UPKEEP_MS: u64 = 2_000;
+/// Peers that are asked where they are at a time, in turn, so that none that is silent or lies is the only one asked.
+const POSITIONS_AT_ONCE: usize = 2;
+/// How long one peer's page of blocks is waited for before another is asked too, in milliseconds.
+const BLOCKS_PATIENCE_MS: u64 = 5_000;
 
 /// What is known of a connected peer.
 #[derive(Default)]
@@ -40,14 +44,22 @@ pub(crate) struct Peer {
 /// A request of ours that is under way.
 pub(crate) enum Asked {
     /// Where a peer is.
-    Position,
+    Position {
+        /// Which.
+        peer: NodeId,
+    },
     /// Runs of headers.
     Headers {
         /// Of whom.
         peer: NodeId,
     },
     /// Blocks from a height on.
-    Blocks,
+    Blocks {
+        /// Of whom.
+        peer: NodeId,
+        /// When, in milliseconds since 1970 UTC.
+        at: u64,
+    },
     /// Bodies that it should hold.
     Offer,
     /// Bodies that it lacked, by content.
@@ -82,8 +94,7 @@ impl Service {
     pub fn on_connected(&mut self, peer: NodeId) -> Result<(), Fatal> {
         self.peers.insert(peer, Peer::default());
         self.event(Event::Peer { node: peer, connected: true });
-        let position = self.position();
-        self.ask(peer, &Request::Position(position), Asked::Position);
+        self.ask_position(peer);
         self.engine_peer_connected(peer)?;
         self.owe_peer(peer)
     }
@@ -151,11 +162,17 @@ impl Service {
     }
 
     fn ask_blocks(&mut self, from: NodeId) {
-        let busy = self.asked.values().any(|a| matches!(a, Asked::Blocks));
-        if !busy {
+        let now = self.now;
+        let waits = |asked: &Asked| matches!(asked, Asked::Blocks { peer, at } if *peer == from || now < at + BLOCKS_PATIENCE_MS);
+        if !self.asked.values().any(waits) {
             let next = self.state.height + 1;
-            self.ask(from, &Request::Blocks(next), Asked::Blocks);
+            self.ask(from, &Request::Blocks(next), Asked::Blocks { peer: from, at: now });
         }
+    }
+
+    fn ask_position(&mut self, peer: NodeId) {
+        let position = self.position();
+        self.ask(peer, &Request::Position(position), Asked::Position { peer });
     }
 
     /// A peer is seen to be at `height`.
@@ -196,27 +213,26 @@ impl Service {
                 break;
             }
         }
-        let mut items = Vec::new();
-        for row in rows {
-            let header =
-                hospes_protocol::entry::Header::read(&row, &self.network).map_err(Fatal::Contradiction)?;
-            let fields = header.fields();
-            let control = match is_control(fields.kind) {
-                true => self.ledger.control_body(&fields.content)?.map(Bytes),
-                false => None,
-            };
-            items.push(HeaderItem { header: Bytes(row), control });
-        }
-        Ok(page(items.into_iter(), HEADERS_PAGE))
+        page(rows.into_iter().map(|row| self.header_item(row)), HEADERS_PAGE)
+    }
+
+    fn header_item(&self, row: Vec<u8>) -> Result<HeaderItem, Fatal> {
+        let header =
+            hospes_protocol::entry::Header::read(&row, &self.network).map_err(Fatal::Contradiction)?;
+        let fields = header.fields();
+        let control = match is_control(fields.kind) {
+            true => self.ledger.control_body(&fields.content)?.map(Bytes),
+            false => None,
+        };
+        Ok(HeaderItem { header: Bytes(row), control })
     }
 
     pub(crate) fn block_page(&self, from: u64) -> Result<Vec<BlockItem>, Fatal> {
-        let mut items = Vec::new();
-        for height in (from.max(1)..=self.state.height).take(BLOCKS_PAGE) {
-            let Some((block, certificate)) = self.ledger.block(height)? else { break };
-            items.push(BlockItem { block: Bytes(block), certificate });
-        }
-        Ok(page(items.into_iter(), BLOCKS_PAGE))
+        let read = |height| {
+            let block = self.ledger.block(height).map_err(Fatal::from).transpose()?;
+            Some(block.map(|(block, certificate)| BlockItem { block: Bytes(block), certificate }))
+        };
+        page((from.max(1)..=self.state.height).map_while(read), BLOCKS_PAGE)
     }
 
     /// An answer to one of our requests, or null where it failed.
@@ -234,12 +250,12 @@ impl Service {
             }
         };
         match (asked, answer) {
-            (Asked::Position, Answer::Position(theirs)) => {
+            (Asked::Position { .. }, Answer::Position(theirs)) => {
                 self.compare(from, &theirs);
                 Ok(())
             }
             (Asked::Headers { .. }, Answer::Headers(items)) => self.on_header_page(from, items),
-            (Asked::Blocks, Answer::Blocks(items)) => self.on_block_page(from, items),
+            (Asked::Blocks { .. }, Answer::Blocks(items)) => self.on_block_page(from, items),
             (asked, answer) => self.on_record_answer(from, asked, answer),
         }
     }
@@ -282,23 +298,32 @@ impl Service {
         Ok(())
     }
 
-    /// Asks a peer again where it is, and every peer for what is still owed.
+    /// Asks the next peers again where they are, and tells every peer what is still owed to it.
     ///
     /// # Errors
     /// [`Fatal`] only.
     pub(crate) fn upkeep(&mut self) -> Result<(), Fatal> {
         let peers: Vec<_> = self.peers.keys().copied().collect();
+        for peer in self.next_to_ask(&peers) {
+            self.last_asked = Some(peer);
+            self.ask_position(peer);
+        }
         for peer in peers {
-            let waiting = self.asked.values().any(|a| matches!(a, Asked::Position));
-            if !waiting {
-                let position = self.position();
-                self.ask(peer, &Request::Position(position), Asked::Position);
-            }
             self.owe_peer(peer)?;
         }
         self.hold_upkeep()?;
         self.set_timer(Timer::Upkeep, self.now + UPKEEP_MS);
         Ok(())
+    }
+
+    /// The peers after the one that was asked last, without those that have not answered.
+    fn next_to_ask(&self, peers: &[NodeId]) -> Vec<NodeId> {
+        let after = peers.partition_point(|peer| self.last_asked.is_some_and(|last| *peer <= last));
+        let in_turn = peers[after..].iter().chain(&peers[..after]);
+        let waits = |peer: &NodeId| {
+            self.asked.values().any(|a| matches!(a, Asked::Position { peer: p } if p == peer))
+        };
+        in_turn.filter(|peer| !waits(peer)).take(POSITIONS_AT_ONCE).copied().collect()
     }
 
     /// Publishes headers of ours, in as many messages as their size takes.

@@ -156,18 +156,22 @@ wire_union! {
     }
 }
 
-/// Takes items as long as an answer stays within its limit.
-#[must_use]
-pub fn page<T: Wire>(items: impl Iterator<Item = T>, items_max: usize) -> Vec<T> {
+/// Takes items as long as an answer stays within its limit; items are made one by one, so none is in memory that is
+/// not sent, but for the one that no longer fits.
+///
+/// # Errors
+/// The first of `items`.
+pub fn page<T: Wire, E>(items: impl Iterator<Item = Result<T, E>>, items_max: usize) -> Result<Vec<T>, E> {
     let (mut out, mut bytes) = (Vec::new(), 64);
     for item in items.take(items_max) {
+        let item = item?;
         bytes += item.encode().len();
         if bytes > ANSWER_BYTES_MAX {
             break;
         }
         out.push(item);
     }
-    out
+    Ok(out)
 }
 
 #[cfg(test)]
@@ -176,9 +180,14 @@ mod tests {
 
     #[test]
     fn a_page_stops_below_the_limit() {
-        let items = (0..100).map(|_| Bytes(vec![0; 100_000]));
-        let taken = page(items, 1000).len();
-        assert_eq!(taken, ANSWER_BYTES_MAX / 100_005, "as many as fit");
+        let mut made = 0;
+        let items = (0..100).map(|_| {
+            made += 1;
+            Ok::<_, ()>(Bytes(vec![0; 100_000]))
+        });
+        let taken = page(items, 1000).map(|items| items.len());
+        assert_eq!(taken, Ok(ANSWER_BYTES_MAX / 100_005), "as many as fit");
+        assert_eq!(made, ANSWER_BYTES_MAX / 100_005 + 1, "and no more are made than needed to know");
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub struct Service {
     pub(crate) recorded: VecDeque<CommitCertificate>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
+    /// The peer that was asked last where it is.
+    pub(crate) last_asked: Option<NodeId>,
     pub(crate) next_id: u64,
     /// Locks whose reveal was seen, final or not.
     pub(crate) seen: BTreeSet<Lock>,
@@ -148,6 +150,7 @@ impl Service {
             recorded: VecDeque::new(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            last_asked: None,
             next_id: 0,
             taps: RefCell::default(),
             outbox: Vec::new(),

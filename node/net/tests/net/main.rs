@@ -7,7 +7,9 @@
 
 mod admission;
 mod faults;
+mod floods;
 mod gossip;
+mod hostile;
 mod objects;
 mod proxy;
 mod requests;

@@ -43,16 +43,15 @@ impl Service {
             Ok(patient) => patient,
             Err(rejected) => return Ok(Err(rejected)),
         };
-        let mut found = Vec::new();
-        for content in &collection.contents {
-            let Some(held) = self.objects.body(content)? else { continue };
-            if held.patient != Some(patient) {
-                continue;
-            }
-            let packets = self.patients_packets(content)?;
-            found.push(Delivery { body: Bytes(held.bytes), packets });
-        }
-        Ok(Ok(page(found.into_iter(), COLLECT_MAX)))
+        let found = collection.contents.iter().filter_map(|id| self.body_for(id, &patient).transpose());
+        page(found, COLLECT_MAX).map(Ok)
+    }
+
+    /// A body of that patient with the patient's packets, if it is here.
+    fn body_for(&self, content: &ContentId, patient: &PatientId) -> Result<Option<Delivery>, Fatal> {
+        let held = self.objects.body(content)?.filter(|held| held.patient == Some(*patient));
+        let Some(held) = held else { return Ok(None) };
+        Ok(Some(Delivery { body: Bytes(held.bytes), packets: self.patients_packets(content)? }))
     }
 
     /// The patient whose card authorizes `node`; every failure is one refusal, so that asking tells nothing.

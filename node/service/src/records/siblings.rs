@@ -197,13 +197,12 @@ impl Service {
         if let Err(rejected) = self.judge_asking(from, ids.len()) {
             return Ok(Err(rejected));
         }
-        let mut found = Vec::new();
-        for id in ids {
-            if self.objects.sealed(&bare(PACKET_IDS, &id.0))?.is_some() {
-                found.extend(self.objects.object(id)?.map(Bytes));
-            }
-        }
-        Ok(Ok(page(found.into_iter(), ASK_MAX)))
+        let packet = |id: &ObjectId| match self.objects.sealed(&bare(PACKET_IDS, &id.0)) {
+            Ok(Some(_)) => self.objects.object(id).map(|packet| packet.map(Bytes)).transpose(),
+            Ok(None) => None,
+            Err(failed) => Some(Err(failed)),
+        };
+        Ok(Ok(page(ids.iter().filter_map(packet), ASK_MAX)?))
     }
 
     /// Gives K of patients to another node of this organization, sealed to it.
@@ -226,7 +225,7 @@ impl Service {
                 Err(rejected) => return Ok(Err(rejected)),
             }
         }
-        Ok(Ok(page(found.into_iter(), ASK_MAX)))
+        page(found.into_iter().map(Ok), ASK_MAX).map(Ok)
     }
 
     /// Takes packets, each only where an entry names it.

@@ -98,10 +98,16 @@ fn from_the_workspace(line: &str) -> bool {
     line.starts_with('#') || line.contains("workspace = true") || line.contains("path = \".\"")
 }
 
+/// A package outside the workspace has a lock file of its own, and versions of its own.
+fn stands_alone(manifest: &Source) -> bool {
+    manifest.text.lines().any(|line| line == "[workspace]")
+}
+
 /// Dependencies of a member that state a version of their own.
 fn pinned_apart(files: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
-    for file in files.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+    let manifests = files.iter().filter(|file| file.path.ends_with("/Cargo.toml"));
+    for file in manifests.filter(|file| !stands_alone(file)) {
         let mut among_dependencies = false;
         for line in file.text.lines() {
             if line.starts_with('[') {
@@ -119,6 +125,7 @@ fn versions_are_stated_once() {
     assert_none("a member takes its dependencies from the workspace", &pinned_apart(&TRACKED));
     let planted = [
         Source::new("a/Cargo.toml", "[dependencies]\nredb = \"4\"\n[lib]\ndoctest = false\n"),
+        Source::new("c/Cargo.toml", "[workspace]\n[dependencies]\nredb = \"4\"\n"),
         Source::new(
             "b/Cargo.toml",
             "[dev-dependencies]\nredb.workspace = true\nserde = { workspace = true }\nb = { path = \".\" }\n",
