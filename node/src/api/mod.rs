@@ -11,7 +11,7 @@
 //! | `status`, `metrics` | how the node is |
 //! | `sessions`, `taps` | signing in, cards, PINs |
 //! | `members`, `proposals` | who takes part |
-//! | `patients`, `records`, `content`, `imports`, `grants`, `accesses` | the record |
+//! | `patients`, `records`, `content`, `amendments`, `imports`, `grants`, `accesses` | the record |
 //! | `events` | what happens, as it happens |
 //! | `ledger` | the ledger as a file |
 //! | `openapi` | the document that is checked in |
@@ -20,6 +20,7 @@
 //! desk; here is only which of both is asked. There is no CORS and no TLS, so it listens on loopback alone.
 
 mod accesses;
+mod amendments;
 mod caller;
 mod codes;
 mod content;
@@ -83,6 +84,7 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(proposals::file))
         .routes(routes!(patients::find, patients::create))
         .routes(routes!(patients::show))
+        .routes(routes!(amendments::amend))
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::revoke_one))

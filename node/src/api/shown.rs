@@ -113,11 +113,11 @@ pub(crate) struct Record {
     pub(crate) author: Party,
     /// The organization that answers for it.
     pub(crate) organization: String,
-    /// Its category.
+    /// Its category, as it stands.
     pub(crate) category: &'static str,
-    /// Its label, with what the patient raised it to.
+    /// Its label, as it stands.
     pub(crate) label: &'static str,
-    /// Its title.
+    /// Its title, as it stands.
     pub(crate) title: String,
     /// The media type (RFC 6838).
     pub(crate) media_type: String,
@@ -133,23 +133,59 @@ pub(crate) struct Record {
     pub(crate) amends: Option<String>,
     /// The record from which it was derived.
     pub(crate) derived_from: Option<String>,
+    /// Changes of title, category and label since it was filed, in the order in which they were signed.
+    pub(crate) changes: Vec<RecordChange>,
     /// How far it is.
     pub(crate) finality: Finality,
+}
+
+/// A change of what is said of a record.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RecordChange {
+    /// Its content id.
+    pub(crate) content: String,
+    /// Who changed it: a practitioner together with the patient, or the patient alone.
+    pub(crate) author: Party,
+    /// The title that it gives.
+    pub(crate) title: String,
+    /// The category that it gives.
+    pub(crate) category: &'static str,
+    /// The label that it gives.
+    pub(crate) label: &'static str,
+    /// When it was made.
+    pub(crate) created: Option<String>,
+    /// How far it is.
+    pub(crate) finality: Finality,
+}
+
+impl RecordChange {
+    fn of(listed: &Listed<RecordEntry>, membership: &Membership) -> Self {
+        let entry = &listed.entry;
+        Self {
+            content: listed.content.to_string(),
+            author: Party::author(&entry.author, membership),
+            title: entry.title.clone(),
+            category: name(&CATEGORIES, &entry.category),
+            label: name(&LABELS, &entry.label),
+            created: rfc3339(entry.created),
+            finality: Finality::of(&listed.state),
+        }
+    }
 }
 
 impl Record {
     /// As a list shows it.
     pub(crate) fn of(listed: &Listed<RecordEntry>, service: &Service) -> Self {
         let (entry, membership) = (&listed.entry, &service.state().membership);
-        let facts = service.view().record(&listed.content).ok().flatten();
-        let label = facts.map_or(entry.label, |f| f.label);
+        // A change that cannot be read is not shown; what stands was read with the record.
+        let changes = service.changes_of(&listed.content).unwrap_or_default();
         Self {
             content: listed.content.to_string(),
             patient: entry.patient.to_string(),
             author: Party::author(&entry.author, membership),
             organization: entry.organization.to_string(),
             category: name(&CATEGORIES, &entry.category),
-            label: name(&LABELS, &label),
+            label: name(&LABELS, &entry.label),
             title: entry.title.clone(),
             media_type: entry.media_type.clone(),
             source: entry.source.clone(),
@@ -158,6 +194,7 @@ impl Record {
             created: rfc3339(entry.created),
             amends: entry.amends.map(|id| id.to_string()),
             derived_from: entry.derived_from.map(|id| id.to_string()),
+            changes: changes.iter().map(|change| RecordChange::of(change, membership)).collect(),
             finality: Finality::of(&listed.state),
         }
     }

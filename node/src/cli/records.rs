@@ -1,4 +1,4 @@
-//! `hospes record`: filing, listing and getting records.
+//! `hospes record`: filing, listing, changing and getting records.
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read, Write as _};
@@ -39,6 +39,8 @@ pub(crate) enum RecordCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// Change title, category or label of a record, by the cards of patient and practitioner in the readers.
+    Amend(AmendArgs),
     /// The record's file, byte for byte. The patient sees that it was read.
     Get(GetArgs),
 }
@@ -69,6 +71,24 @@ pub(crate) struct AddArgs {
     /// Derive an emergency summary from it, in the same tap.
     #[arg(long)]
     summary: bool,
+    #[command(flatten)]
+    card: CardArgs,
+}
+
+/// Options of `record amend`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AmendArgs {
+    /// The record.
+    record: String,
+    /// Another title.
+    #[arg(long)]
+    title: Option<String>,
+    /// Another category.
+    #[arg(long)]
+    category: Option<String>,
+    /// Another label. The patient raises it alone.
+    #[arg(long, required_unless_present_any = ["title", "category"])]
+    label: Option<String>,
     #[command(flatten)]
     card: CardArgs,
 }
@@ -114,6 +134,11 @@ pub(crate) fn run(global: &Global, command: &RecordCommand) -> Outcome<Done> {
             let found = Seat::take(global, card)?.client().get(&format!("/records/{}", quoted(record)))?;
             let shown = fields(&found);
             Ok(Done::new(found, shown))
+        }
+        RecordCommand::Amend(args) => {
+            let path = format!("/records/{}/amendments", quoted(&args.record));
+            let body = json!({"title": args.title, "category": args.category, "label": args.label});
+            Seat::take(global, &args.card)?.act(&path, &body)
         }
         RecordCommand::Get(args) => get(global, args),
     }

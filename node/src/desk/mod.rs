@@ -10,6 +10,7 @@
 //! | `patients` | enrolling a patient |
 //! | `lockers`, `renewal` | a fresh epoch of lockers with its packets, and what the card gives for it |
 //! | `upload`, `records` | sealing a file while it arrives, and filing it |
+//! | `amendments` | changing what is said of a record |
 //! | `unseal`, `reading` | from a decision to plaintext in memory |
 //! | `grants`, `revocations` | consent and its end |
 //! | `proposals` | what several organizations must sign |
@@ -18,6 +19,7 @@
 //! It speaks no HTTP; the API calls it. It decides nothing that the service or `policy` decides. Every act is one
 //! tap; on any failure nothing of it is filed.
 
+mod amendments;
 mod compose;
 mod error;
 mod grants;
@@ -50,6 +52,7 @@ use hospes_service::service::Service;
 use hospes_storage::Objects;
 use tokio::sync::broadcast;
 
+pub(crate) use amendments::AmendRecord;
 pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;
 pub(crate) use organization::{PolicyChoice, RoleRequest};

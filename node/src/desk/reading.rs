@@ -9,13 +9,15 @@ use std::sync::Arc;
 use hospes_card::Slot;
 use hospes_protocol::check::Check;
 use hospes_protocol::entry::Kind;
-use hospes_protocol::ids::{ContentId, KeyId, StudyId};
+use hospes_protocol::ids::{ContentId, KeyId, OrganizationId, StudyId};
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{AccessEntry, Anonymity, Purpose, RecordEntry};
 use hospes_protocol::policy::{Act, Actor, Decision, Request, Why};
 use hospes_protocol::seal::blob::{DataKey, open_segment};
 use hospes_protocol::seal::envelope::Envelope;
 use hospes_protocol::seal::manifest::RootPage;
+use hospes_service::records::Listed;
+use hospes_service::service::Service;
 use hospes_storage::Objects;
 use zeroize::Zeroizing;
 
@@ -109,10 +111,11 @@ impl Desk {
         errand: impl Into<Errand>,
     ) -> Result<RecordReader, DeskError> {
         let errand = errand.into();
-        let (purpose, act) = (errand.purpose, errand.act(content));
+        let purpose = errand.purpose;
         let actor = self.actor(session).await?;
         let found = self.find(session, actor, content, errand).await?;
-        let patient = found.entry.patient;
+        let (patient, content) = (found.entry.patient, found.closed.content);
+        let act = errand.act(content);
         let access = self.file_access(session, actor, content, errand, &found).await?;
         let (objects, network, unlocked) =
             (self.0.parts.objects.clone(), self.0.parts.network, session.clone());
@@ -146,8 +149,8 @@ impl Desk {
         };
         let objects = self.0.parts.objects.clone();
         self.ask(move |service| {
-            let entry = service.record(&content)?.ok_or(DeskError::Unknown("this record"))?.entry;
-            let patient = entry.patient;
+            let listed = service.record(&content)?.ok_or(DeskError::Unknown("this record"))?;
+            let (content, patient) = (listed.content, listed.entry.patient);
             let (act, purpose) = (errand.act(content), errand.purpose);
             let request = Request { patient, actor, act, purpose, code: None, access: None };
             let why = match service.decide(&request) {
@@ -158,21 +161,8 @@ impl Desk {
             if why.obligations.anonymity.is_some_and(|a| a != Anonymity::AsIs) {
                 return Err(DeskError::MustNotLeaveAsIs);
             }
-            let mut readers: Vec<KeyId> = Vec::new();
-            if let Some(organization) = organization {
-                let certified = service.state().membership.keys.get(&organization).cloned();
-                readers.extend(newest_key(&*objects, &organization, certified)?.map(|k| k.key.id()));
-            }
-            let sealed = entry.keys.iter().filter_map(|k| Envelope::parse(k).ok());
-            readers.extend(sealed.map(|envelope| envelope.recipient()));
-            let mut organizations = Vec::new();
-            for reader in readers {
-                organizations.push((reader, service.packets_for(&reader, &patient)?));
-            }
-            let keys = entry.keys.clone();
-            let closed =
-                Closed { content, patient, keys, own: service.packets_for(&own, &patient)?, organizations };
-            Ok(Found { key: service.subject_key(&patient)?, entry, why, closed })
+            let closed = closed_of(service, &*objects, (own, organization), &listed)?;
+            Ok(Found { key: service.subject_key(&patient)?, entry: listed.entry, why, closed })
         })
         .await
     }
@@ -223,6 +213,32 @@ impl Desk {
         let filed = file(&self.0.parts.service, entries).await?;
         filed.first().map(|f| f.content).ok_or(DeskError::Stopping)
     }
+}
+
+/// A record's sealed data key with what may open it for a card's agreement key and the organization of its holder.
+///
+/// # Errors
+/// Of the store.
+pub(super) fn closed_of(
+    service: &Service,
+    objects: &dyn Objects,
+    (own, organization): (KeyId, Option<OrganizationId>),
+    listed: &Listed<RecordEntry>,
+) -> Result<Closed, DeskError> {
+    let (patient, keys) = (listed.entry.patient, listed.entry.keys.clone());
+    let mut readers: Vec<KeyId> = Vec::new();
+    if let Some(organization) = organization {
+        let certified = service.state().membership.keys.get(&organization).cloned();
+        readers.extend(newest_key(objects, &organization, certified)?.map(|k| k.key.id()));
+    }
+    let sealed = keys.iter().filter_map(|k| Envelope::parse(k).ok());
+    readers.extend(sealed.map(|envelope| envelope.recipient()));
+    let mut organizations = Vec::new();
+    for reader in readers {
+        organizations.push((reader, service.packets_for(&reader, &patient)?));
+    }
+    let own = service.packets_for(&own, &patient)?;
+    Ok(Closed { content: listed.content, patient, keys, own, organizations })
 }
 
 impl RecordReader {

@@ -11,7 +11,7 @@ use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::Rule;
 
 use super::taps::TapState;
-use super::{AddRecord, DeskError, GrantRequest, Proposal, Revoke};
+use super::{AddRecord, AmendRecord, DeskError, GrantRequest, Proposal, Revoke};
 use world::{Cast, PIN, World};
 
 fn code<T>(result: Result<T, DeskError>) -> String {
@@ -148,6 +148,75 @@ async fn a_record_leaves_for_its_study_only_and_as_the_consent_says() {
     let patient = cast.patient;
     let accesses = world.ask(move |s| s.accesses_of(&patient).unwrap()).await;
     assert_eq!(accesses.len(), 1, "what left is among the accesses, what was refused is not");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_a_record_takes_both_cards_and_moves_who_may_read_it() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    // What the doctor's organization filed, its people read anyway; so a stranger's grant is looked at.
+    let filed = world.add(&cast.doctor, letter(&cast, "A letter"), b"Dear Ada").await;
+    let request = consent(&cast, Grantee::Person(cast.person), &[Category::Letters], world.now());
+    world.finish(world.desk.grant(&cast.ada, request).await.unwrap()).await;
+    let change =
+        || AmendRecord { title: Some("Blood".into()), category: Some(Category::Laboratory), label: None };
+    world.put_away("ada").await;
+    let refused = world.desk.amend_record(&cast.doctor, filed, change()).await;
+    assert_eq!(code(refused), "not-here", "the practitioner alone changes nothing");
+    world.put_back("ada").await;
+    let (_, ada) = world.sign_in(cast.ada.card).await;
+    world.put_away("doctor").await;
+    let refused = world.desk.amend_record(&ada, filed, change()).await;
+    assert_eq!(code(refused), "not-here", "nor does the patient");
+    world.put_back("doctor").await;
+    let (_, doctor) = world.sign_in(cast.doctor.card).await;
+    for session in [&doctor, &ada] {
+        let nothing = world.desk.amend_record(session, filed, AmendRecord::default()).await;
+        assert_eq!(code(nothing), "invalid", "nothing is no change");
+    }
+    let tap = world.desk.amend_record(&doctor, filed, change()).await.unwrap();
+    assert!(tap.text.contains("A letter") && tap.text.contains("Blood"), "old and new title: {}", tap.text);
+    world.finish(tap).await;
+    let patient = cast.patient;
+    let records = world.ask(move |s| s.records_of(&patient).unwrap()).await;
+    let shown: Vec<_> = records.iter().map(|r| (r.entry.title.as_str(), r.entry.category)).collect();
+    assert_eq!(shown, [("Blood", Category::Laboratory)], "one record, as it stands");
+    for session in [&doctor, &ada] {
+        let reader = world.desk.read_record(session, filed, Purpose::Treatment).await.unwrap();
+        assert_eq!(&reader.read_range(0..8).await.unwrap()[..], b"Dear Ada", "the file is what it was");
+    }
+    let restrict = AmendRecord { label: Some(Label::VeryRestricted), ..AmendRecord::default() };
+    world.finish(world.desk.amend_record(&ada, filed, restrict).await.unwrap()).await;
+    let denied = world.desk.read_record(&doctor, filed, Purpose::Treatment).await;
+    assert_eq!(code(denied), Rule::WrongCategory.code(), "the patient alone restricts it");
+    let lower = AmendRecord { label: Some(Label::Normal), ..AmendRecord::default() };
+    world.finish(world.desk.amend_record(&ada, filed, lower).await.unwrap()).await;
+    let reader = world.desk.read_record(&doctor, filed, Purpose::Treatment).await;
+    assert!(reader.is_ok(), "and both together lift it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_diary_is_its_patients_to_change_and_its_new_category_opens_to_whom_she_lets_in() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let diary = world.add(&cast.ada, letter(&cast, "Diary"), b"I slept badly.").await;
+    let request = consent(&cast, Grantee::Person(cast.person), &[Category::Medication], world.now());
+    world.finish(world.desk.grant(&cast.ada, request).await.unwrap()).await;
+    let read = |content| world.desk.read_record(&cast.doctor, content, Purpose::Treatment);
+    assert_eq!(code(read(diary).await), Rule::WrongCategory.code(), "a letter is no medicine");
+    let change = || AmendRecord { category: Some(Category::Medication), ..AmendRecord::default() };
+    let refused = world.desk.amend_record(&cast.doctor, diary, change()).await;
+    assert_eq!(code(refused), "not-allowed", "who may not write it doesn't change it");
+    world.finish(world.desk.amend_record(&cast.ada, diary, change()).await.unwrap()).await;
+    let reader = read(diary).await.unwrap();
+    assert_eq!(&reader.read_range(0..14).await.unwrap()[..], b"I slept badly.", "the new locker opens it");
+    let back = AmendRecord { category: Some(Category::Letters), ..AmendRecord::default() };
+    world.finish(world.desk.amend_record(&cast.ada, diary, back).await.unwrap()).await;
+    assert_eq!(
+        code(reader.read_range(0..14).await),
+        Rule::WrongCategory.code(),
+        "a reading that began stops"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

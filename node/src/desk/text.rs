@@ -3,8 +3,9 @@
 //! Deterministic functions of what is signed; the hash of the text is in the signature. A language is one more
 //! set of these sentences. Nothing here knows keys or cards.
 
-use hospes_protocol::personal::{Category, Label, Right};
+use hospes_protocol::personal::{Category, Label, RecordEntry, Right};
 
+use super::amendments::AmendRecord;
 use super::taps::Shown;
 
 /// The language that is spoken here.
@@ -135,6 +136,39 @@ pub(super) fn add_records(organization: &str, filed: &[(Category, String)]) -> S
     let names: Vec<_> =
         filed.iter().map(|(category, title)| format!("{title} ({})", category_name(*category))).collect();
     Shown::english(format!("{organization} files for this patient: {}.", names.join("; ")))
+}
+
+/// What of a record changes, and who signs it.
+pub(super) fn amend_record(
+    organization: &str,
+    now: &RecordEntry,
+    asked: &AmendRecord,
+    patient_alone: bool,
+) -> Shown {
+    let mut parts = Vec::new();
+    parts.extend(asked.title.as_ref().map(|title| format!("its title: {title}")));
+    parts.extend(asked.category.map(|category| format!("it belongs to your {}", category_name(category))));
+    parts.extend(asked.label.map(|label| format!("it is {}", label_name(label))));
+    let signed = if patient_alone {
+        "You sign this alone.".to_owned()
+    } else {
+        format!("The patient and {organization} sign this together.")
+    };
+    Shown::english(format!(
+        "This paper is changed: {} ({}). From now on, {}. Who may read it follows from that. The file itself stays as \
+         it is. {signed}",
+        now.title,
+        category_name(now.category),
+        parts.join("; "),
+    ))
+}
+
+const fn label_name(label: Label) -> &'static str {
+    match label {
+        Label::Normal => "of normal sensitivity",
+        Label::Restricted => "sensitive",
+        Label::VeryRestricted => "very sensitive",
+    }
 }
 
 /// An access, which the session's card signs without a question.

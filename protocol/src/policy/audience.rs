@@ -3,7 +3,7 @@
 //! | kind | organizations |
 //! |---|---|
 //! | patient, card, locker, proxy | the circle: home, those that hold K, those of current grantees, authors |
-//! | record, amendment | author, home, those of current readers of this record |
+//! | record, amendment | author, home, those of current readers of this record; of a change, also those of its readers before |
 //! | grant | home, the grantee's, authors in scope |
 //! | revocation | home, the grantees' of what it takes back, authors |
 //! | access | home, the reader's; under a one-time grant or a code, whoever holds that grant |
@@ -21,6 +21,7 @@ use crate::entry::{KindCode, is_control};
 use crate::ids::{ContentId, OrganizationId, PatientId};
 use crate::personal::{Category, GrantEntry, Grantee, Label, RecordEntry, RevocationEntry, Revoked, Right};
 use crate::policy::Personal;
+use crate::policy::described::is_of_same_file;
 use crate::policy::force::is_live;
 use crate::policy::placement::{backup_partners, emergency_nodes};
 use crate::policy::view::{Known, PatientView, RecordFacts, Unreadable};
@@ -70,9 +71,11 @@ pub fn audience(
         Personal::Locker(e) => circle(view, &e.patient, now_ms)?,
         Personal::Proxy(e) => circle(view, &e.patient, now_ms)?,
         Personal::Record(e) | Personal::Amendment(e) => {
-            let reach = Reach::of_entry(*id, e, view.record(id)?.as_ref());
-            let readers = readers(view, &e.patient, &reach, now_ms)?;
-            with(with(readers, Some(e.organization)), home(view, &e.patient)?)
+            let mut set = with(Organizations::from([e.organization]), home(view, &e.patient)?);
+            for reach in Reach::of_entry(view, *id, e)? {
+                set.extend(readers(view, &e.patient, &reach, now_ms)?);
+            }
+            set
         }
         Personal::Grant(e) => of_grant(view, e, id)?,
         Personal::Revocation(e) => of_revocation(view, e)?,
@@ -134,11 +137,23 @@ impl Reach {
         Self { category: facts.category, label: facts.label, id, amends: None }
     }
 
-    // An amendment goes to those who may read what it amends, so that they see the correction. Once the record
-    // is known here, its label is the one that the patient raised it to.
-    fn of_entry(id: ContentId, e: &RecordEntry, facts: Option<&RecordFacts>) -> Self {
-        let label = facts.map_or(e.label, |f| f.label.max(e.label));
-        Self { category: e.category, label, id, amends: e.amends }
+    // An amendment goes to those who may read what it amends, so that they see the correction. A change of what
+    // is said of a record goes also to those who could read it before: they must learn that they may no more.
+    fn of_entry(
+        view: &(impl PatientView + ?Sized),
+        id: ContentId,
+        e: &RecordEntry,
+    ) -> Result<Vec<Self>, Unreadable> {
+        let amended = e.amends.map(|of| view.entry(&of)).transpose()?.flatten();
+        let changes = amended.is_some_and(|known| match &known.entry {
+            Personal::Record(of) | Personal::Amendment(of) => is_of_same_file(e, of),
+            _ => false,
+        });
+        let facts = view.record(&id)?;
+        let now = facts.as_ref().map_or((e.category, e.label), |f| (f.category, f.label));
+        let before = facts.into_iter().filter(|_| changes).flat_map(|f| f.past);
+        let one = |(category, label)| Self { category, label, id, amends: e.amends };
+        Ok(before.chain([now]).map(one).collect())
     }
 
     fn is_in(&self, grant: &GrantEntry) -> bool {

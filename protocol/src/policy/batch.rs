@@ -12,9 +12,9 @@ use crate::keys::VerifyingKey;
 use crate::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
+use crate::policy::described::record_facts;
 use crate::policy::view::{
     FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit,
-    record_facts,
 };
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;

@@ -113,8 +113,11 @@ pub struct Verified {
 ///   Whether the grant is in force is the filing node's decision, not judged here: what was done at a desk
 ///   without a line stays on record.
 /// - An amendment by the organization of what it amends needs no grant; by the patient, it needs a practitioner
-///   of that organization beside the patient, unless it is the patient's own record or only another label.
+///   of that organization beside the patient, unless it is the patient's own record.
 ///   Under a grant with two signatures it needs the patient beside the author.
+/// - An amendment of the same sealed file changes what is said of it (see [`super::described`]). It names the
+///   record itself, and needs both, the patient and a practitioner of the record's organization; the patient
+///   alone changes the label, which then only raises it, and the patient's own records.
 /// - What a proxy signs is within the proxy's period; a proxy names no proxy.
 /// - A grant's `after` is a block of this chain.
 /// - An erasure waits for [`COOLING_OFF_MS`].

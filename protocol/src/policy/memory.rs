@@ -11,10 +11,11 @@ use crate::keys::VerifyingKey;
 use crate::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
+use crate::policy::described::{is_of_same_file, record_facts};
 use crate::policy::shards::Shards;
 use crate::policy::view::{
     FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit,
-    first_by_finality, record_facts, standing_patient,
+    first_by_finality, standing_patient,
 };
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;
@@ -241,8 +242,11 @@ impl View for MemoryView {
     }
 
     fn record(&self, id: &ContentId) -> Result<Option<RecordFacts>, Unreadable> {
-        let Some(record) = self.record_entry(id) else { return Ok(None) };
-        let named = self.amendments.get(id).into_iter().flatten();
+        let Some(named) = self.record_entry(id) else { return Ok(None) };
+        // What is said of a file is one thing, by whichever of its entries it is asked for.
+        let first = named.entry.amends.and_then(|of| self.record_entry(&of));
+        let record = first.filter(|of| is_of_same_file(&named.entry, &of.entry)).unwrap_or(named);
+        let named = self.amendments.get(&record.id).into_iter().flatten();
         record_facts(self, record, named.filter_map(|a| self.record_entry(a))).map(Some)
     }
 

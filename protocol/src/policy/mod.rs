@@ -38,6 +38,7 @@ pub mod audience;
 pub mod batch;
 pub mod consent_text;
 mod decide;
+pub mod described;
 mod force;
 pub mod lawful;
 pub mod memory;

@@ -12,11 +12,9 @@ use crate::check::{Check, Rejected};
 use crate::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
 use crate::keys::VerifyingKey;
 use crate::personal::{
-    Author, CardEntry, Category, GrantEntry, Grantee, Label, PatientEntry, ProxyEntry, RecordEntry,
-    RevocationEntry,
+    Author, CardEntry, Category, GrantEntry, Grantee, Label, PatientEntry, ProxyEntry, RevocationEntry,
 };
 use crate::policy::Personal;
-use crate::policy::force::counts;
 use crate::state::Membership;
 use crate::tap::{Body, TapPayload};
 
@@ -93,62 +91,18 @@ pub struct RecordFacts {
     pub author: Author,
     /// The organization that answers for it.
     pub organization: OrganizationId,
-    /// Its category.
+    /// Its category: as filed, or as both, patient and organization, changed it since.
     pub category: Category,
-    /// The highest label that it was given: by its author, or by the patient since.
+    /// Its label: likewise, and what the patient alone raised it to since.
     pub label: Label,
     /// By what the patient restricts it even for the author's organization.
     pub restricted_by: Option<ContentId>,
+    /// The change of title, category and label that stands; null where they are as filed.
+    pub described_by: Option<ContentId>,
+    /// Category and label as filed and by every change, the one that stands included; empty without changes.
+    pub past: Vec<(Category, Label)>,
     /// The height that made it final; null before.
     pub height: Option<u64>,
-}
-
-impl RecordFacts {
-    fn relabel(&mut self, by: ContentId, label: Label) {
-        self.label = self.label.max(label);
-        if label == Label::VeryRestricted {
-            self.restricted_by = Some(self.restricted_by.map_or(by, |old| old.min(by)));
-        }
-    }
-}
-
-/// Whether `amendment` gives `record` another label and changes nothing else, by the patient's will.
-fn is_relabeling_of(amendment: &RecordEntry, record: &Known<RecordEntry>) -> bool {
-    amendment.amends == Some(record.id)
-        && amendment.author == Author::Patient
-        && amendment.patient == record.entry.patient
-        && amendment.record == record.entry.record
-        && amendment.manifest == record.entry.manifest
-        && amendment.category == record.entry.category
-}
-
-/// The facts of a record from its entry and the amendments that name it, in any order: those by the
-/// patient's card that give it another label and change nothing else raise its label at once; one that
-/// raises it to very restricted restricts it (rule 4).
-///
-/// # Errors
-/// As the view.
-pub fn record_facts<'a>(
-    view: &(impl View + ?Sized),
-    record: &Known<RecordEntry>,
-    amendments: impl IntoIterator<Item = &'a Known<RecordEntry>>,
-) -> Result<RecordFacts, Unreadable> {
-    let entry = &record.entry;
-    let mut facts = RecordFacts {
-        patient: entry.patient,
-        author: entry.author.clone(),
-        organization: entry.organization,
-        category: entry.category,
-        label: entry.label,
-        restricted_by: None,
-        height: record.height,
-    };
-    for amendment in amendments {
-        if is_relabeling_of(&amendment.entry, record) && counts(view, amendment)? {
-            facts.relabel(amendment.id, amendment.entry.label);
-        }
-    }
-    Ok(facts)
 }
 
 /// Of all patient entries of one patient, each with the entry that it moves home from, the one that counts
@@ -235,7 +189,7 @@ pub trait View {
     /// [`Unreadable`].
     fn proxy(&self, id: &ContentId) -> Result<Option<Known<ProxyEntry>>, Unreadable>;
 
-    /// A record or amendment (see [`record_facts`]).
+    /// A record or amendment (see [`super::described`]).
     ///
     /// # Errors
     /// [`Unreadable`].

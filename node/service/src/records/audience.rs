@@ -116,15 +116,13 @@ impl Service {
 
     /// Whether a change of this kind moves the audience of other entries.
     fn moves_others(payload: &Personal) -> bool {
-        !matches!(
-            payload.kind(),
-            Kind::Record | Kind::Amendment | Kind::Access | Kind::Receipt | Kind::Erasure
-        )
+        // What is said of a record decides who may read it: an amendment moves its audience.
+        !matches!(payload.kind(), Kind::Record | Kind::Access | Kind::Receipt | Kind::Erasure)
     }
 
     /// What notes that a kept or finalised entry changes others.
     pub(super) fn mark(content: &ContentId, payload: &Personal) -> Option<Write> {
-        let record = matches!(payload, Personal::Record(_) | Personal::Amendment(_));
+        let record = matches!(payload, Personal::Record(_));
         let patient = payload.patient().filter(|_| Self::moves_others(payload));
         let unplaced = || row(SealedKey::new(UNPLACED, &[], 0, &content.0), Vec::new());
         patient.map(|p| row(dirty_key(p), Vec::new())).or_else(|| record.then(unplaced))

@@ -4,8 +4,10 @@
 
 use std::ops::ControlFlow;
 
+use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, KeyId, OrganizationId, PatientId, PersonId};
 use hospes_protocol::personal::{AccessEntry, GrantEntry, Grantee, LockerEntry, RecordEntry, Revoked};
+use hospes_protocol::policy::described::{as_it_stands, is_of_same_file};
 use hospes_protocol::policy::{Decision, Known, Personal, Request, View as _, decide};
 
 use super::index::{self, Epoch};
@@ -95,30 +97,61 @@ impl Service {
         Ok(list)
     }
 
-    /// Records and amendments of a patient that are known here, in the order of arrival.
+    /// Records of a patient that are known here, in the order of arrival: title, category and label as they stand,
+    /// data keys by every seal. A change of what is said of a record is in that record, not beside it.
     ///
     /// # Errors
     /// [`Fatal`] of the store.
     pub fn records_of(&self, patient: &PatientId) -> Result<Vec<Listed<RecordEntry>>, Fatal> {
-        let pick = |payload| match payload {
-            Personal::Record(record) | Personal::Amendment(record) => Some(*record),
-            _ => None,
-        };
-        let mut list = self.listed(patient, 19, pick)?;
-        list.extend(self.listed(patient, 20, pick)?);
+        let mut list = Vec::new();
+        for kind in [Kind::Record, Kind::Amendment] {
+            for content in self.contents_of(patient, kind.code())? {
+                list.extend(self.record(&content)?.filter(|listed| listed.content == content));
+            }
+        }
         Ok(list)
     }
 
-    /// One record, if its body is here.
+    /// One record as it stands, if its body is here; of a change of what is said of it, the record itself.
     ///
     /// # Errors
     /// [`Fatal`] of the store.
     pub fn record(&self, content: &ContentId) -> Result<Option<Listed<RecordEntry>>, Fatal> {
-        let Some((_, Personal::Record(entry) | Personal::Amendment(entry))) = self.entry(content)? else {
-            return Ok(None);
-        };
+        let Some((record, amendments)) = self.described(content)? else { return self.void_record(content) };
+        let entry =
+            as_it_stands(&self.view(), &record, &amendments).map_err(|e| Fatal::Contradiction(e.into()))?;
+        let state = self.entry_state(&record.id)?;
+        Ok(state.map(|state| Listed { content: record.id, entry, state }))
+    }
+
+    /// A record as its author filed it.
+    ///
+    /// # Errors
+    /// [`Fatal`] of the store.
+    pub fn filed(&self, content: &ContentId) -> Result<Option<RecordEntry>, Fatal> {
+        self.record_entry(content)
+    }
+
+    /// A record without effect, which lists show as such.
+    fn void_record(&self, content: &ContentId) -> Result<Option<Listed<RecordEntry>>, Fatal> {
+        let Some((_, Personal::Record(entry))) = self.entry(content)? else { return Ok(None) };
         let state = self.entry_state(content)?;
         Ok(state.map(|state| Listed { content: *content, entry: *entry, state }))
+    }
+
+    /// Changes of what is said of a record, in the order in which they were signed.
+    ///
+    /// # Errors
+    /// [`Fatal`] of the store.
+    pub fn changes_of(&self, record: &ContentId) -> Result<Vec<Listed<RecordEntry>>, Fatal> {
+        let Some((first, amendments)) = self.described(record)? else { return Ok(Vec::new()) };
+        let mut list = Vec::new();
+        for known in amendments.into_iter().filter(|known| is_of_same_file(&known.entry, &first.entry)) {
+            let state = self.entry_state(&known.id)?;
+            list.extend(state.map(|state| Listed { content: known.id, entry: known.entry, state }));
+        }
+        list.sort_by_key(|change| (change.entry.created, change.content));
+        Ok(list)
     }
 
     /// Grants of a patient, withdrawn ones included.

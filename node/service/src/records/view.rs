@@ -11,7 +11,8 @@ use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
-use hospes_protocol::policy::view::{FirstUse, Visit, first_by_finality, record_facts};
+use hospes_protocol::policy::described::{is_of_same_file, record_facts};
+use hospes_protocol::policy::view::{FirstUse, Visit, first_by_finality};
 use hospes_protocol::policy::{
     Known, LockState, Newest, PatientView, Personal, RecordFacts, Unreadable, View,
 };
@@ -22,6 +23,9 @@ use hospes_storage::SealedKey;
 
 use super::index::{self, Row, Use};
 use crate::service::{Fatal, Service};
+
+/// A record, and the amendments that name it.
+pub(super) type Described = (Known<RecordEntry>, Vec<Known<RecordEntry>>);
 
 /// A service as decisions see it.
 #[derive(Clone, Copy)]
@@ -116,12 +120,7 @@ impl View for ServiceView<'_> {
     }
 
     fn record(&self, id: &ContentId) -> Result<Option<RecordFacts>, Unreadable> {
-        let Some(record) = self.0.known_record(id).map_err(unreadable)? else { return Ok(None) };
-        let mut amendments = Vec::new();
-        visit::<RecordEntry>(self.0, index::AMENDMENTS, &id.0, &mut |amendment| {
-            amendments.push(amendment.clone());
-            ControlFlow::Continue(())
-        })?;
+        let Some((record, amendments)) = self.0.described(id).map_err(unreadable)? else { return Ok(None) };
         record_facts(self, &record, &amendments).map(Some)
     }
 
@@ -233,6 +232,21 @@ impl Service {
         let Some(row) = index::read::<Row>(&*self.objects, &key)? else { return Ok(None) };
         let entry = RecordEntry::decode(&row.payload).map_err(Fatal::Contradiction)?;
         Ok(row.facts.known(*id, entry))
+    }
+
+    /// The record of an entry, and the amendments that name it. A change of what is said of a record is of that
+    /// record, so that one answer holds for both.
+    pub(super) fn described(&self, id: &ContentId) -> Result<Option<Described>, Fatal> {
+        let Some(named) = self.known_record(id)? else { return Ok(None) };
+        let first = named.entry.amends.map(|of| self.known_record(&of)).transpose()?.flatten();
+        let record = first.filter(|of| is_of_same_file(&named.entry, &of.entry)).unwrap_or(named);
+        let mut amendments = Vec::new();
+        visit::<RecordEntry>(self, index::AMENDMENTS, &record.id.0, &mut |amendment| {
+            amendments.push(amendment.clone());
+            ControlFlow::Continue(())
+        })
+        .map_err(|e| Fatal::Contradiction(e.into()))?;
+        Ok(Some((record, amendments)))
     }
 
     /// Every body of a patient of one kind, in the order of arrival.

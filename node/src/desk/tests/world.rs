@@ -162,6 +162,23 @@ impl World {
         std::fs::remove_file(self.folder.path().join(format!("{name}.card"))).unwrap();
     }
 
+    /// Takes a card out of the reader and keeps it; its sessions end.
+    pub(super) async fn put_away(&self, name: &str) {
+        let card = format!("{name}.card");
+        std::fs::create_dir_all(self.folder.path().join("drawer")).unwrap();
+        std::fs::rename(self.folder.path().join(&card), self.folder.path().join("drawer").join(&card))
+            .unwrap();
+        self.readers.poll();
+    }
+
+    /// Puts a card back into the reader.
+    pub(super) async fn put_back(&self, name: &str) {
+        let card = format!("{name}.card");
+        std::fs::rename(self.folder.path().join("drawer").join(&card), self.folder.path().join(&card))
+            .unwrap();
+        self.readers.poll();
+    }
+
     /// Takes a card out and puts it back, with one look at the reader in between.
     pub(super) async fn swap_out_and_in(&self, name: &str) {
         let (place, pocket) =

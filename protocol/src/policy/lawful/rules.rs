@@ -11,6 +11,7 @@ use crate::personal::{
     RevocationEntry, Revoked, Right,
 };
 use crate::policy::Personal;
+use crate::policy::described::{is_label_alone, is_of_same_file};
 use crate::policy::view::{Known, PatientView, Under};
 
 fn patient_of(personal: &Personal) -> Option<&PatientEntry> {
@@ -165,10 +166,12 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
     fn amendment(&self, e: &RecordEntry) -> Result<Wanted, Rejected> {
         let amended = self.stands_on.iter().find(|k| Some(k.id) == e.amends).ok_or(Check::StandsOnMissing)?;
         let of = record_of(&amended.entry).ok_or(Check::StandsOnWrong)?;
+        if is_of_same_file(e, of) {
+            return self.description(e, of);
+        }
         let Author::Practitioner(author) = &e.author else {
             let mut wanted = self.by_patient()?;
-            let same_file = of.record == e.record && of.manifest == e.manifest && of.category == e.category;
-            if of.author != Author::Patient && !same_file {
+            if of.author != Author::Patient {
                 wanted.groups.push(self.any_practitioner(&of.organization));
             }
             return Ok(wanted);
@@ -183,6 +186,26 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
             let (card, under) = self.patient_card(Slot::Signature)?;
             wanted.groups.push(card);
             wanted.under = Some(under);
+        }
+        Ok(wanted)
+    }
+
+    // What is said of a record is changed by both; the patient alone raises its label.
+    fn description(&self, e: &RecordEntry, of: &RecordEntry) -> Result<Wanted, Rejected> {
+        if let Some(first) = of.amends.map(|first| self.view.entry(&first)).transpose()?.flatten() {
+            // A change is of the record itself, so that all of them stand in one list.
+            let itself = record_of(&first.entry).is_none_or(|first| !is_of_same_file(of, first));
+            ensure(itself, Check::StandsOnWrong)?;
+        }
+        ensure(e.organization == of.organization, Check::NotAuthorized)?;
+        let mut wanted = self.by_patient()?;
+        match &e.author {
+            Author::Patient if of.author == Author::Patient || is_label_alone(e, of) => {}
+            Author::Patient => wanted.groups.push(self.any_practitioner(&of.organization)),
+            Author::Practitioner(author) => {
+                ensure(of.author != Author::Patient, Check::NotAuthorized)?;
+                wanted.groups.push(self.person_cards(author, &of.organization, Slot::Signature)?);
+            }
         }
         Ok(wanted)
     }
@@ -220,7 +243,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
 
     fn access(&self, e: &AccessEntry) -> Result<Wanted, Rejected> {
         if let Some(record) = self.view.record(&e.record)? {
-            ensure(record.patient == e.patient && record.category == e.category, Check::StandsOnWrong)?;
+            ensure(record.patient == e.patient && record.has_had(e.category), Check::StandsOnWrong)?;
         }
         let (Some(reader), Some(organization)) = (&e.reader, &e.organization) else {
             return self.own_access();

@@ -426,6 +426,58 @@ fn a_change_needs_who_answers_for_the_record() {
 }
 
 #[test]
+fn what_is_said_of_a_record_is_changed_by_both_or_not_at_all() {
+    let mut world = World::new();
+    let doctor = Author::Practitioner(person(HOME, 4));
+    let change = |author, change: fn(&mut RecordEntry)| {
+        let mut e = record(Category::Laboratory, Label::Normal);
+        (e.author, e.amends) = (author, Some(LAB));
+        change(&mut e);
+        e
+    };
+    let amend = |e: &RecordEntry, by: &[u8]| draft(Kind::Amendment, e, &[LAB, CARD], by);
+    let both = [ADA_9C, slot_9c(HOME, 4)];
+    let changes: [fn(&mut RecordEntry); 3] = [
+        |e| e.category = Category::Letters,
+        |e| e.title = "Another".into(),
+        |e| e.label = Label::VeryRestricted,
+    ];
+    for (n, what) in changes.into_iter().enumerate() {
+        let his = change(doctor.clone(), what);
+        assert_eq!(amend(&his, &both).check(&world), None, "both, case {n}");
+        for one in both {
+            assert_eq!(
+                amend(&his, &[one]).check(&world),
+                Some(Check::MissingSignature),
+                "one alone, case {n}"
+            );
+        }
+        let hers = change(Author::Patient, what);
+        assert_eq!(amend(&hers, &both).check(&world), None, "whoever of them begins, case {n}");
+        let alone = amend(&hers, &[ADA_9C]).check(&world);
+        let expected = (n < 2).then_some(Check::MissingSignature);
+        assert_eq!(alone, expected, "the patient alone changes the label and nothing else, case {n}");
+    }
+    let city = change(Author::Practitioner(person(CITY, 1)), |e| e.title = "Another".into());
+    let city = RecordEntry { organization: CITY, ..city };
+    let by_city = amend(&city, &[ADA_9C, slot_9c(CITY, 1)]).check(&world);
+    assert_eq!(by_city, Some(Check::NotAuthorized), "an organization that doesn't answer for it");
+    world.put(id(60), Personal::Amendment(Box::new(change(doctor, |_| {}))), Some(3), Some(CARD));
+    let mut again = change(Author::Patient, |e| e.label = Label::Restricted);
+    again.amends = Some(id(60));
+    let of_a_change = draft(Kind::Amendment, &again, &[id(60), CARD], &both).check(&world);
+    assert_eq!(of_a_change, Some(Check::StandsOnWrong), "a change is of the record, not of a change");
+    let mut notes = record(Category::PrivateNotes, Label::Normal);
+    (notes.author, notes.amends, notes.title) = (Author::Patient, Some(NOTES), "Mine".into());
+    (notes.record, notes.manifest) = match world.view.entry(&NOTES).expect("read").expect("here").entry {
+        Personal::Record(e) => (e.record, e.manifest),
+        _ => unreachable!("it is a record"),
+    };
+    let own = draft(Kind::Amendment, &notes, &[NOTES, CARD], &[ADA_9C]);
+    assert_eq!(own.check(&world), None, "what she wrote she changes alone");
+}
+
+#[test]
 fn a_proxy_signs_within_its_period_and_names_no_proxy() {
     let mut world = with_proxy();
     let by_proxy = |change: fn(&mut GrantEntry)| {

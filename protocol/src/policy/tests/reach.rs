@@ -71,6 +71,21 @@ fn a_single_record_and_a_raised_label_count() {
 }
 
 #[test]
+fn a_change_reaches_those_who_could_read_before_and_those_who_may_now() {
+    let mut world = World::new();
+    world.grants(id(1), grant());
+    let rural = GrantEntry { grantee: Grantee::Organization(RURAL), ..grant() };
+    let scope = Scope { categories: vec![Category::Letters], ..rural.scope.clone() };
+    world.grants(id(2), GrantEntry { scope, ..rural });
+    let mut change = record(Category::Laboratory, Label::Normal);
+    (change.category, change.amends) = (Category::Letters, Some(LAB));
+    let change = Personal::Amendment(Box::new(change));
+    world.put(id(9), change.clone(), None, Some(CARD));
+    assert_eq!(of_entry(&world, id(9), &change), set(&[HOME, CITY, RURAL]), "before and after");
+    assert_eq!(of_entry(&world, LAB, &lab()), set(&[HOME, RURAL]), "the record itself: those of now");
+}
+
+#[test]
 fn grants_and_revocations_reach_grantees_and_authors() {
     let mut world = World::new();
     let given = Personal::Grant(GrantEntry { grantee: Grantee::Organization(RURAL), ..grant() });

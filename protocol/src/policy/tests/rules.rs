@@ -109,6 +109,37 @@ fn a_label_above_the_grant_is_refused_even_when_raised_later() {
 }
 
 #[test]
+fn a_change_by_both_moves_a_record_out_of_a_grant_and_the_order_of_arrival_has_no_effect() {
+    let change = |author, created, label, category| {
+        let lab = record(Category::Laboratory, label);
+        let e = RecordEntry { author, created, category, amends: Some(LAB), ..lab };
+        Personal::Amendment(Box::new(e))
+    };
+    let both = || Author::Practitioner(person(HOME, 4));
+    let lab = Category::Laboratory;
+    let steps = [
+        (id(61), change(both(), 5, Label::Normal, Category::Letters), Rule::WrongCategory),
+        (id(62), change(both(), 6, Label::Normal, lab), Rule::Grant),
+        (id(63), change(Author::Patient, 7, Label::Restricted, lab), Rule::WrongLabel),
+        (id(64), change(both(), 8, Label::Normal, lab), Rule::Grant),
+    ];
+    let (mut world, mut backwards) = (with(grant()), with(grant()));
+    assert_eq!(world.rule(&request()), Rule::Grant, "as filed");
+    for (n, (id, entry, rule)) in steps.iter().enumerate() {
+        world.put(*id, entry.clone(), Some(3), Some(CARD));
+        assert_eq!(world.rule(&request()), *rule, "step {n}");
+    }
+    for (id, entry, _) in steps.iter().rev() {
+        backwards.put(*id, entry.clone(), Some(3), Some(CARD));
+        assert_eq!(backwards.rule(&request()), Rule::Grant, "the newest stands, whatever came first");
+    }
+    let facts = world.view.record(&id(61)).expect("read").expect("here");
+    assert_eq!(facts.described_by, Some(id(64)), "asked for by a change, it is the record");
+    assert!(facts.has_had(Category::Letters), "what was done while it was a letter stays on record");
+    assert!(!facts.has_had(Category::Imaging), "it never was an image");
+}
+
+#[test]
 fn a_share_is_for_its_study_and_carries_its_anonymity() {
     let study = StudyId([1; 32]);
     let world = with(changed(|g| {
