@@ -70,6 +70,7 @@ checks! {
     RetiredNode = 311, Faulty, "the node was retired";
     WrongOrganization = 312, Hostile, "the node belongs to another organization";
     SubjectForm = 313, Hostile, "a personal entry without subject, or a control entry with one";
+    NodeExpired = 314, None, "the node's certificate has ended and was not renewed";
 
     BlockHeight = 401, None, "not the height that follows";
     BlockPrev = 402, Hostile, "does not stand on the last block";

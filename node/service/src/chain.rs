@@ -8,7 +8,7 @@ use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Header, is_control};
 use hospes_protocol::ids::{BlockHash, NodeId, Reveal};
 use hospes_protocol::limits::GOSSIP_BYTES_MAX;
-use hospes_protocol::state::{Draft, Executed};
+use hospes_protocol::state::Executed;
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_storage::{Commit, HeaderRow};
@@ -16,6 +16,7 @@ use hospes_storage::{Commit, HeaderRow};
 use crate::effects::{Effect, Event, Timer};
 use crate::follow::Asked;
 use crate::messages::{Channel, Gossip, HeaderItem, HeaderRun, Request};
+use crate::pool::Selection;
 use crate::service::{Fatal, Service};
 
 /// Candidates of one validator that are kept for a height: an honest one proposes one a round that it leads. So many
@@ -166,16 +167,8 @@ impl Service {
     /// Builds a block for this height; gives its hash.
     pub(crate) fn build_block(&mut self) -> Result<BlockHash, Fatal> {
         let time = self.now.max(self.state.time);
-        let picked = self.pool.select(&self.state, time);
-        let draft = Draft {
-            time,
-            cuts: &picked.cuts,
-            headers: &picked.headers,
-            control: &picked.control,
-            forks: &picked.forks,
-        };
-        let mut executed = self.state.execute(&draft).map_err(Fatal::Contradiction)?;
-        let mut block = Block::over(&self.state, &draft, &executed, self.me.node);
+        let (picked, mut executed) = self.select(time)?;
+        let mut block = Block::over(&self.state, &picked.draft(time), &executed, self.me.node);
         block.last_commit = self.ledger.certificate(self.state.height)?;
         block.equivocations.clone_from(&self.equivocations);
         let hash = block.hash();
@@ -186,6 +179,22 @@ impl Service {
             Candidate { block, from: self.me.node, verdict: Some(true), executed: Some(executed) };
         self.candidates.insert(hash, candidate);
         Ok(hash)
+    }
+
+    /// What the next block orders. A run that removes or outdates what another rests on makes the whole fail, so
+    /// then one goes first; at the worst none does, and the next proposer tries another.
+    fn select(&self, time: u64) -> Result<(Selection, Executed), Fatal> {
+        let whole = self.pool.select(&self.state, time);
+        if let Ok(executed) = self.state.execute(&whole.draft(time)) {
+            return Ok((whole, executed));
+        }
+        let alone = self.pool.select_alone(&self.state, time, self.state.height);
+        if let Ok(executed) = self.state.execute(&alone.draft(time)) {
+            return Ok((alone, executed));
+        }
+        let none = Selection::default();
+        let executed = self.state.execute(&none.draft(time)).map_err(Fatal::Contradiction)?;
+        Ok((none, executed))
     }
 
     /// Sends to every other validator of the height.
@@ -362,8 +371,7 @@ impl Service {
             range: executed.range.clone(),
             state: executed.state.snapshot().encode(),
         })?;
-        let before: std::collections::BTreeSet<_> =
-            self.state.membership.active_nodes().map(|(n, _)| *n).collect();
+        let before = self.standing_nodes();
         let membership_changed = !std::sync::Arc::ptr_eq(&self.state.membership, &executed.state.membership);
         self.state = executed.state;
         self.pool.finalised(&self.state, &block.cuts);
@@ -371,10 +379,9 @@ impl Service {
         self.equivocations.retain(|pair| !block.equivocations.contains(pair));
         self.seen.extend(executed.closed.iter().copied());
         self.event(Event::BlockCommitted { height: block.height, headers: headers.len() });
-        if membership_changed {
+        let now = self.standing_nodes();
+        if membership_changed || before != now {
             self.admit();
-            let now: std::collections::BTreeSet<_> =
-                self.state.membership.active_nodes().map(|(n, _)| *n).collect();
             self.event(Event::MembershipChanged { left: before.difference(&now).copied().collect() });
         }
         self.on_final(block.height, &headers, &executed.outcomes)?;

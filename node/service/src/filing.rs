@@ -4,7 +4,7 @@
 //! one with the sequence number; only then are they published.
 
 use hospes_protocol::check::{Check, Rejected, ensure};
-use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, is_control};
+use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, Kind, is_control};
 use hospes_protocol::ids::{ContentId, HeaderId, Reveal};
 use hospes_protocol::limits::CLOCK_SKEW_MS_MAX;
 use hospes_protocol::patient::PatientKey;
@@ -74,6 +74,7 @@ impl Service {
         ensure(member, Check::UnknownNode)?;
         ensure(self.state.membership.node(&self.me.node).is_some(), Check::RetiredNode)?;
         let (contents, verified) = self.judge_filings(&filings)?;
+        self.judge_certificate(&contents)?;
         let personal = filings.iter().zip(&contents).filter(|(_, content)| !is_control(content.kind));
         self.keep_own_bodies(personal.map(|(filing, _)| filing).zip(&verified).collect())?;
         let headers = self.sign_headers(&filings, &contents)?;
@@ -90,6 +91,13 @@ impl Service {
         self.publish_headers(items);
         self.after_filing(&headers)?;
         Ok(filed)
+    }
+
+    /// Once its certificate has ended, a node files nothing but what may renew it.
+    fn judge_certificate(&self, contents: &[Content]) -> Result<(), FileError> {
+        let holds = self.state.membership.nodes.get(&self.me.node).is_some_and(|n| n.expires > self.now);
+        let renewals = contents.iter().all(|content| content.kind == Kind::Node.code());
+        Ok(ensure(holds || renewals, Check::NodeExpired)?)
     }
 
     /// Judges every entry before the first is kept; entries of one tap may stand on each other. Gives what

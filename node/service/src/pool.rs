@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 
 use hospes_protocol::block::{Cut, Fork};
 use hospes_protocol::check::{Check, Rejected, ensure};
-use hospes_protocol::entry::{Header, is_control};
+use hospes_protocol::control::{NodeEntry, Standing};
+use hospes_protocol::entry::{Header, Kind, is_control};
 use hospes_protocol::ids::{ContentId, HeaderId, NodeId, OrganizationId};
 use hospes_protocol::limits::{BLOCK_BYTES_MAX, HEADERS_PER_ORGANIZATION_MAX, SIGNED_AHEAD_MS_MAX};
-use hospes_protocol::state::LedgerState;
-use hospes_protocol::wire::Bytes;
+use hospes_protocol::state::{Draft, LedgerState};
+use hospes_protocol::tap::Body;
+use hospes_protocol::wire::{Bytes, Wire};
 
 /// Headers of one node that may wait here: ten blocks' worth. A node that files faster is asked to wait.
 pub const PENDING_PER_NODE_MAX: usize = 10 * HEADERS_PER_ORGANIZATION_MAX;
@@ -46,6 +48,22 @@ impl Selection {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.cuts.is_empty() && self.forks.is_empty()
+    }
+
+    /// What a block at `time` orders by it.
+    #[must_use]
+    pub fn draft(&self, time: u64) -> Draft<'_> {
+        Draft { time, cuts: &self.cuts, headers: &self.headers, control: &self.control, forks: &self.forks }
+    }
+
+    /// Leaves out what follows the first control entry of its one run.
+    fn stop_at_control(&mut self) {
+        let Some(at) = self.headers.iter().position(|h| is_control(h.fields().kind)) else { return };
+        self.headers.truncate(at + 1);
+        self.control.truncate(1);
+        if let (Some(cut), Some(header)) = (self.cuts.first_mut(), self.headers.last()) {
+            (cut.to, cut.last) = (header.fields().sequence, header.id());
+        }
     }
 }
 
@@ -148,18 +166,58 @@ impl Pool {
         let fields = header.fields();
         fields.signed_at <= time + SIGNED_AHEAD_MS_MAX
             && fields.organization == member.organization
+            && self.last_in_force(node, member, state, time).is_some()
             && (!is_control(fields.kind) || self.control.contains_key(&fields.content))
+    }
+
+    /// The last header that a node's run may order: any, or, once its certificate has ended, one that renews it.
+    fn last_in_force(
+        &self,
+        node: &NodeId,
+        member: &NodeEntry,
+        state: &LedgerState,
+        time: u64,
+    ) -> Option<u64> {
+        if member.expires > time {
+            return Some(u64::MAX);
+        }
+        let mut run = self.pending.range((*node, 0)..=(*node, u64::MAX));
+        run.find(|(_, header)| self.renews(node, header, state, time)).map(|((_, sequence), _)| *sequence)
+    }
+
+    fn renews(&self, node: &NodeId, header: &Header, state: &LedgerState, time: u64) -> bool {
+        let fields = header.fields();
+        let body = self.control.get(&fields.content).filter(|_| fields.kind == Kind::Node.code());
+        let Some((body, content)) = body.and_then(|bytes| Body::read(bytes, &state.network).ok()) else {
+            return false;
+        };
+        let entry = NodeEntry::decode(&content.payload);
+        let later =
+            |e: &NodeEntry| e.key.id().0 == node.0 && e.standing == Standing::Active && e.expires > time;
+        entry.is_ok_and(|e| later(&e))
+            && header.matches(&content).is_ok()
+            && state.judge_control(&content, &body).is_ok()
+    }
+
+    /// The run of one node up to its first control entry. It can be ordered where all of [`Pool::select`] can't,
+    /// because one run takes away what another rests on; `turn` says whose it is.
+    #[must_use]
+    pub fn select_alone(&self, state: &LedgerState, time: u64, turn: u64) -> Selection {
+        let ready: Vec<_> = self.known.keys().filter(|n| self.next_is_ready(n, state, time)).collect();
+        let mut picked = Selection::default();
+        let place = turn.checked_rem(ready.len() as u64).and_then(|n| usize::try_from(n).ok());
+        if let Some(node) = place.and_then(|n| ready.get(n)) {
+            self.select_run(node, state, time, &mut Room::of(state), &mut picked);
+            picked.stop_at_control();
+        }
+        picked
     }
 
     /// What a block at `time` may order, within the caps and the block's size.
     #[must_use]
     pub fn select(&self, state: &LedgerState, time: u64) -> Selection {
         let mut picked = Selection::default();
-        let mut room = Room {
-            headers: usize::try_from(state.membership.policy.block_headers_max).unwrap_or(usize::MAX),
-            bytes: BLOCK_BYTES_MAX - BLOCK_RESERVE_BYTES,
-            filed: BTreeMap::new(),
-        };
+        let mut room = Room::of(state);
         for node in self.known.keys() {
             self.select_run(node, state, time, &mut room, &mut picked);
         }
@@ -177,9 +235,11 @@ impl Pool {
         out: &mut Selection,
     ) {
         let Some(member) = state.membership.node(node) else { return };
+        let Some(until) = self.last_in_force(node, member, state, time) else { return };
         let from = state.frontiers.get(node).map_or(1, |f| f.0 + 1);
+        let before = (out.headers.len(), out.control.len());
         let mut last = None;
-        for ((_, sequence), header) in self.pending.range((*node, from)..=(*node, u64::MAX)) {
+        for ((_, sequence), header) in self.pending.range((*node, from)..=(*node, until)) {
             let fields = header.fields();
             let in_time = fields.signed_at <= time + SIGNED_AHEAD_MS_MAX;
             let body = self.control.get(&fields.content);
@@ -193,7 +253,11 @@ impl Pool {
             out.headers.push(header.clone());
             last = Some((*sequence, header.id()));
         }
-        if let Some((to, last)) = last {
+        let renewed = until == u64::MAX || last.is_some_and(|(to, _)| to == until);
+        if !renewed {
+            out.headers.truncate(before.0);
+            out.control.truncate(before.1);
+        } else if let Some((to, last)) = last {
             out.cuts.push(Cut { node: *node, from, to, last });
         }
     }
@@ -236,6 +300,14 @@ struct Room {
 }
 
 impl Room {
+    fn of(state: &LedgerState) -> Self {
+        Self {
+            headers: usize::try_from(state.membership.policy.block_headers_max).unwrap_or(usize::MAX),
+            bytes: BLOCK_BYTES_MAX - BLOCK_RESERVE_BYTES,
+            filed: BTreeMap::new(),
+        }
+    }
+
     fn takes(&mut self, header: &Header, body: Option<&Bytes>) -> bool {
         let size = body.map_or(0, |b| b.len() + 8);
         let filed = self.filed.entry(header.fields().organization).or_default();

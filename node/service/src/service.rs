@@ -192,14 +192,26 @@ impl Service {
         self.now
     }
 
-    /// Admits exactly the nodes of the newest state.
+    /// Nodes that others talk to: those whose certificate holds at the newest block's time, and the validators, who
+    /// must be able to decide that theirs is renewed.
+    pub(crate) fn standing_nodes(&self) -> BTreeSet<NodeId> {
+        let members = &self.state.membership;
+        let mut standing: BTreeSet<_> = members.certified_nodes(self.state.time).map(|(id, _)| *id).collect();
+        let validators = self.state.validators.validators.iter().map(|v| v.node);
+        standing.extend(validators.filter(|id| members.node(id).is_some()));
+        standing
+    }
+
+    /// Admits exactly the nodes that stand in the newest state.
     pub(crate) fn admit(&mut self) {
         let member = |(node, entry): (&NodeId, &hospes_protocol::control::NodeEntry)| Member {
             node: *node,
             key: entry.key.clone(),
             addresses: entry.addresses.clone(),
         };
-        let members = self.state.membership.active_nodes().map(member).collect();
+        let standing = self.standing_nodes();
+        let nodes = self.state.membership.nodes.iter().filter(|(id, _)| standing.contains(id));
+        let members = nodes.map(member).collect();
         self.emit(Effect::Admit(members));
     }
 

@@ -19,7 +19,7 @@ use super::page::{Page, Paging};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::{Tap, begun};
-use super::times::rfc3339;
+use super::times::{milliseconds, rfc3339};
 use super::words::{CATEGORIES, RIGHTS, STANDING, name, rights};
 use crate::desk::{EnrolPerson, RoleRequest};
 
@@ -125,6 +125,30 @@ pub(crate) async fn nodes(
         paging.of(all.map(|(id, n)| Node::of(id, n, service)).collect())
     };
     api.ask(list).await.map(Reply)
+}
+
+/// Until when.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct Renewal {
+    /// When its certificate is to end; two years from now where absent.
+    expires: Option<String>,
+}
+
+/// Renews a node of this node's organization, by its card: the same key, certified until a later time.
+#[utoipa::path(post, path = "/nodes/{id}/renew", request_body = Renewal, tag = "membership",
+    params(("id" = String, Path, description = "The node.")),
+    responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(crate) async fn renew_node(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(node): Path<String>,
+    Json(asked): Json<Renewal>,
+) -> Answer<Response> {
+    caller.must_administer()?;
+    let node: NodeId = id("node", &node)?;
+    let expires = asked.expires.as_deref().map(milliseconds).transpose()?;
+    Ok(begun(api.parts.desk.renew_node(&caller.session, node, expires).await?))
 }
 
 /// Whose people, and which page.

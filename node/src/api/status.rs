@@ -26,6 +26,9 @@ const IDLE_INTERVALS_MAX: u64 = 2;
 /// What a block may be late beyond that, in milliseconds.
 const LATE_MS_MAX: u64 = 60_000;
 
+/// How long before its certificate ends a node says so, in milliseconds: 60 days.
+const CERTIFICATE_WARNING_MS: u64 = 60 * 24 * 60 * 60 * 1000;
+
 /// How the node is.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Status {
@@ -61,6 +64,8 @@ pub(crate) struct Status {
     pub(crate) readers: Vec<Reader>,
     /// Clocks.
     pub(crate) clock: Clock,
+    /// When this node's certificate ends; null where it never does.
+    pub(crate) certificate_ends: Option<String>,
     /// `ok`, `behind`, `no-quorum` or `lease-over`.
     pub(crate) state: &'static str,
     /// What an administrator should know.
@@ -137,13 +142,31 @@ impl Status {
             objects: Held { count: 0, bytes: 0 },
             readers: Vec::new(),
             clock: Clock { skew_ms: state.time.saturating_sub(now), now: rfc3339(now) },
+            certificate_ends: None,
             state: "ok",
             warnings: facts.warnings.clone(),
         };
         let damaged = facts.damages.names().into_iter().map(|what| format!("Damaged on disk: {what}."));
         status.warnings.extend(damaged);
         status.judge(service);
+        if let Some(own) = state.membership.node(&facts.node) {
+            status.certificate(own.expires, now);
+        }
         status
+    }
+
+    fn certificate(&mut self, ends: u64, now: u64) {
+        self.certificate_ends = rfc3339(ends);
+        let day = self.certificate_ends.as_deref().and_then(|t| t.get(..10)).unwrap_or("a day far off");
+        if ends <= now {
+            self.warnings.push(format!(
+                "This node's certificate ended on {day}: it files nothing and others let it in no more. Renew it: \
+                 hospes node renew."
+            ));
+        } else if ends - now < CERTIFICATE_WARNING_MS {
+            self.warnings
+                .push(format!("This node's certificate ends on {day}. Renew it before: hospes node renew."));
+        }
     }
 
     fn judge(&mut self, service: &Service) {

@@ -7,8 +7,9 @@ use hospes_protocol::wire::Wire as _;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::acts::{CardArgs, Seat, list};
+use super::acts::{CardArgs, Seat, list, time};
 use super::answer::{Done, Failure, Outcome};
+use super::client::quoted;
 use super::show::{fields, text};
 use crate::durable::{Readers, write};
 use crate::init::network::read_founding;
@@ -90,6 +91,16 @@ pub(crate) enum NodeCommand {
         founding: PathBuf,
         #[command(flatten)]
         proposal: ProposalArgs,
+    },
+    /// Renew a node of this organization before its certificate ends; the key stays the same.
+    Renew {
+        /// Its id; this node's own where absent.
+        node: Option<String>,
+        /// Until then; two years from now where absent. A time, a date, or a span such as 90d.
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        until: Option<String>,
+        #[command(flatten)]
+        card: CardArgs,
     },
     /// Retire a node for good.
     Remove {
@@ -202,6 +213,12 @@ pub(crate) fn nodes(global: &Global, command: &NodeCommand) -> Outcome<Done> {
             let entry = BASE64.encode(&read_founding(founding)?.node.encode());
             let body = json!({"kind": "admit-node", "entry": entry});
             propose(global, proposal, &body)
+        }
+        NodeCommand::Renew { node, until, card } => {
+            let seat = Seat::take(global, card)?;
+            let own = seat.client().get("/status")?;
+            let node = node.as_deref().unwrap_or(text(&own, "node"));
+            seat.act(&format!("/nodes/{}/renew", quoted(node)), &json!({"expires": until}))
         }
         NodeCommand::Remove { node, proposal } => {
             propose(global, proposal, &json!({"kind": "remove-node", "node": node}))

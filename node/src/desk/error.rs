@@ -3,7 +3,7 @@
 //! Codes are part of the interface. The API turns these into problem details.
 
 use hospes_card::PinForm;
-use hospes_protocol::check::Rejected;
+use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::keys::KeyError;
 use hospes_protocol::policy::Why;
 use hospes_protocol::seal::blob::SealError;
@@ -137,6 +137,7 @@ impl DeskError {
             Self::Denied(why) => why.rule.next(),
             Self::Key(e) => key_next(e),
             Self::PinForm(_) => "Type the PIN as it was set.",
+            Self::Rejected(r) if r.check == Check::NodeExpired => "Renew it: hospes node renew NODE.",
             Self::Rejected(_) => "The number stands in protocol/README.md with its reason.",
             Self::NotAllowed(_) => "Sign in with a card that may.",
             Self::NoTap | Self::TapState | Self::TapExpired | Self::TapCancelled => "Begin the act again.",

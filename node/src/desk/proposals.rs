@@ -25,6 +25,7 @@ use super::sessions::Session;
 use super::sign_in::name_of;
 use super::taps::{Tap, TapView};
 use super::{Desk, random, text};
+use crate::init::NODE_VALID_MS;
 
 /// What is proposed.
 #[derive(Clone, Debug)]
@@ -161,6 +162,35 @@ impl Desk {
             state_of(service, &body.encode())
         })
         .await
+    }
+
+    /// Renews a node of this node's organization: the same key, certified until a later time. `{entry, header}`.
+    ///
+    /// # Errors
+    /// [`DeskError::NotAllowed`], [`DeskError::Unknown`], [`DeskError::Invalid`] for a time that is not later; the tap
+    /// says what else went wrong.
+    pub(crate) async fn renew_node(
+        &self,
+        session: &Arc<Session>,
+        node: NodeId,
+        expires: Option<u64>,
+    ) -> Result<TapView, DeskError> {
+        self.administers(session).await?;
+        let (known, now) =
+            self.ask(move |s| Ok((s.state().membership.node(&node).cloned(), s.now()))).await?;
+        let known = known.ok_or(DeskError::Unknown("this node"))?;
+        if known.organization != self.0.parts.organization {
+            return Err(DeskError::NotAllowed("only the node's organization can renew it"));
+        }
+        let expires = expires.unwrap_or(now.saturating_add(NODE_VALID_MS));
+        if expires <= known.expires.max(now) {
+            return Err(DeskError::Invalid(
+                "a renewal must end later than what it renews, and later than now",
+            ));
+        }
+        let what = format!("its node {node} goes on until {}", text::day_of(expires));
+        let renewed = NodeEntry { expires, ..known };
+        self.organization_act(session, "renew-node", &what, Kind::Node, &renewed).await
     }
 
     /// Reads a proposal.

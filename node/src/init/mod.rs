@@ -23,7 +23,7 @@ use founding::Founding;
 use node_key::{NodeKey, NodeKeyError};
 
 /// How long a node entry holds: two years.
-const NODE_VALID_MS: u64 = 2 * 365 * 24 * 60 * 60 * 1000;
+pub(crate) const NODE_VALID_MS: u64 = 2 * 365 * 24 * 60 * 60 * 1000;
 
 /// Why there is no node.
 #[derive(Debug, Error)]

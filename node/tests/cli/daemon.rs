@@ -191,7 +191,16 @@ fn a_second_node_is_admitted_and_retired_by_the_organizations_card() {
     assert_eq!(standing(&desk).as_deref(), Some("active"), "admitted");
     let said = at(&desk, "north", &["org", "proposal", "proposal"]).data();
     assert_eq!(said["signed"].as_array().unwrap().len(), 1, "who has signed: {said}");
+    let expires = |desk: &Desk| {
+        let nodes = at(desk, "north", &["node", "list"]).data();
+        only(&nodes["nodes"], "node", id)["expires"].as_str().unwrap().to_owned()
+    };
+    let before = expires(&desk);
+    assert_eq!(at(&desk, "north", &["node", "renew", id, "--until", "30d"]).code, 1, "not to an earlier day");
+    assert_eq!(at(&desk, "north", &["node", "renew", id, "--until", "1000d"]).code, 0, "to a later one");
+    assert!(expires(&desk) > before, "as the list shows");
     assert_eq!(at(&desk, "north", &["node", "remove", id]).code, 0, "retired");
+    assert_ne!(at(&desk, "north", &["node", "renew", id]).code, 0, "a retired node is not renewed");
     assert_eq!(standing(&desk).as_deref(), Some("removed"), "for good");
     assert_eq!(node.end("TERM"), 0, "an orderly end");
 }

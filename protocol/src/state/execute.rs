@@ -56,8 +56,8 @@ impl LedgerState {
     ///
     /// # Errors
     /// [`Check::CutForm`] where cuts and headers don't continue the frontiers, [`Check::UnknownNode`],
-    /// [`Check::RetiredNode`], [`Check::WrongOrganization`], [`Check::AheadOfTime`], [`Check::CapExceeded`],
-    /// [`Check::ControlBodies`], [`Check::Evidence`]. An unlawful entry is no error: it has no effect.
+    /// [`Check::RetiredNode`], [`Check::NodeExpired`], [`Check::WrongOrganization`], [`Check::AheadOfTime`],
+    /// [`Check::CapExceeded`], [`Check::ControlBodies`], [`Check::Evidence`]. An unlawful entry is no error: it has no effect.
     pub fn execute(&self, draft: &Draft<'_>) -> Result<Executed, Rejected> {
         let mut run = Run::new(self, draft)?;
         let mut headers = draft.headers.iter();
@@ -177,7 +177,14 @@ impl<'a> Run<'a> {
             self.header(header)?;
         }
         let last = self.next.frontiers.get(&cut.node).map(|f| f.1);
-        ensure(last == Some(cut.last), Check::CutForm)
+        ensure(last == Some(cut.last), Check::CutForm)?;
+        self.in_force(&cut.node)
+    }
+
+    // Looked at after the run, so that a run may renew its own node; without that it waits until another does.
+    fn in_force(&self, node: &NodeId) -> Result<(), Rejected> {
+        let entry = self.next.membership.nodes.get(node).ok_or(Check::UnknownNode)?;
+        ensure(entry.expires > self.next.time, Check::NodeExpired)
     }
 
     fn header(&mut self, header: &Header) -> Result<(), Rejected> {

@@ -182,6 +182,11 @@ impl Membership {
         self.nodes.iter().filter(|(id, _)| self.node(id).is_some())
     }
 
+    /// Nodes that take part and whose certificates hold at `time`, in milliseconds since 1970 UTC.
+    pub fn certified_nodes(&self, time: u64) -> impl Iterator<Item = (&NodeId, &NodeEntry)> {
+        self.active_nodes().filter(move |(_, node)| node.expires > time)
+    }
+
     /// A person by any key of the card.
     #[must_use]
     pub fn person_by_key(&self, key: &KeyId) -> Option<(&PersonId, &PractitionerEntry)> {

@@ -208,6 +208,26 @@ fn two_thirds_of_the_organizations_remove_a_node_and_fewer_do_not() {
 }
 
 #[test]
+fn what_an_expired_node_files_is_ordered_only_with_its_renewal() {
+    let mut w = World::of(4);
+    let ends = |at: u64, w: &World| NodeEntry { expires: at, ..node_entry(&w.nodes[3], w.organization(3)) };
+    let (past, later) = (ends(2_000, &w), ends(2_001, &w));
+    assert_eq!(
+        w.control(0, Kind::Node, &past, &[3]),
+        None,
+        "its card sets when it ends: at the block's time"
+    );
+    let content = w.content(3, Kind::Record, &7_u64);
+    let late = w.header(3, &content, Vec::new());
+    let refused = w.block(std::slice::from_ref(&late), &[], &[]).map(|_| ());
+    assert_eq!(refused, Err(Check::NodeExpired.into()), "a header of a node that has ended");
+    let renewal = w.content(3, Kind::Node, &later);
+    let (header, body) = (w.header(3, &renewal, Vec::new()), w.body(&renewal, &[3]));
+    let (_, executed) = w.block(&[late, header], &[body], &[]).expect("its run renews it");
+    assert!(executed.outcomes.iter().all(|o| o.void.is_none()), "and what waited counts");
+}
+
+#[test]
 fn each_organization_enrols_its_own_people_only_and_each_register_number_once() {
     let mut w = World::of(4);
     let person = |organization, n: u8, number: &str| PractitionerEntry {

@@ -4,5 +4,6 @@
 mod chain;
 mod people;
 mod records;
+mod renewal;
 mod siblings;
 mod world;

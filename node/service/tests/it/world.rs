@@ -68,6 +68,8 @@ pub(crate) struct Place {
     pub(crate) service: Option<Service>,
     pub(crate) store: Option<Arc<Store>>,
     pub(crate) events: Vec<Event>,
+    /// The peers that it last let in.
+    pub(crate) admitted: BTreeSet<NodeId>,
     medium: Medium,
     seed: u8,
     pub(crate) organization: OrganizationId,
@@ -123,6 +125,7 @@ impl Place {
             service: None,
             store: None,
             events: Vec::new(),
+            admitted: BTreeSet::new(),
             medium: Medium::memory(),
             seed,
             organization,
@@ -179,9 +182,15 @@ impl World {
 
     /// Admits one more node of the organization of node `of`, and starts it; gives its number.
     pub(crate) fn second_node(&mut self, of: usize) -> usize {
+        self.second_node_until(of, u64::MAX)
+    }
+
+    /// The same, with a certificate until a time.
+    pub(crate) fn second_node_until(&mut self, of: usize, expires: u64) -> usize {
         let (i, organization) = (self.nodes.len(), self.nodes[of].organization);
         let seed = 50 + u8::try_from(i).unwrap();
-        let admission = self.control(of, Kind::Node, &entry(seed, organization), &[of]);
+        let admitted = NodeEntry { expires, ..entry(seed, organization) };
+        let admission = self.control(of, Kind::Node, &admitted, &[of]);
         let filed = self.file(of, admission);
         assert!(self.run_until(5_000, |w| (0..i).all(|j| w.is_final(j, &filed))), "the node is admitted");
         self.nodes.push(Place::new(seed, organization));
@@ -339,7 +348,10 @@ impl World {
                 self.nodes[i].timers.remove(&timer);
             }
             Effect::Event(event) => self.nodes[i].events.push(event),
-            Effect::CancelFetch(_) | Effect::Admit(_) | Effect::Blame { .. } => {}
+            Effect::Admit(members) => {
+                self.nodes[i].admitted = members.into_iter().map(|m| m.node).collect();
+            }
+            Effect::CancelFetch(_) | Effect::Blame { .. } => {}
         }
     }
 
@@ -437,7 +449,9 @@ impl World {
             administrator: false,
             attested: false,
         };
-        self.control(i, Kind::Role, &role, &[i])
+        let owner = self.nodes[i].organization;
+        let card = self.nodes.iter().position(|n| n.organization == owner).unwrap();
+        self.control(i, Kind::Role, &role, &[card])
     }
 
     /// A control entry filed by `i` and signed by `cards`.

@@ -71,7 +71,7 @@ impl Reply {
     }
 }
 
-fn genesis(card: &CardInfo) -> Genesis {
+fn genesis(card: &CardInfo, expires: u64) -> Genesis {
     let first = card.signature.clone().expect("a new card has a signature key");
     let organization = organization_id(first.as_bytes());
     let key = SoftwareSigner::from_seed(&SIGNING).verifying_key();
@@ -90,7 +90,7 @@ fn genesis(card: &CardInfo) -> Genesis {
         organization,
         emergency: false,
         addresses: Vec::new(),
-        expires: u64::MAX,
+        expires,
         standing: Standing::Active,
     };
     Genesis {
@@ -107,13 +107,18 @@ fn genesis(card: &CardInfo) -> Genesis {
 impl World {
     /// A node of one organization, "City Hospital".
     pub(super) async fn start() -> Self {
+        Self::start_until(u64::MAX).await
+    }
+
+    /// The same with a node whose certificate ends at a time, in milliseconds since 1970.
+    pub(super) async fn start_until(expires: u64) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (cards, data) = (folder.path().join("cards"), folder.path().join("data"));
         std::fs::create_dir_all(&cards).expect("a folder for cards");
         std::fs::create_dir_all(&data).expect("a folder for data");
         let mut rng = ChaCha20Rng::seed_from_u64(7);
         let organization = make_card(&cards, "organization", HolderKind::Organization, &mut rng);
-        let genesis = genesis(&organization);
+        let genesis = genesis(&organization, expires);
         let settings = Settings {
             data_dir: data,
             genesis: genesis.clone(),
