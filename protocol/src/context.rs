@@ -44,7 +44,7 @@ contexts! {
     Packet = "packet";
     /// A data key, sealed to a locker or an organization.
     DataKey = "data-key";
-    /// An organization's epoch secret, sealed to a member's card.
+    /// An organization's epoch secrets of 32 bytes each, its own first, sealed to a member's card.
     OrganizationKey = "organization-key";
     /// K of a patient, sealed to an organization.
     PatientKey = "patient-key";

@@ -361,6 +361,7 @@ impl Service {
         executed: Executed,
     ) -> Result<(), Fatal> {
         let headers = self.pool.headers_of(&block.cuts).unwrap_or_default();
+        self.note_former_cards(block, &executed.state.membership)?;
         self.ledger.commit(&Commit {
             height: block.height,
             hash: certificate.block,

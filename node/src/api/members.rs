@@ -260,6 +260,31 @@ pub(crate) async fn suspend(
     Ok(begun(api.parts.desk.suspend_person(&caller.session, person).await?))
 }
 
+/// Which card.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct OtherCard {
+    /// The serial of the person's new card.
+    card: String,
+}
+
+/// Gives a person another card; the one before is dead once this is final. First the organization's card taps, then
+/// the person's new one. The result holds `{person, entry}`.
+#[utoipa::path(post, path = "/persons/{id}/replace", request_body = OtherCard, tag = "membership",
+    params(("id" = String, Path, description = "The person.")),
+    responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(crate) async fn replace_card(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(person): Path<String>,
+    Json(asked): Json<OtherCard>,
+) -> Answer<Response> {
+    caller.must_administer()?;
+    let person: PersonId = id("person", &person)?;
+    let card = serial(&asked.card)?;
+    Ok(begun(api.parts.desk.replace_card(&caller.session, person, card).await?))
+}
+
 /// A role of an organization.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Role {

@@ -75,6 +75,7 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(members::nodes))
         .routes(routes!(members::persons, members::enrol))
         .routes(routes!(members::suspend))
+        .routes(routes!(members::replace_card))
         .routes(routes!(members::renew_node))
         .routes(routes!(members::roles, members::define_role))
         .routes(routes!(members::renew_key))

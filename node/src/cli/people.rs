@@ -27,6 +27,17 @@ pub(crate) enum PersonCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// Give a person another card; the one before is dead from then on. The organization's card and the new one must
+    /// be in.
+    Replace {
+        /// The person's id.
+        person: String,
+        /// The new card: serial, the beginning of one, or holder.
+        #[arg(long, value_name = "CARD")]
+        person_card: String,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// Define a role of this organization.
     Role(RoleArgs),
     /// Roles of all organizations.
@@ -100,6 +111,11 @@ pub(crate) fn persons(global: &Global, command: &PersonCommand) -> Outcome<Done>
         PersonCommand::Enrol(args) => enrol(global, args),
         PersonCommand::Suspend { person, card } => {
             Seat::take(global, card)?.act(&format!("/persons/{}/suspend", quoted(person)), &json!({}))
+        }
+        PersonCommand::Replace { person, person_card, card } => {
+            let seat = Seat::take(global, card)?;
+            let body = json!({"card": seat.serial(person_card)?});
+            seat.act(&format!("/persons/{}/replace", quoted(person)), &body)
         }
         PersonCommand::Role(args) => {
             let body = json!({

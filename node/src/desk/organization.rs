@@ -4,7 +4,7 @@
 //! in the stores of the organization's nodes, by epoch, so that what older epochs sealed can still be opened. The
 //! ledger holds their addresses only; the service gives them to the organization's other nodes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hospes_card::{Card, Slot};
@@ -15,7 +15,9 @@ use hospes_protocol::ids::{KeyId, NetworkId, ObjectId, OrganizationId};
 use hospes_protocol::keys::{AgreementKey, KeyAgreement, SoftwareAgreement};
 use hospes_protocol::seal::envelope::{Envelope, seal_to};
 use hospes_protocol::wire::Wire;
-use hospes_service::records::{PacketPlace, organization_packet, organization_packet_writes};
+use hospes_service::records::{
+    PacketPlace, organization_packet, organization_packet_writes, organization_packets,
+};
 use hospes_storage::{Objects, SealedKey, SealedRow, Write};
 use rand::Rng as _;
 use rand_chacha::ChaCha20Rng;
@@ -28,6 +30,8 @@ use super::sessions::Session;
 use super::taps::{Shown, TapView};
 use super::{Desk, random, text};
 
+/// Bytes of an epoch secret.
+const SECRET_BYTES: usize = 32;
 /// The newest epoch that was made at this node, final or not.
 const NEWEST: &str = "organization-key";
 
@@ -55,7 +59,9 @@ pub(crate) struct PolicyChoice {
 
 /// An epoch secret whose packets grow.
 pub(super) struct EpochKey {
-    secret: Zeroizing<[u8; 32]>,
+    secret: Zeroizing<[u8; SECRET_BYTES]>,
+    /// Secrets of older epochs, which go along.
+    older: Secrets,
     epoch: u64,
     packets: Vec<OrganizationPacket>,
     sealed: Vec<(KeyId, Vec<u8>)>,
@@ -65,7 +71,7 @@ impl EpochKey {
     fn fresh(epoch: u64, rng: &mut ChaCha20Rng) -> Self {
         let mut secret = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *secret);
-        Self { secret, epoch, packets: Vec::new(), sealed: Vec::new() }
+        Self { secret, older: Secrets::new(), epoch, packets: Vec::new(), sealed: Vec::new() }
     }
 
     /// The public half.
@@ -80,7 +86,10 @@ impl EpochKey {
         network: &NetworkId,
         rng: &mut ChaCha20Rng,
     ) -> Result<(), DeskError> {
-        let sealed = seal_to(reader, Context::OrganizationKey, network, &*self.secret, rng)?;
+        let mut plain = Zeroizing::new(Vec::with_capacity((1 + self.older.len()) * SECRET_BYTES));
+        plain.extend_from_slice(&*self.secret);
+        self.older.values().for_each(|secret| plain.extend_from_slice(&**secret));
+        let sealed = seal_to(reader, Context::OrganizationKey, network, &plain, rng)?;
         self.packets.retain(|p| p.reader != reader.id());
         self.packets
             .push(OrganizationPacket { reader: reader.id(), packet: ObjectId::of_structured(&sealed) });
@@ -135,24 +144,57 @@ fn joined(certified: OrganizationKeyEntry, mut made: OrganizationKeyEntry) -> Or
     made
 }
 
-/// Opens an organization's epoch secret with a member's unlocked card; null where no packet is for that card.
+/// Organizations' epoch secrets, by public key.
+pub(super) type Secrets = BTreeMap<KeyId, Zeroizing<[u8; SECRET_BYTES]>>;
+
+/// Opens a packet: the secret of its epoch, then those of older ones.
+fn open_packet(
+    sealed: &[u8],
+    card: &mut dyn Card,
+    network: &NetworkId,
+    into: &mut Secrets,
+) -> Result<(), DeskError> {
+    let plain = Envelope::parse(sealed)?.open(&mut card.agreement()?, Context::OrganizationKey, network)?;
+    if plain.is_empty() || !plain.len().is_multiple_of(SECRET_BYTES) {
+        return Err(hospes_protocol::check::Check::Malformed.into());
+    }
+    for part in plain.chunks_exact(SECRET_BYTES) {
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        secret.copy_from_slice(part);
+        into.insert(SoftwareAgreement::from_secret(&secret).agreement_key().id(), secret);
+    }
+    Ok(())
+}
+
+/// Opens an organization's epoch secret with a member's unlocked card, where a packet of that epoch is for it.
 pub(super) fn open_secret(
     objects: &dyn Objects,
     public: &KeyId,
     card: &mut dyn Card,
     network: &NetworkId,
-) -> Result<Option<Zeroizing<[u8; 32]>>, DeskError> {
-    let mut key = card.agreement()?;
-    let reader = key.agreement_key().id();
-    let Some(sealed) = organization_packet(objects, public, &reader)? else { return Ok(None) };
-    let plain = Envelope::parse(&sealed)?.open(&mut key, Context::OrganizationKey, network)?;
-    let mut secret = Zeroizing::new([0; 32]);
-    if plain.len() != secret.len() {
-        return Err(hospes_protocol::check::Check::Malformed.into());
+    into: &mut Secrets,
+) -> Result<(), DeskError> {
+    let reader = card.agreement()?.agreement_key().id();
+    match organization_packet(objects, public, &reader)? {
+        Some(sealed) => open_packet(&sealed, card, network, into),
+        None => Ok(()),
     }
-    secret.copy_from_slice(&plain);
-    let opens = SoftwareAgreement::from_secret(&secret).agreement_key().id() == *public;
-    if opens { Ok(Some(secret)) } else { Err(hospes_protocol::check::Check::SealBroken.into()) }
+}
+
+/// Opens every epoch secret that is for an unlocked card, the newest packet first: it mostly has them all.
+pub(super) fn open_secrets(
+    objects: &dyn Objects,
+    card: &mut dyn Card,
+    network: &NetworkId,
+    into: &mut Secrets,
+) -> Result<(), DeskError> {
+    let reader = card.agreement()?.agreement_key().id();
+    for (public, sealed) in organization_packets(objects, &reader)? {
+        if !into.contains_key(&public) {
+            open_packet(&sealed, card, network, into)?;
+        }
+    }
+    Ok(())
 }
 
 /// The epoch key as it stands, opened by the organization's unlocked card; a first one where there is none.
@@ -169,11 +211,14 @@ pub(super) fn epoch_key(
         own.iter().try_for_each(|reader| key.add(reader, network, rng))?;
         return Ok(key);
     };
-    let secret = open_secret(objects, &current.key.id(), card, network)?.ok_or(DeskError::NotHere(
+    let mut older = Secrets::new();
+    open_secret(objects, &current.key.id(), card, network, &mut older)?;
+    open_secrets(objects, card, network, &mut older)?;
+    let secret = older.remove(&current.key.id()).ok_or(DeskError::NotHere(
         "the organization's key has not come here yet from the node that made it: connect them",
     ))?;
     let packets = current.packets.clone();
-    Ok(EpochKey { secret, epoch: current.epoch, packets, sealed: Vec::new() })
+    Ok(EpochKey { secret, older, epoch: current.epoch, packets, sealed: Vec::new() })
 }
 
 impl Desk {

@@ -1,4 +1,4 @@
-//! Enrolling and suspending people: the organization's card and the person's own sign one tap after the other.
+//! Enrolling people, replacing and suspending their cards: the organization's card and the person's own sign one tap after the other.
 //!
 //! The organization's card also seals its epoch secret to the new member's card, so that the member opens what the
 //! organization authored and what patients opened to it.
@@ -9,7 +9,7 @@ use hospes_card::{Card, CardSerial, Object, Slot};
 use hospes_protocol::control::{OrganizationKeyEntry, PractitionerEntry, Standing};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{NetworkId, ObjectId, OrganizationId, PersonId, sha256};
-use hospes_protocol::keys::AgreementKey;
+use hospes_protocol::keys::{AgreementKey, VerifyingKey};
 use hospes_storage::{Objects, Write};
 use serde_json::json;
 
@@ -31,6 +31,13 @@ pub(crate) struct EnrolPerson {
     pub(crate) register_number: String,
     /// The registry's attestation; empty for none.
     pub(crate) attestation: Vec<u8>,
+}
+
+/// Public keys of a person's card.
+struct CardKeys {
+    authentication: VerifyingKey,
+    signature: VerifyingKey,
+    agreement: AgreementKey,
 }
 
 /// What the organization's card needs to know in its step.
@@ -56,29 +63,93 @@ impl Desk {
         request: EnrolPerson,
     ) -> Result<TapView, DeskError> {
         self.administers(session).await?;
-        let (serial, own) = self.organization_card().await?;
-        let info = self.card_info(&request.card)?;
-        let lacking = || DeskError::Invalid("the card lacks a key");
+        let keys = self.keys_of(&request.card)?;
         let mut roles = request.roles.clone();
         roles.sort_unstable();
         roles.dedup();
-        let mut rng = random::generator()?;
         let payload = PractitionerEntry {
             person: None,
             organization: self.0.parts.organization,
             register_number: request.register_number.clone(),
             roles: roles.clone(),
-            authentication: info.authentication.clone().ok_or_else(lacking)?,
-            signature: info.signature.clone().ok_or_else(lacking)?,
-            agreement: info.key_management.clone().ok_or_else(lacking)?,
+            authentication: keys.authentication,
+            signature: keys.signature,
+            agreement: keys.agreement,
             attestation: self.keep_attestation(&request.attestation)?,
             standing: Standing::Active,
         };
+        let shown = text::enrol_person(&self.organization_name().await?, &roles, &request.register_number);
+        self.put_person("enrol-person", shown, request.card, payload).await
+    }
+
+    /// Gives a person of this node's organization another card in place of the one that is lost, broken or
+    /// suspended: `{person, entry}`. Roles and register number stay.
+    ///
+    /// # Errors
+    /// As [`Desk::enrol_person`]; [`DeskError::Unknown`], [`DeskError::CardInUse`].
+    pub(crate) async fn replace_card(
+        &self,
+        session: &Arc<Session>,
+        person: PersonId,
+        card: CardSerial,
+    ) -> Result<TapView, DeskError> {
+        self.administers(session).await?;
+        let keys = self.keys_of(&card)?;
+        let new = [keys.authentication.id(), keys.signature.id(), keys.agreement.id()];
+        let (known, taken) = self
+            .ask(move |service| {
+                let members = &service.state().membership;
+                let taken = new.iter().any(|key| members.key_taken(key, None));
+                Ok((members.people.get(&person).cloned(), taken))
+            })
+            .await?;
+        let known = known.ok_or(DeskError::Unknown("this person"))?;
+        if known.organization != self.0.parts.organization {
+            return Err(DeskError::NotAllowed("only the person's organization can do this"));
+        }
+        if known.standing == Standing::Removed {
+            return Err(DeskError::Invalid("this person was removed for good: enrol the card anew"));
+        }
+        if taken {
+            return Err(DeskError::CardInUse);
+        }
+        let payload = PractitionerEntry {
+            person: Some(person),
+            authentication: keys.authentication,
+            signature: keys.signature,
+            agreement: keys.agreement,
+            standing: Standing::Active,
+            ..known
+        };
+        let shown = text::replace_card(&self.organization_name().await?, &payload.register_number);
+        self.put_person("replace-card", shown, card, payload).await
+    }
+
+    fn keys_of(&self, card: &CardSerial) -> Result<CardKeys, DeskError> {
+        let info = self.card_info(card)?;
+        let lacking = || DeskError::Invalid("the card lacks a key");
+        Ok(CardKeys {
+            authentication: info.authentication.ok_or_else(lacking)?,
+            signature: info.signature.ok_or_else(lacking)?,
+            agreement: info.key_management.ok_or_else(lacking)?,
+        })
+    }
+
+    /// The tap of the organization's card, then of the person's, over a person's entry.
+    async fn put_person(
+        &self,
+        kind: &'static str,
+        shown: Shown,
+        card: CardSerial,
+        payload: PractitionerEntry,
+    ) -> Result<TapView, DeskError> {
+        let (serial, own) = self.organization_card().await?;
+        let mut rng = random::generator()?;
+        let known = payload.person;
         let person = self.0.place.entry(Kind::Practitioner, &[], &payload, None, &mut rng);
         let organization = self.0.parts.organization;
         let certified = self.ask(move |s| Ok(s.state().membership.keys.get(&organization).cloned())).await?;
         let current = newest_key(&*self.0.parts.objects, &organization, certified)?;
-        let shown = text::enrol_person(&own.name, &roles, &request.register_number);
         let step = OrganizationStep {
             place: self.0.place,
             objects: self.0.parts.objects.clone(),
@@ -89,9 +160,7 @@ impl Desk {
             person,
         };
         let desk = self.clone();
-        self.0.taps.begin("enrol-person", shown, serial, move |tap| {
-            desk.run_enrol_person(tap, serial, request.card, step)
-        })
+        self.0.taps.begin(kind, shown, serial, move |tap| desk.run_put_person(tap, serial, card, step, known))
     }
 
     /// Keeps a salted attestation as an erasable object; gives its hash for the ledger, zeros for none.
@@ -106,12 +175,13 @@ impl Desk {
         Ok(hash)
     }
 
-    async fn run_enrol_person(
+    async fn run_put_person(
         self,
         mut tap: Tap,
         organization_card: CardSerial,
         person_card: CardSerial,
         step: OrganizationStep,
+        known: Option<PersonId>,
     ) -> Result<serde_json::Value, DeskError> {
         let (place, shown) = (step.place, step.shown.clone());
         let mut entries = tap.card(organization_card, move |card| sign_by_organization(card, step)).await?;
@@ -124,8 +194,9 @@ impl Desk {
             })
             .await?;
         let filed = file(&self.0.parts.service, entries).await?;
-        let id = filed.first().map(|f| f.content.to_string());
-        Ok(json!({ "person": id, "entry": id }))
+        let entry = filed.first().map(|f| f.content.to_string());
+        let person = known.map(|id| id.to_string()).or_else(|| entry.clone());
+        Ok(json!({ "person": person, "entry": entry }))
     }
 
     /// Suspends a person of this node's organization: `{entry, header}`.

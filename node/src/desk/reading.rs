@@ -25,6 +25,7 @@ use super::compose::{file, sign_entries};
 use super::error::DeskError;
 use super::organization::newest_key;
 use super::sessions::{Session, Who};
+use super::sign_in::card_stands;
 use super::taps::blocking;
 use super::unseal::{Closed, data_key};
 use super::{Desk, random, text};
@@ -252,8 +253,12 @@ impl RecordReader {
         if !self.session.is_live() {
             return Err(DeskError::SessionOver);
         }
-        let request = self.request;
-        let decision = self.desk.ask(move |service| Ok(service.decide(&request))).await?;
+        let (request, session) = (self.request, self.session.clone());
+        let decide = move |service: &mut Service| {
+            card_stands(service, &session.who, &session.authentication)?;
+            Ok(service.decide(&request))
+        };
+        let decision = self.desk.ask(decide).await?;
         if let Decision::Deny(why) = decision {
             return Err(DeskError::Denied(why));
         }

@@ -26,6 +26,7 @@ use super::compose::{Entry, file, sign_entries};
 use super::error::DeskError;
 use super::organization::newest_key;
 use super::sessions::{Session, Who};
+use super::sign_in::card_stands;
 use super::taps::{Tap, TapView, blocking};
 use super::upload::{Incoming, SealedFile, Upload, seal_bytes};
 use super::{Desk, random, text};
@@ -79,7 +80,11 @@ impl Desk {
     /// Who acts in a session, for `decide`.
     pub(super) async fn actor(&self, session: &Arc<Session>) -> Result<Actor, DeskError> {
         match &session.who {
-            Who::Person { id, .. } => Ok(Actor::Person(*id)),
+            Who::Person { id, .. } => {
+                let (actor, who, key) = (Actor::Person(*id), session.who.clone(), session.authentication);
+                self.ask(move |service| card_stands(service, &who, &key)).await?;
+                Ok(actor)
+            }
             Who::Organization { .. } => {
                 Err(DeskError::NotAllowed("an organization's card reads and files no records"))
             }

@@ -13,9 +13,9 @@ use hospes_protocol::patient::PatientSecret;
 use hospes_protocol::seal::blob::DataKey;
 use hospes_protocol::seal::locker::Keyring;
 use tokio::sync::broadcast::error::RecvError;
-use zeroize::Zeroizing;
 
 use super::error::DeskError;
+use super::organization::Secrets;
 use super::random;
 use super::readers::{Bus, CardChange, Readers, hold};
 
@@ -54,7 +54,9 @@ pub(crate) enum Who {
 #[derive(Default)]
 pub(super) struct Opened {
     /// Organizations' epoch secrets, by public key.
-    pub(super) organization: BTreeMap<KeyId, Zeroizing<[u8; 32]>>,
+    pub(super) organization: Secrets,
+    /// Whether all packets of organizations' keys for this card were looked at.
+    pub(super) organization_looked: bool,
     /// Locker secrets.
     pub(super) lockers: BTreeMap<PatientId, Keyring>,
     /// Data keys of single records.

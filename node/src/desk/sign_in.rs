@@ -10,7 +10,7 @@ use std::time::Duration;
 use hospes_card::{Card, CardInfo, CardSerial, Object, Slot};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::Standing;
-use hospes_protocol::ids::{ContentId, NetworkId, NodeId, OrganizationId, PatientId};
+use hospes_protocol::ids::{ContentId, KeyId, NetworkId, NodeId, OrganizationId, PatientId};
 use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::patient::PatientSecret;
 use hospes_protocol::policy::{LockState, Personal, View as _};
@@ -167,9 +167,10 @@ impl Desk {
     /// # Errors
     /// [`DeskError::NotAllowed`].
     pub(super) async fn administers(&self, session: &Arc<Session>) -> Result<(), DeskError> {
-        let (who, own) = (session.who.clone(), self.0.parts.organization);
+        let (who, own, key) = (session.who.clone(), self.0.parts.organization, session.authentication);
         let allowed = self
             .ask(move |service| {
+                card_stands(service, &who, &key)?;
                 Ok(match &who {
                     Who::Organization { id } => *id == own,
                     Who::Person { id, organization, .. } => {
@@ -235,6 +236,17 @@ pub(super) fn read_secret(card: &mut dyn Card, network: &NetworkId) -> Result<Op
         return Err(hospes_protocol::check::Check::UnknownFormat.into());
     }
     Ok(Some(secret))
+}
+
+/// Whether a session's card is still its person's: another may have taken its place since it signed in.
+///
+/// # Errors
+/// [`DeskError::CardSuspended`].
+pub(super) fn card_stands(service: &Service, who: &Who, key: &KeyId) -> Result<(), DeskError> {
+    let Who::Person { id, .. } = who else { return Ok(()) };
+    let person = service.state().membership.people.get(id);
+    let stands = person.is_some_and(|p| p.authentication.id() == *key);
+    if stands { Ok(()) } else { Err(DeskError::CardSuspended) }
 }
 
 fn administers(service: &Service, person: &hospes_protocol::control::PractitionerEntry) -> bool {

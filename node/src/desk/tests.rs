@@ -11,7 +11,7 @@ use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::Rule;
 
 use super::taps::TapState;
-use super::{AddRecord, AmendRecord, DeskError, GrantRequest, Proposal, Revoke};
+use super::{AddRecord, AmendRecord, DeskError, EnrolPerson, GrantRequest, Proposal, Revoke};
 use world::{Cast, PIN, World};
 
 fn code<T>(result: Result<T, DeskError>) -> String {
@@ -413,4 +413,71 @@ async fn a_new_organization_key_opens_for_every_member_and_the_old_one_still_doe
         let reader = world.desk.read_record(&doctor, content, Purpose::Treatment).await.unwrap();
         assert_eq!(&reader.read_range(0..3).await.unwrap()[..], text, "its own epoch opens it");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_card_is_replaced_and_dead_from_then_on() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let first = world.add(&cast.doctor, letter(&cast, "Before"), b"before").await;
+    let tap = world.desk.organization_key(&cast.organization).await.unwrap();
+    world.finish(tap).await;
+    world
+        .wait_for("a second epoch is final", |s| s.state().membership.keys.values().all(|k| k.epoch == 2))
+        .await;
+    let second = world.add(&cast.doctor, letter(&cast, "Under the second key"), b"second").await;
+    let open = world.desk.read_record(&cast.doctor, first, Purpose::Treatment).await.unwrap();
+
+    let card = world.card("doctor-again", HolderKind::Practitioner);
+    let denied = world.desk.replace_card(&cast.doctor, cast.person, card).await;
+    assert_eq!(code(denied), "not-allowed", "only who administers replaces cards");
+    let same = world.desk.replace_card(&cast.organization, cast.person, cast.doctor.card).await;
+    assert_eq!(code(same), "card-in-use", "a card doesn't take its own place");
+    let begun = world.desk.begin_record(&cast.doctor, letter(&cast, "Under way")).await.unwrap();
+    let pending = world.desk.finish_record(&cast.doctor, begun).await.unwrap();
+    let tap = world.desk.replace_card(&cast.organization, cast.person, card).await.unwrap();
+    let made = world.finish(tap).await;
+    assert_eq!(made["person"], cast.person.to_string(), "it is the same person");
+    let person = cast.person;
+    let key = world.card_key(card);
+    world
+        .wait_for("the new card stands", move |s| s.state().membership.people[&person].authentication == key)
+        .await;
+
+    assert_eq!(
+        code(open.read_range(0..3).await),
+        "card-suspended",
+        "what lies open with the old card closes"
+    );
+    let reading = world.desk.read_record(&cast.doctor, first, Purpose::Treatment).await;
+    assert_eq!(code(reading), "card-suspended", "its session opens nothing more");
+    let _pin = world.desk.give_pin(&pending.id, Pin::new(PIN).unwrap()).await;
+    let over = world.wait_over(&pending.id).await;
+    assert_eq!(over.error.map(|e| e.code).as_deref(), Some("rejected-705"), "its tap files nothing");
+    let tap = world.desk.sign_in(cast.doctor.card).await.unwrap();
+    let _pin = world.desk.give_pin(&tap.id, Pin::new(PIN).unwrap()).await;
+    let over = world.wait_over(&tap.id).await;
+    assert_eq!(over.state, TapState::Failed, "it signs in no more");
+
+    let (_, again) = world.sign_in(card).await;
+    for (record, text) in [(first, &b"before"[..]), (second, b"second")] {
+        let reader = world.desk.read_record(&again, record, Purpose::Treatment).await.unwrap();
+        let read = reader.read_range(0..reader.size).await.unwrap();
+        assert_eq!(&read[..], text, "the new card opens what every epoch of the key sealed");
+    }
+    world.add(&again, letter(&cast, "After"), b"after").await;
+    let third = world.card("somebody", HolderKind::Practitioner);
+    let twice = EnrolPerson {
+        card: third,
+        roles: vec!["physician".into()],
+        register_number: "R-1".into(),
+        attestation: b"x".to_vec(),
+    };
+    let tap = world.desk.enrol_person(&cast.organization, twice).await.unwrap();
+    let over = world.pins_until_over(tap).await;
+    assert_eq!(
+        over.error.map(|e| e.code).as_deref(),
+        Some("rejected-603"),
+        "the register number stays taken"
+    );
 }

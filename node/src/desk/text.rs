@@ -119,6 +119,14 @@ pub(super) fn enrol_person(organization: &str, roles: &[String], register_number
     ))
 }
 
+/// Another card for a person.
+pub(super) fn replace_card(organization: &str, register_number: &str) -> Shown {
+    Shown::english(format!(
+        "{organization} gives the person with register number {register_number} this card. The one before opens \
+         and signs nothing more."
+    ))
+}
+
 /// Suspending a person.
 pub(super) fn suspend_person(organization: &str, register_number: &str) -> Shown {
     Shown::english(format!(

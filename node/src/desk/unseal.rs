@@ -17,7 +17,7 @@ use hospes_storage::Objects;
 
 use super::error::DeskError;
 use super::lockers::read_bundle;
-use super::organization::open_secret;
+use super::organization::{open_secret, open_secrets};
 use super::sessions::{Opened, Unlocked};
 
 /// A record's key as it lies sealed, with what may open it.
@@ -128,8 +128,12 @@ fn take_secret(
     if unlocked.opened.organization.contains_key(public) {
         return Ok(());
     }
-    if let Some(secret) = open_secret(objects, public, unlocked.card.as_mut(), network)? {
-        unlocked.opened.organization.insert(*public, secret);
+    let (card, opened) = (unlocked.card.as_mut(), &mut unlocked.opened);
+    open_secret(objects, public, card, network, &mut opened.organization)?;
+    if !opened.organization.contains_key(public) && !opened.organization_looked {
+        // A packet for this card may be of a later epoch, and hold this one's secret too.
+        opened.organization_looked = true;
+        open_secrets(objects, card, network, &mut opened.organization)?;
     }
     Ok(())
 }

@@ -151,7 +151,10 @@ impl Judge<'_> {
         let id = entry.person.unwrap_or(content);
         match (entry.person, self.m.people.get(&id)) {
             (None, None) => {}
-            (Some(_), Some(old)) => ensure(old.organization == entry.organization, Check::WrongOrganization)?,
+            (Some(_), Some(old)) => {
+                ensure(old.organization == entry.organization, Check::WrongOrganization)?;
+                ensure(old.standing != Standing::Removed, Check::AlreadyExists)?;
+            }
             (None, Some(_)) => return Err(Check::AlreadyExists.into()),
             (Some(_), None) => return Err(Check::StandsOnMissing.into()),
         }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `keep` | judges bodies and stores them with their index rows |
 //! | `index` | the rows, and how they are read |
+//! | `former` | cards that ended, and when |
 //! | `finality` | what a block makes final, and where a patient is at home |
 //! | `view` | what decisions read: the rows as `policy::View` |
 //! | `query` | what desk and API ask |
@@ -22,6 +23,7 @@ mod audience;
 mod collect;
 mod exchange;
 mod finality;
+mod former;
 mod index;
 mod keep;
 mod query;
@@ -34,7 +36,7 @@ pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
 pub use exchange::OFFER_MAX;
 pub use index::Home;
 pub use query::{EntryState, Finality, Listed};
-pub use siblings::{PacketPlace, organization_packet, organization_packet_writes};
+pub use siblings::{PacketPlace, organization_packet, organization_packet_writes, organization_packets};
 pub(crate) use taps::Taps;
 pub use view::ServiceView;
 

@@ -95,6 +95,28 @@ pub fn organization_packet(
     }
 }
 
+/// Every packet of organizations' keys for one card that is here: the key's id and the packet, newest epoch first.
+///
+/// # Errors
+/// As the store.
+pub fn organization_packets(
+    objects: &dyn Objects,
+    reader: &KeyId,
+) -> Result<Vec<(KeyId, Vec<u8>)>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = objects.sealed_rows(PACKETS, None, after.as_ref(), 256)?;
+        let Some(last) = page.last().map(|row| row.key.clone()) else { break };
+        for row in page.into_iter().filter(|row| row.key.item == reader.0) {
+            let key = row.key.group.as_slice().try_into().ok().map(KeyId);
+            found.extend(key.map(|key| (row.key.order, key, row.value)));
+        }
+        after = Some(last);
+    }
+    found.sort_by_key(|(epoch, ..)| std::cmp::Reverse(*epoch));
+    Ok(found.into_iter().map(|(_, key, sealed)| (key, sealed)).collect())
+}
+
 impl Service {
     fn is_sibling(&self, node: &NodeId) -> bool {
         *node != self.me.node

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use hospes_protocol::check::Rejected;
-use hospes_protocol::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId};
+use hospes_protocol::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
 use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::personal::{
     CardEntry, Category, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry, RevocationEntry,
 };
 use hospes_protocol::policy::described::{is_of_same_file, record_facts};
-use hospes_protocol::policy::view::{FirstUse, Visit, first_by_finality};
+use hospes_protocol::policy::view::{FirstUse, FormerCard, Visit, first_by_finality};
 use hospes_protocol::policy::{
     Known, LockState, Newest, PatientView, Personal, RecordFacts, Unreadable, View,
 };
@@ -193,6 +193,17 @@ impl PatientView for ServiceView<'_> {
         network: &NetworkId,
     ) -> Result<TapPayload, Rejected> {
         body.signed_by_known(key, network, &mut *self.0.taps.borrow_mut())
+    }
+
+    fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {
+        self.0.former_cards_of(person).map_err(unreadable)
+    }
+
+    fn former_organization_cards(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Vec<(VerifyingKey, u64)>, Unreadable> {
+        self.0.former_cards_of_organization(organization).map_err(unreadable)
     }
 
     fn all_grants(&self, patient: &PatientId, each: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {

@@ -20,7 +20,7 @@ use hospes_protocol::seal::manifest::ManifestBuilder;
 use hospes_protocol::seal::packet::{Packet, seal_packet};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_service::filing::{Filed, Filing};
+use hospes_service::filing::{FileError, Filed, Filing};
 use hospes_service::records::{PacketPlace, organization_packet_writes};
 use hospes_storage::{BlobWriter, Objects as _};
 use rand::SeedableRng;
@@ -73,10 +73,29 @@ impl World {
 
     /// Enrols a practitioner of node `i`'s organization.
     pub(crate) fn doctor(&mut self, i: usize, seed: u8) -> Doctor {
+        let role = self.role(i, "doctor");
+        let role = self.file(i, role);
+        assert!(self.run_until(5_000, |w| w.is_final(i, &role)), "the role stands");
+        let filed = self.put_doctor(i, None, seed, &format!("R{seed}"));
+        let n = self.nodes.len();
+        assert!(
+            self.run_until(5_000, |w| (0..n).all(|j| w.is_final(j, &filed))),
+            "the practitioner is enrolled everywhere"
+        );
+        Doctor { id: PersonId(filed.content.0), at: i, seed }
+    }
+
+    /// Gives a doctor another card, by the organization's; it counts once it is final.
+    pub(crate) fn replace_card(&mut self, doctor: &Doctor, seed: u8) -> (Doctor, Filed) {
+        let filed = self.put_doctor(doctor.at, Some(doctor.id), seed, &format!("R{}", doctor.seed));
+        (Doctor { id: doctor.id, at: doctor.at, seed }, filed)
+    }
+
+    fn put_doctor(&mut self, i: usize, person: Option<PersonId>, seed: u8, number: &str) -> Filed {
         let entry = PractitionerEntry {
-            person: None,
+            person,
             organization: self.organization(i),
-            register_number: format!("R{seed}"),
+            register_number: number.into(),
             roles: vec!["doctor".into()],
             authentication: key(seed + 1).verifying_key(),
             signature: key(seed).verifying_key(),
@@ -84,22 +103,13 @@ impl World {
             attestation: [1; 32],
             standing: Standing::Active,
         };
-        let role = self.role(i, "doctor");
-        let role = self.file(i, role);
-        assert!(self.run_until(5_000, |w| w.is_final(i, &role)), "the role stands");
         let content = self.draft(i, Kind::Practitioner, [seed; 32], &[], &entry);
         let (network, ids) = (self.genesis.network(), [content.id()]);
         let mut signers = [key(10 + u8::try_from(i).unwrap()), key(seed)];
         let sign = |s: &mut SoftwareSigner| sign_tap(s, &network, ("t", "en"), &ids).unwrap();
         let signatures = signers.iter_mut().flat_map(sign).collect();
         let body = Body { content: Bytes(content.encode()), signatures }.encode();
-        let filed = self.file(i, Filing { body, key: None, reveal: Vec::new(), packets: Vec::new() });
-        let n = self.nodes.len();
-        assert!(
-            self.run_until(5_000, |w| (0..n).all(|j| w.is_final(j, &filed))),
-            "the practitioner is enrolled everywhere"
-        );
-        Doctor { id: PersonId(filed.content.0), at: i, seed }
+        self.file(i, Filing { body, key: None, reveal: Vec::new(), packets: Vec::new() })
     }
 
     /// The entry of a further epoch of the key of node `i`'s organization with a packet for the doctor, which
@@ -151,6 +161,10 @@ impl World {
 
     /// Files what one tap signed, as a batch, at node `i`.
     pub(crate) fn tap(&mut self, i: usize, patient: &Patient, drafts: Vec<Draft>) -> Vec<Filed> {
+        self.try_tap(i, patient, drafts).unwrap()
+    }
+
+    fn try_tap(&mut self, i: usize, patient: &Patient, drafts: Vec<Draft>) -> Result<Vec<Filed>, FileError> {
         let network = self.genesis.network();
         let k = patient.secret.k(&self.organization(i));
         let filings = drafts.into_iter().map(|mut draft| {
@@ -164,7 +178,7 @@ impl World {
         let now = self.now;
         let service = self.nodes[i].service.as_mut().unwrap();
         service.tick(now);
-        let filed = service.file(filings).unwrap();
+        let filed = service.file(filings);
         self.effects(i);
         filed
     }
@@ -217,6 +231,17 @@ impl World {
         category: Category,
         size: usize,
     ) -> Record {
+        self.try_record(doctor, patient, category, size).unwrap()
+    }
+
+    /// The same, where it may be refused.
+    pub(crate) fn try_record(
+        &mut self,
+        doctor: &Doctor,
+        patient: &mut Patient,
+        category: Category,
+        size: usize,
+    ) -> Result<Record, FileError> {
         let i = doctor.at;
         let salt = patient.salt();
         let record = RecordId(salt);
@@ -259,8 +284,8 @@ impl World {
         let content = self.draft(i, Kind::Record, salt, &[], &entry);
         let id = content.id();
         let signers = vec![key(doctor.seed)];
-        self.tap(i, patient, vec![Draft { content, signers, reveal: Vec::new(), packets: Vec::new() }]);
-        Record { content: id, root: end.root.id }
+        let draft = Draft { content, signers, reveal: Vec::new(), packets: Vec::new() };
+        self.try_tap(i, patient, vec![draft]).map(|_| Record { content: id, root: end.root.id })
     }
 
     fn after(&self, i: usize) -> After {

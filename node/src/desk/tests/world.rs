@@ -249,6 +249,29 @@ impl World {
         }
     }
 
+    /// Types PINs until the tap is over, however it ends.
+    pub(super) async fn pins_until_over(&self, tap: TapView) -> TapView {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let view = self.desk.tap(&tap.id).unwrap();
+            match view.state {
+                state if state.is_over() => return view,
+                TapState::WaitingPin => {
+                    // Between two steps the tap may take none; the next look says where it stands.
+                    let _next = self.desk.give_pin(&tap.id, Pin::new(PIN).unwrap()).await;
+                }
+                _ => {}
+            }
+            assert!(Instant::now() < deadline, "{} did not end", tap.kind);
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Slot 9A of a card that is in.
+    pub(super) fn card_key(&self, serial: CardSerial) -> hospes_protocol::keys::VerifyingKey {
+        self.readers.card(&serial).unwrap().1.authentication.unwrap()
+    }
+
     pub(super) async fn sign_in(&self, serial: CardSerial) -> (String, Arc<Session>) {
         let tap = self.desk.sign_in(serial).await.unwrap();
         let token = self.finish(tap).await["token"].as_str().unwrap().to_owned();
