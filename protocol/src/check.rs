@@ -116,6 +116,7 @@ checks! {
     ManifestForm = 805, Hostile, "the manifest is not consistent";
     ObjectMissing = 806, None, "the object is not here";
     RangeForm = 807, Faulty, "the range is not inside the object";
+    DiskFull = 808, None, "the disk of this node is full";
 }
 
 impl Check {

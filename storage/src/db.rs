@@ -14,12 +14,16 @@ use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransac
 use crate::error::{Item, Result, StoreError};
 use crate::medium::{DbFile, Medium, Retired};
 
+/// Whether there is no room: on the disk, in the user's quota, or under the limit that the system sets to a
+/// file's size (EFBIG).
+pub(crate) fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+}
+
 /// A redb error as ours.
 pub(crate) fn medium_error(file: &'static str, e: impl Into<redb::Error>) -> StoreError {
     match e.into() {
-        redb::Error::Io(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            StoreError::Full
-        }
+        redb::Error::Io(e) if is_full(e.kind()) => StoreError::Full,
         redb::Error::Io(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) => {
             StoreError::Corrupt(Item::File(file))
         }

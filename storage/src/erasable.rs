@@ -12,6 +12,7 @@ use hospes_protocol::wire::{Bytes, Wire};
 use hospes_protocol::wire_struct;
 use zeroize::Zeroizing;
 
+use crate::db::is_full;
 use crate::error::{Item, Result, StoreError};
 use crate::layout::FORMAT;
 use crate::medium::{KEY_FILE, Medium};
@@ -55,11 +56,7 @@ fn patient_tag(sealer: &Sealer, patient: &PatientId) -> Tag {
 }
 
 fn medium_failed(source: std::io::Error) -> StoreError {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    match source.kind() {
-        StorageFull | QuotaExceeded => StoreError::Full,
-        _ => StoreError::Io { file: KEY_FILE, source },
-    }
+    if is_full(source.kind()) { StoreError::Full } else { StoreError::Io { file: KEY_FILE, source } }
 }
 
 impl ErasableKeys {

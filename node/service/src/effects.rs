@@ -17,6 +17,8 @@ pub enum Timer {
     Idle,
     /// Look again at peers, bodies and objects that are still owed.
     Upkeep,
+    /// Look whether a full disk has room again.
+    Room,
 }
 
 /// Something for the runtime to do. Everything that it rests on is durable already.
@@ -136,6 +138,8 @@ pub enum Event {
         /// Those that left.
         left: BTreeSet<NodeId>,
     },
+    /// The disk is full and the node read-only, or no longer.
+    DiskFull(bool),
     /// A peer is connected, or no longer.
     Peer {
         /// Which.

@@ -49,6 +49,9 @@ pub enum FileError {
         /// By how much.
         behind_ms: u64,
     },
+    /// The disk is full.
+    #[error("the node's disk is full, so it files nothing")]
+    DiskFull,
     /// The service stops.
     #[error(transparent)]
     Fatal(#[from] Fatal),
@@ -64,8 +67,41 @@ impl Service {
     /// Files entries in order, as one batch: all are judged before the first is kept.
     ///
     /// # Errors
-    /// [`FileError`]; on [`FileError::Rejected`] none was filed.
+    /// [`FileError`]; but for [`FileError::Fatal`] none was filed.
     pub fn file(&mut self, filings: Vec<Filing>) -> Result<Vec<Filed>, FileError> {
+        if self.is_read_only() {
+            return Err(FileError::DiskFull);
+        }
+        let (wanted, mut filed) = (filings.len(), Vec::new());
+        match self.file_in_room(filings, &mut filed) {
+            Ok(()) => Ok(filed),
+            Err(FileError::Fatal(fatal)) if fatal.is_full() => {
+                self.enter_read_only()?;
+                self.after_no_room(wanted, filed)
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// A disk that filled while entries were filed: they are filed if their headers are durable, and then all
+    /// that follows is done when there is room; otherwise nothing of them is to stay.
+    fn after_no_room(&mut self, wanted: usize, filed: Vec<Filed>) -> Result<Vec<Filed>, FileError> {
+        let mut durable = filed.len() == wanted;
+        for entry in &filed {
+            durable &= self.ledger.header(&entry.header)?.is_some();
+        }
+        if durable {
+            return Ok(filed);
+        }
+        match self.settle_unfiled() {
+            // What can't be dropped now is when there is room.
+            Err(fatal) if fatal.is_full() => {}
+            done => done?,
+        }
+        Err(FileError::DiskFull)
+    }
+
+    fn file_in_room(&mut self, filings: Vec<Filing>, filed: &mut Vec<Filed>) -> Result<(), FileError> {
         let behind_ms = self.state.time.saturating_sub(self.now);
         if behind_ms > CLOCK_SKEW_MS_MAX {
             return Err(FileError::Clock { behind_ms });
@@ -78,7 +114,7 @@ impl Service {
         let personal = filings.iter().zip(&contents).filter(|(_, content)| !is_control(content.kind));
         self.keep_own_bodies(personal.map(|(filing, _)| filing).zip(&verified).collect())?;
         let headers = self.sign_headers(&filings, &contents)?;
-        let (mut filed, mut items, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut items, mut rows) = (Vec::new(), Vec::new());
         for (filing, header) in filings.into_iter().zip(&headers) {
             let control = is_control(header.fields().kind).then_some(Bytes(filing.body));
             filed.push(Filed { header: header.id(), content: header.fields().content });
@@ -90,7 +126,7 @@ impl Service {
         self.see_reveals(&headers)?;
         self.publish_headers(items);
         self.after_filing(&headers)?;
-        Ok(filed)
+        Ok(())
     }
 
     /// Once its certificate has ended, a node files nothing but what may renew it.

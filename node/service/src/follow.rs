@@ -94,6 +94,11 @@ impl Service {
     pub fn on_connected(&mut self, peer: NodeId) -> Result<(), Fatal> {
         self.peers.insert(peer, Peer::default());
         self.event(Event::Peer { node: peer, connected: true });
+        self.writing(|service| service.greet(peer)).map(drop)
+    }
+
+    /// Asks a connected peer where it is, and sends it what it is owed.
+    pub(crate) fn greet(&mut self, peer: NodeId) -> Result<(), Fatal> {
         self.ask_position(peer);
         self.engine_peer_connected(peer)?;
         self.owe_peer(peer)
@@ -104,7 +109,9 @@ impl Service {
         self.peers.remove(&peer);
         self.forget_asked(&peer);
         self.event(Event::Peer { node: peer, connected: false });
-        self.peer_gone(peer);
+        if !self.is_read_only() {
+            self.peer_gone(peer);
+        }
     }
 
     /// How many peers are connected.
@@ -133,10 +140,10 @@ impl Service {
         }
     }
 
-    pub(crate) fn on_position_asked(&mut self, from: NodeId, theirs: &Position) -> Result<Position, Fatal> {
+    pub(crate) fn on_position_asked(&mut self, from: NodeId, theirs: &Position) -> Position {
         let ours = self.position();
         self.compare(from, theirs);
-        Ok(ours)
+        ours
     }
 
     /// Fetches what the peer has beyond us.
@@ -240,6 +247,10 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only.
     pub fn on_response(&mut self, from: NodeId, id: u64, bytes: Option<&[u8]>) -> Result<(), Fatal> {
+        self.writing(|service| service.take_response(from, id, bytes)).map(drop)
+    }
+
+    fn take_response(&mut self, from: NodeId, id: u64, bytes: Option<&[u8]>) -> Result<(), Fatal> {
         let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
         let Some(bytes) = bytes else { return self.on_unanswered(from, asked) };
         let answer = match Answer::decode(bytes) {

@@ -14,4 +14,5 @@ pub mod messages;
 mod open;
 pub mod pool;
 pub mod records;
+mod room;
 pub mod service;

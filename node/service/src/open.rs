@@ -14,7 +14,7 @@ use hospes_storage::{Ledger, Objects};
 
 use crate::effects::Timer;
 use crate::pool::Pool;
-use crate::service::{Fatal, Identity, Service};
+use crate::service::{Durable, Fatal, Identity, Service};
 
 /// Rows that are read from storage at a time.
 const PAGE: usize = 4096;
@@ -73,8 +73,16 @@ fn read_pool(ledger: &dyn Ledger, state: &LedgerState) -> Result<Pool, Fatal> {
     Ok(Pool::over(state, waiting, control))
 }
 
+fn read_durable(ledger: &dyn Ledger, genesis: &Genesis) -> Result<Durable, Fatal> {
+    let locks = read_locks(ledger)?;
+    let state = read_state(ledger, genesis, locks.closed)?;
+    let pool = read_pool(ledger, &state)?;
+    Ok(Durable { state, pool, seen: locks.seen })
+}
+
 impl Service {
-    /// Opens a node over its stores at time `now`, in milliseconds since 1970 UTC.
+    /// Opens a node over its stores at time `now`, in milliseconds since 1970 UTC. On a full disk it opens
+    /// read-only.
     ///
     /// # Errors
     /// [`Fatal`] where the stores fail or contradict themselves.
@@ -85,18 +93,34 @@ impl Service {
         ledger: Arc<dyn Ledger>,
         objects: Arc<dyn Objects>,
     ) -> Result<Self, Fatal> {
-        let locks = read_locks(&*ledger)?;
-        let state = read_state(&*ledger, genesis, locks.closed)?;
-        let pool = read_pool(&*ledger, &state)?;
-        let mut service = Self::with(me, ledger, objects, state, pool, locks.seen);
+        let durable = read_durable(&*ledger, genesis)?;
+        let mut service = Self::with(me, genesis, (ledger, objects), durable);
         service.tick(now);
-        service.open_engine()?;
-        service.open_records()?;
         service.admit();
-        service.set_timer(Timer::Upkeep, now);
-        service.want_block();
-        service.rest();
+        service.writing(Self::take_up)?;
         Ok(service)
+    }
+
+    /// Reads anew what memory holds of the ledger.
+    pub(crate) fn read_again(&mut self) -> Result<(), Fatal> {
+        let Durable { state, pool, seen } = read_durable(&*self.ledger, &self.genesis)?;
+        (self.state, self.pool, self.seen) = (state, pool, seen);
+        self.seen.extend(self.room.seen());
+        self.admit();
+        Ok(())
+    }
+
+    /// Goes on from what the stores hold: first what an interrupted input left undone.
+    pub(crate) fn take_up(&mut self) -> Result<(), Fatal> {
+        let waiting: Vec<_> = self.pool.waiting().cloned().collect();
+        self.see_reveals(&waiting)?;
+        self.settle_final()?;
+        self.open_engine()?;
+        self.open_records()?;
+        self.set_timer(Timer::Upkeep, self.now);
+        self.want_block();
+        self.rest();
+        Ok(())
     }
 
     /// A timer fired.
@@ -105,10 +129,18 @@ impl Service {
     /// [`Fatal`] only.
     pub fn on_timer(&mut self, timer: Timer) -> Result<(), Fatal> {
         match timer {
+            Timer::Room => self.look_again(),
+            timer => self.writing(|service| service.take_timer(timer)).map(drop),
+        }
+    }
+
+    fn take_timer(&mut self, timer: Timer) -> Result<(), Fatal> {
+        match timer {
             Timer::Consensus(id) => self.on_engine_timer(id),
             Timer::Gather => self.start_height(),
             Timer::Idle => self.start_idle_height(),
             Timer::Upkeep => self.upkeep(),
+            Timer::Room => Ok(()),
         }
     }
 

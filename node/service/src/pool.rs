@@ -89,6 +89,11 @@ impl Pool {
         self.known.iter()
     }
 
+    /// Every header that waits.
+    pub fn waiting(&self) -> impl Iterator<Item = &Header> {
+        self.pending.values()
+    }
+
     /// How many headers wait.
     #[must_use]
     pub fn len(&self) -> usize {

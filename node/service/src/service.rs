@@ -14,6 +14,7 @@ use hospes_protocol::block::{CommitCertificate, SignedVote};
 use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::Header;
+use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId, sha256};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::state::LedgerState;
@@ -30,6 +31,7 @@ use crate::follow::{Asked, Peer};
 use crate::messages::{Answer, Channel, Gossip, Request};
 use crate::pool::Pool;
 use crate::records::Taps;
+use crate::room::Room;
 
 /// Why the service stops: its store or its engine failed, and going on would risk what was promised.
 #[derive(Debug, thiserror::Error)]
@@ -88,12 +90,20 @@ impl Identity {
     }
 }
 
+/// What a service holds in memory of what its ledger holds.
+pub(crate) struct Durable {
+    pub(crate) state: LedgerState,
+    pub(crate) pool: Pool,
+    pub(crate) seen: BTreeSet<Lock>,
+}
+
 /// A node, without its IO.
 pub struct Service {
     /// Keys and place.
     pub(crate) me: Identity,
     /// The network.
     pub(crate) network: NetworkId,
+    pub(crate) genesis: Genesis,
     /// Headers, blocks, WAL.
     pub(crate) ledger: Arc<dyn Ledger>,
     /// Bodies, packets, segments and sealed indexes.
@@ -121,6 +131,8 @@ pub struct Service {
     pub(crate) seen: BTreeSet<Lock>,
     /// Card signatures that were verified.
     pub(crate) taps: RefCell<Taps>,
+    /// Whether there is room on the disk.
+    pub(crate) room: Room,
     outbox: Vec<Effect>,
     pub(crate) now: u64,
 }
@@ -128,20 +140,20 @@ pub struct Service {
 impl Service {
     pub(crate) fn with(
         me: Identity,
-        ledger: Arc<dyn Ledger>,
-        objects: Arc<dyn Objects>,
-        state: LedgerState,
-        pool: Pool,
-        seen: BTreeSet<Lock>,
+        genesis: &Genesis,
+        (ledger, objects): (Arc<dyn Ledger>, Arc<dyn Objects>),
+        Durable { state, pool, seen }: Durable,
     ) -> Self {
         Self {
             network: state.network,
+            genesis: genesis.clone(),
             me,
             ledger,
             objects,
             state,
             pool,
             seen,
+            room: Room::default(),
             engine: None,
             steps: VecDeque::new(),
             equivocations: Vec::new(),
@@ -220,6 +232,14 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only; what the peer did wrong is blamed on it.
     pub fn on_gossip(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, Fatal> {
+        let taken = self.writing(|service| service.take_gossip(from, bytes))?;
+        if taken.is_none() {
+            self.note_reveals(bytes);
+        }
+        Ok(taken.unwrap_or(false))
+    }
+
+    fn take_gossip(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, Fatal> {
         let relay = match Gossip::decode(bytes) {
             Ok(Gossip::Headers(items)) => self.on_headers(from, items)?,
             Ok(Gossip::Decided((certificate, block))) => {
@@ -235,6 +255,10 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only.
     pub fn on_channel(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), Fatal> {
+        self.writing(|service| service.take_channel(from, bytes)).map(drop)
+    }
+
+    fn take_channel(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), Fatal> {
         let wrong = match Channel::decode(bytes) {
             Ok(Channel::Engine(message)) => self.on_engine_message(from, &message)?,
             Ok(Channel::Block(block)) => self.on_block(from, &block)?,
@@ -254,18 +278,11 @@ impl Service {
     pub fn on_request(&mut self, from: NodeId, token: u64, bytes: &[u8]) -> Result<(), Fatal> {
         let answer = match Request::decode(bytes) {
             Err(rejected) => Err(rejected),
-            Ok(Request::Position(position)) => Ok(Answer::Position(self.on_position_asked(from, &position)?)),
-            Ok(Request::Headers(runs)) => Ok(Answer::Headers(self.header_page(&runs)?)),
-            Ok(Request::Blocks(height)) => Ok(Answer::Blocks(self.block_page(height)?)),
-            Ok(Request::Offer(contents)) => self.on_offer(&contents).map(Answer::Lacking),
-            Ok(Request::Deliver(deliveries)) => Ok(Answer::Verdicts(self.on_deliver(from, deliveries)?)),
-            Ok(Request::Collect(collection)) => self.on_collect(from, &collection)?.map(Answer::Bodies),
-            Ok(Request::Orders(orders)) => Ok(Answer::Verdicts(self.on_orders(from, &orders)?)),
-            Ok(Request::Receipts(receipts)) => Ok(Answer::Verdicts(self.on_receipts(from, &receipts)?)),
-            Ok(Request::Packets(ids)) => self.on_packets_asked(&from, &ids)?.map(Answer::Packets),
-            Ok(Request::SubjectKeys(patients)) => {
-                self.on_subject_keys_asked(&from, &patients)?.map(Answer::SubjectKeys)
-            }
+            Ok(request) if self.is_read_only() => self.answer_read_only(from, request)?,
+            Ok(request) => match self.writing(|service| service.answer(from, request))? {
+                Some(answer) => answer,
+                None => Err(Check::DiskFull.into()),
+            },
         };
         let answer = answer.unwrap_or_else(|rejected| {
             self.judge_peer(from, Some(rejected));
@@ -273,6 +290,27 @@ impl Service {
         });
         self.emit(Effect::Respond { token, bytes: answer.encode() });
         Ok(())
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        from: NodeId,
+        request: Request,
+    ) -> Result<Result<Answer, Rejected>, Fatal> {
+        Ok(match request {
+            Request::Position(position) => Ok(Answer::Position(self.on_position_asked(from, &position))),
+            Request::Headers(runs) => Ok(Answer::Headers(self.header_page(&runs)?)),
+            Request::Blocks(height) => Ok(Answer::Blocks(self.block_page(height)?)),
+            Request::Offer(contents) => self.on_offer(&contents).map(Answer::Lacking),
+            Request::Deliver(deliveries) => Ok(Answer::Verdicts(self.on_deliver(from, deliveries)?)),
+            Request::Collect(collection) => self.on_collect(from, &collection)?.map(Answer::Bodies),
+            Request::Orders(orders) => Ok(Answer::Verdicts(self.on_orders(from, &orders)?)),
+            Request::Receipts(receipts) => Ok(Answer::Verdicts(self.on_receipts(from, &receipts)?)),
+            Request::Packets(ids) => self.on_packets_asked(&from, &ids)?.map(Answer::Packets),
+            Request::SubjectKeys(patients) => {
+                self.on_subject_keys_asked(&from, &patients)?.map(Answer::SubjectKeys)
+            }
+        })
     }
 
     /// Blames the peer where it is to blame; gives whether the message was good.

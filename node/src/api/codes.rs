@@ -109,6 +109,9 @@ codes! {
         "The first request with this Idempotency-Key is still under way.", "Wait, then send it again.";
     TooMany = "too-many-requests", TOO_MANY_REQUESTS, Unavailable,
         "Too many requests are under way.", "Wait, then send it again.";
+    StorageFull = "storage-full", INSUFFICIENT_STORAGE, Unavailable,
+        "The disk of this node is full: it is read-only.",
+        "Free some space on the node's disk. It goes on by itself within a minute; then try again.";
     Stopping = "stopping", SERVICE_UNAVAILABLE, Unavailable,
         "The node is stopping.", "Start it, then try again.";
     Unreadable = "state-unreadable", INTERNAL_SERVER_ERROR, Corrupt,
@@ -122,6 +125,7 @@ pub(crate) fn status_of_desk(code: &str, family: Family) -> StatusCode {
         ("no-tap" | "unknown", _) => StatusCode::NOT_FOUND,
         ("tap-state" | "card-in-use", _) => StatusCode::CONFLICT,
         ("too-many-taps", _) => StatusCode::TOO_MANY_REQUESTS,
+        ("storage-full", _) => StatusCode::INSUFFICIENT_STORAGE,
         ("upload-broken", _) => StatusCode::BAD_REQUEST,
         ("too-large", _) => StatusCode::PAYLOAD_TOO_LARGE,
         (_, Family::Failed) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -54,6 +54,8 @@ fn text(status: &Status, counters: &Counters) -> String {
     out.put("hospes_objects", "gauge", "Objects held.", status.objects.count);
     out.put("hospes_objects_bytes", "gauge", "Their stored size.", status.objects.bytes);
     out.put("hospes_clock_skew_ms", "gauge", "By how much the ledger is ahead.", status.clock.skew_ms);
+    let full = u8::from(status.state == "storage-full");
+    out.put("hospes_storage_full", "gauge", "1 while the disk is full and the node read-only.", full);
     out.put("hospes_ok", "gauge", "1 where the state is ok.", u8::from(status.state == "ok"));
     let name = "hospes_http_answers_total";
     let _written = writeln!(out.0, "# HELP {name} Answers by class of status.\n# TYPE {name} counter");

@@ -112,6 +112,9 @@ impl From<Unreadable> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Full) {
+            return Self::of(Code::StorageFull);
+        }
         tracing::error!(%error, "a read for the API failed");
         Self::of(Code::Unreadable)
     }
@@ -138,6 +141,9 @@ pub(crate) fn denied(why: &Why) -> Problem {
 
 impl From<Fatal> for Problem {
     fn from(error: Fatal) -> Self {
+        if error.is_full() {
+            return Self::of(Code::StorageFull);
+        }
         tracing::error!(%error, "a question of the API failed");
         Self::of(Code::Unreadable)
     }

@@ -226,7 +226,22 @@ async fn file(api: &Api, caller: &Caller, asked: AddRecord, mut upload: Upload) 
             break;
         }
     }
-    Ok(begun(desk.finish_record(&caller.session, sealing).await?))
+    let filed = desk.finish_record(&caller.session, sealing).await;
+    if filed.is_err() {
+        take_in(upload).await;
+    }
+    Ok(begun(filed?))
+}
+
+/// Reads on, so that who is still sending gets to read the refusal; at some length it is cut off.
+async fn take_in(mut upload: Upload) {
+    let mut taken = 0;
+    while let Some(Ok(part)) = upload.next().await {
+        taken += part.len();
+        if taken > REFUSED_BYTES_MAX {
+            return;
+        }
+    }
 }
 
 fn broken(error: std::io::Error) -> Problem {

@@ -66,7 +66,7 @@ pub(crate) struct Status {
     pub(crate) clock: Clock,
     /// When this node's certificate ends; null where it never does.
     pub(crate) certificate_ends: Option<String>,
-    /// `ok`, `behind`, `no-quorum` or `lease-over`.
+    /// `ok`, `storage-full`, `lease-over`, `no-quorum` or `behind`.
     pub(crate) state: &'static str,
     /// What an administrator should know.
     pub(crate) warnings: Vec<String>,
@@ -174,11 +174,16 @@ impl Status {
         let age = service.now().saturating_sub(state.time);
         let late = policy.idle_block_ms.saturating_mul(IDLE_INTERVALS_MAX).saturating_add(LATE_MS_MAX);
         self.state = match () {
+            () if service.full_since().is_some() => "storage-full",
             () if state.height > 0 && age > policy.lease_ms => "lease-over",
             () if service.is_validator() && self.validators.connected < self.validators.quorum => "no-quorum",
             () if state.height > 0 && age > late => "behind",
             () => "ok",
         };
+        if let Some(since) = service.full_since() {
+            let since = rfc3339(since).unwrap_or_default();
+            self.warnings.push(format!("The disk is full since {since}: this node is read-only."));
+        }
         if self.validators.faults_tolerated == 0 {
             self.warnings.push("Every validator is needed: with fewer than four, none may fail.".into());
         }
@@ -236,10 +241,15 @@ pub(crate) async fn status(State(api): State<Api>) -> Answer<Json<Status>> {
     read(&api).await.map(Json)
 }
 
-/// Whether the node answers.
+/// Whether the node answers, and writes.
 #[utoipa::path(get, path = "/healthz", tag = "node",
-    responses((status = 200, description = "It does."), (status = 503, description = "It does not.")))]
-pub(crate) async fn healthz(State(api): State<Api>) -> StatusCode {
-    let answers = tokio::time::timeout(HEALTH_WAIT, api.parts.service.call(|_| ())).await;
-    if matches!(answers, Ok(Ok(()))) { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+    responses((status = 200, description = "It does."), (status = 503, description = "It does not."),
+        (status = 507, description = "It is read-only: its disk is full.", body = Problem)))]
+pub(crate) async fn healthz(State(api): State<Api>) -> Answer<StatusCode> {
+    let full = |service: &mut Service| service.full_since().is_some();
+    match tokio::time::timeout(HEALTH_WAIT, api.parts.service.call(full)).await {
+        Ok(Ok(false)) => Ok(StatusCode::OK),
+        Ok(Ok(true)) => Err(Code::StorageFull.into()),
+        _ => Ok(StatusCode::SERVICE_UNAVAILABLE),
+    }
 }

@@ -138,7 +138,8 @@ impl Client {
         body: &mut dyn Read,
     ) -> Outcome<Value> {
         let length = length.map(|l| l.to_string());
-        let mut headers = vec![("Content-Type", media_type)];
+        // A refusal comes before the body is sent (RFC 9110, 10.1.1).
+        let mut headers = vec![("Content-Type", media_type), ("Expect", "100-continue")];
         headers.extend(length.as_deref().map(|l| ("Content-Length", l)));
         json(self.send(&Method::POST, path, &headers, SendBody::from_reader(body))?)
     }

@@ -170,6 +170,11 @@ fn node(global: &Global, data_dir: &Path, repair: bool) -> Vec<Check> {
     let mut checks = vec![good("node", format!("runs version {}", text(&status, "version")))];
     checks.push(match text(&status, "state") {
         "ok" => good("ledger", format!("height {}", status["height"])),
+        "storage-full" => bad(
+            "ledger",
+            "read-only: the disk is full",
+            "Free some space on the node's disk; it goes on by itself within a minute.",
+        ),
         "no-quorum" => {
             bad("ledger", "too few validators answer", "Look at the other validators and the line.")
         }

@@ -92,6 +92,10 @@ fn of_store(error: &StoreError) -> Failure {
         let next = "Use the node that runs, or stop it first.";
         return Failure::new(Exit::Unavailable, "locked", message, next);
     }
+    if matches!(error, StoreError::Full) {
+        let next = "Free some space on the disk of the data folder, then start again.";
+        return Failure::new(Exit::Unavailable, "storage-full", message, next);
+    }
     match error.family() {
         Family::Rejected => Failure::new(Exit::Failed, "store", message, "Run `hospes doctor`."),
         Family::Unavailable => Failure::new(Exit::Unavailable, "store", message, "Run `hospes doctor`."),
@@ -318,6 +322,9 @@ impl Signals {
         let system =
             |e: std::io::Error| Failure::new(Exit::Failed, "system", e.to_string(), "Start the node again.");
         let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+        // A limit to the size of files is met as a full disk, not by dying of its signal.
+        let too_large = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _unread = signal(too_large).map_err(system)?;
         Ok(Self { terminate: terminate.map_err(system)?, interrupt: interrupt.map_err(system)? })
     }
 

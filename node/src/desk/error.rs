@@ -120,6 +120,7 @@ impl DeskError {
             Self::UploadBroken => "upload-broken".into(),
             Self::Clock { .. } => "clock-behind".into(),
             Self::Store(e) if is_corrupt(e) => "store-corrupt".into(),
+            Self::Store(StoreError::Full) => "storage-full".into(),
             Self::Store(_) => "store-failed".into(),
             Self::Stopping => "stopping".into(),
             Self::Random => "no-randomness".into(),
@@ -156,6 +157,9 @@ impl DeskError {
             Self::UploadBroken => "Send the file again.",
             Self::Clock { .. } => "Set the clock, then try again.",
             Self::Store(e) if is_corrupt(e) => "Run `hospes doctor` on this node.",
+            Self::Store(StoreError::Full) => {
+                "Free some space on the node's disk. It goes on by itself within a minute; then try again."
+            }
             Self::Store(_) => "Check the disk, then try again.",
             Self::Stopping | Self::Random => "Start the node again.",
         }
@@ -242,6 +246,7 @@ impl From<FileError> for DeskError {
         match error {
             FileError::Rejected(r) => Self::Rejected(r),
             FileError::Clock { behind_ms } => Self::Clock { behind_ms },
+            FileError::DiskFull => Self::Store(StoreError::Full),
             FileError::Fatal(e) => e.into(),
         }
     }
@@ -288,5 +293,7 @@ mod tests {
             "an absent card is waited for"
         );
         assert!(!absent.next().is_empty(), "and what to do is said");
+        let full = DeskError::from(FileError::DiskFull);
+        assert_eq!((full.code().as_str(), full.exit()), ("storage-full", 3), "space is waited for too");
     }
 }

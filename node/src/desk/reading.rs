@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 use super::compose::{file, sign_entries};
 use super::error::DeskError;
 use super::organization::newest_key;
+use super::records::has_room;
 use super::sessions::{Session, Who};
 use super::sign_in::card_stands;
 use super::taps::blocking;
@@ -154,6 +155,7 @@ impl Desk {
             let (content, patient) = (listed.content, listed.entry.patient);
             let (act, purpose) = (errand.act(content), errand.purpose);
             let request = Request { patient, actor, act, purpose, code: None, access: None };
+            has_room(service)?;
             let why = match service.decide(&request) {
                 Decision::Permit(why) => why,
                 Decision::Deny(why) => return Err(DeskError::Denied(why)),

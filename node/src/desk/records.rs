@@ -17,7 +17,7 @@ use hospes_protocol::policy::{Act, Actor, Decision, LockState, Personal, Request
 use hospes_protocol::seal::locker::seal_data_key;
 use hospes_protocol::tap::Body;
 use hospes_service::service::Service;
-use hospes_storage::Objects;
+use hospes_storage::{Objects, StoreError};
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 use zeroize::Zeroizing;
@@ -143,6 +143,9 @@ impl Desk {
             Ok(view) => Ok(view),
             Err((error, pieces)) => {
                 self.drop_pieces(pieces).await?;
+                if matches!(error, DeskError::Store(StoreError::Full)) {
+                    self.ask(|service| Ok(service.look_for_room()?)).await?;
+                }
                 Err(error)
             }
         }
@@ -176,7 +179,11 @@ impl Desk {
         let patient = request.patient;
         let purpose = Purpose::Treatment;
         let request = Request { patient, actor, act, purpose, code: None, access: None };
-        match self.ask(move |service| Ok(service.decide(&request))).await? {
+        let decide = move |service: &mut Service| {
+            has_room(service)?;
+            Ok(service.decide(&request))
+        };
+        match self.ask(decide).await? {
             Decision::Permit(why) => Ok(why),
             Decision::Deny(why) => Err(DeskError::Denied(why)),
         }
@@ -196,7 +203,7 @@ impl Desk {
             ..last.request.clone()
         };
         let derived = blocking(move || match hospes_import::emergency_summary(&kept) {
-            Ok(Some(summary)) => seal_bytes(&*objects, &Zeroizing::new(summary)).map(Ok),
+            Ok(Some(summary)) => seal_bytes(&objects, &Zeroizing::new(summary)).map(Ok),
             Ok(None) => Ok(Err("the file is no chart that a summary can be made of".to_owned())),
             Err(error) => Ok(Err(error.to_string())),
         })
@@ -382,8 +389,13 @@ impl Desk {
 
     async fn drop_shared(&self, pieces: Arc<Vec<Piece>>) -> Result<(), DeskError> {
         let objects = self.0.parts.objects.clone();
-        blocking(move || pieces.iter().try_for_each(|piece| piece.file.discard(&*objects))).await
+        blocking(move || pieces.iter().try_for_each(|piece| piece.file.discard(&objects))).await
     }
+}
+
+/// What must end in an entry isn't begun while the node is read-only.
+pub(super) fn has_room(service: &Service) -> Result<(), DeskError> {
+    if service.full_since().is_some() { Err(StoreError::Full.into()) } else { Ok(()) }
 }
 
 /// 9D of a patient's cards that were not withdrawn.

@@ -5,13 +5,14 @@
 //! `records`' affair.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hospes_protocol::ids::{ObjectId, RecordId};
 use hospes_protocol::limits::SEGMENT_BYTES;
 use hospes_protocol::seal::blob::{DataKey, SealError, Sealer};
 use hospes_protocol::seal::layout::SEGMENT_PLAIN_BYTES;
 use hospes_protocol::seal::manifest::{ManifestBuilder, ManifestObject};
-use hospes_storage::{BlobWriter, Objects, Write};
+use hospes_storage::{BlobWriter, Objects, StoreError, Write};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,6 +25,8 @@ use super::random;
 const PARTS_WAITING: usize = 4;
 /// Drops in one transaction.
 const DROPS: usize = 1024;
+/// Between two attempts to drop what a full disk keeps.
+const DROP_PAUSE: Duration = Duration::from_secs(10);
 /// A file from which a summary is derived, at most: such bundles are read as a whole.
 pub(super) const KEPT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -80,7 +83,7 @@ impl Incoming {
             let mut sealing = Sealing::new(keep)?;
             let done = sealing.run(&*objects, &mut arriving);
             if done.is_err() {
-                discard(&*objects, &sealing.written)?;
+                discard(&objects, &sealing.written)?;
             }
             done
         });
@@ -100,9 +103,9 @@ impl Incoming {
 }
 
 /// Seals a file that is in memory. Blocks.
-pub(super) fn seal_bytes(objects: &dyn Objects, plain: &[u8]) -> Result<SealedFile, DeskError> {
+pub(super) fn seal_bytes(objects: &Arc<dyn Objects>, plain: &[u8]) -> Result<SealedFile, DeskError> {
     let mut sealing = Sealing::new(false)?;
-    let mut writer = BlobWriter::new(objects);
+    let mut writer = BlobWriter::new(&**objects);
     let sealed = sealing.take(&mut writer, plain).and_then(|()| sealing.end(writer));
     if sealed.is_err() {
         discard(objects, &sealing.written)?;
@@ -110,18 +113,38 @@ pub(super) fn seal_bytes(objects: &dyn Objects, plain: &[u8]) -> Result<SealedFi
     sealed
 }
 
-/// Drops what was stored of a file.
-pub(super) fn discard(objects: &dyn Objects, written: &[ObjectId]) -> Result<(), DeskError> {
-    for some in written.chunks(DROPS) {
-        let drops: Vec<_> = some.iter().map(|id| Write::DropObject(*id)).collect();
-        objects.apply(&drops)?;
+/// Drops what was stored of a file. Where a full disk keeps it from that, it is dropped later. Needs a running
+/// Tokio.
+pub(super) fn discard(objects: &Arc<dyn Objects>, written: &[ObjectId]) -> Result<(), DeskError> {
+    match drop_objects(&**objects, written) {
+        Err(StoreError::Full) => {
+            tokio::spawn(drop_later(objects.clone(), written.to_vec()));
+            Ok(())
+        }
+        dropped => Ok(dropped?),
     }
-    Ok(())
+}
+
+fn drop_objects(objects: &dyn Objects, ids: &[ObjectId]) -> Result<(), StoreError> {
+    let drops: Vec<_> = ids.iter().map(|id| Write::DropObject(*id)).collect();
+    drops.chunks(DROPS).try_for_each(|some| objects.apply(some))
+}
+
+async fn drop_later(objects: Arc<dyn Objects>, ids: Vec<ObjectId>) {
+    let ids = Arc::new(ids);
+    loop {
+        tokio::time::sleep(DROP_PAUSE).await;
+        let (objects, ids) = (objects.clone(), ids.clone());
+        let dropped = tokio::task::spawn_blocking(move || drop_objects(&*objects, &ids)).await;
+        if !matches!(dropped, Ok(Err(StoreError::Full))) {
+            return;
+        }
+    }
 }
 
 impl SealedFile {
     /// Drops it. Blocks.
-    pub(super) fn discard(&self, objects: &dyn Objects) -> Result<(), DeskError> {
+    pub(super) fn discard(&self, objects: &Arc<dyn Objects>) -> Result<(), DeskError> {
         discard(objects, &self.written)
     }
 }

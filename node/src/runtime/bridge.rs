@@ -136,6 +136,9 @@ impl Bridge {
                 }
             }
             Effect::Event(event) => {
+                if let Event::DiskFull(full) = event {
+                    tell_disk(full);
+                }
                 // Nobody may be watching.
                 let _unwatched = self.watchers.send(event);
             }
@@ -253,6 +256,14 @@ impl Bridge {
             let good = given.await.unwrap_or(false);
             let _ended = verdicts.send((message, good));
         });
+    }
+}
+
+fn tell_disk(full: bool) {
+    if full {
+        tracing::error!("the disk is full: the node is read-only until there is space");
+    } else {
+        tracing::info!("the disk has space again: the node writes");
     }
 }
 

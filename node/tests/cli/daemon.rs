@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::program::{Desk, Node};
 
-fn node(desk: &Desk) -> Node {
+pub(crate) fn node(desk: &Desk) -> Node {
     desk.found("north", &[]).data();
     desk.start("north")
 }
@@ -73,23 +73,38 @@ fn a_sealed_key_needs_its_passphrase() {
     assert_eq!((ended.code, ended.error().as_str()), (4, "wrong-passphrase"), "another passphrase");
 }
 
-fn card(desk: &Desk, name: &str, kind: &str) {
+pub(crate) fn card(desk: &Desk, name: &str, kind: &str) {
     desk.card(&format!("reader/{name}.card"), kind, name);
 }
 
-fn at(desk: &Desk, who: &str, arguments: &[&str]) -> crate::program::Ended {
+pub(crate) fn at(desk: &Desk, who: &str, arguments: &[&str]) -> crate::program::Ended {
     desk.at("north", who, arguments)
 }
 
-fn wait_for_cards(desk: &Desk, count: usize) {
+pub(crate) fn wait_for_cards(desk: &Desk, count: usize) {
     desk.wait_for_cards("north", count);
 }
 
-fn only<'a>(list: &'a Value, key: &str, value: &str) -> &'a Value {
+pub(crate) fn only<'a>(list: &'a Value, key: &str, value: &str) -> &'a Value {
     let mut found = list.as_array().unwrap().iter().filter(|e| e[key] == value);
     let one = found.next().unwrap_or_else(|| panic!("no {key} {value} in {list}"));
     assert!(found.next().is_none(), "one {key} {value}");
     one
+}
+
+/// A practitioner with her role, and a patient; their ids.
+pub(crate) fn enrolled(desk: &Desk) -> (String, String) {
+    std::fs::write(desk.path("attestation"), "in the register").unwrap();
+    at(desk, "north", &["person", "role", "physician", "--right", "read", "--right", "write"]).data();
+    let enrol =
+        ["person", "enrol", "--person-card", "ana", "--role", "physician", "--register-number", "R-1"];
+    let ana = at(desk, "north", &[&enrol[..], &["--attestation", "attestation"]].concat()).data();
+    let create = ["patient", "create", "--patient-card", "p17", "--family", "Byron", "--given", "Ada"];
+    let made = at(desk, "north", &[&create[..], &["--birth-date", "1815-12-10"]].concat()).data();
+    assert!(made["recovery_code"].is_string(), "to be printed");
+    let found = at(desk, "north", &["patient", "find", "--family", "byron"]).data();
+    let patient = only(&found["patients"], "patient", made["patient"].as_str().unwrap());
+    (ana["person"].as_str().unwrap().to_owned(), patient["patient"].as_str().unwrap().to_owned())
 }
 
 #[test]
@@ -99,20 +114,7 @@ fn a_record_is_filed_read_consented_to_and_withdrawn_by_commands() {
     card(&desk, "ana", "practitioner");
     card(&desk, "p17", "patient");
     wait_for_cards(&desk, 3);
-    std::fs::write(desk.path("attestation"), "in the register").unwrap();
-    at(&desk, "north", &["person", "role", "physician", "--right", "read", "--right", "write"]).data();
-    let enrol =
-        ["person", "enrol", "--person-card", "ana", "--role", "physician", "--register-number", "R-1"];
-    let ana = at(&desk, "north", &[&enrol[..], &["--attestation", "attestation"]].concat()).data();
-    let ana = ana["person"].as_str().unwrap();
-    let create = ["patient", "create", "--patient-card", "p17", "--family", "Byron", "--given", "Ada"];
-    let made = at(&desk, "north", &[&create[..], &["--birth-date", "1815-12-10"]].concat()).data();
-    assert!(made["recovery_code"].is_string(), "to be printed");
-    let found = at(&desk, "north", &["patient", "find", "--family", "byron"]).data();
-    let patient = only(&found["patients"], "patient", made["patient"].as_str().unwrap())["patient"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let (ana, patient) = enrolled(&desk);
 
     std::fs::write(desk.path("letter.txt"), "Dear colleague").unwrap();
     let add = ["record", "add", &patient, "letter.txt", "--category", "letters", "--title", "Letter"];
@@ -126,7 +128,7 @@ fn a_record_is_filed_read_consented_to_and_withdrawn_by_commands() {
     let seen = at(&desk, "p17", &["access", "list"]).data();
     assert_eq!(only(&seen["accesses"], "record", &record)["reader"]["id"], ana, "the patient sees who read");
     let grant =
-        ["consent", "grant", "--person", ana, "--category", "letters", "--right", "read", "--until", "30d"];
+        ["consent", "grant", "--person", &ana, "--category", "letters", "--right", "read", "--until", "30d"];
     assert_eq!(at(&desk, "p17", &grant).code, 0, "the patient consents");
     assert_eq!(at(&desk, "ana", &grant).error(), "not-permitted", "nobody else can");
     let grants = at(&desk, "p17", &["consent", "list"]).data();
@@ -134,7 +136,7 @@ fn a_record_is_filed_read_consented_to_and_withdrawn_by_commands() {
     assert_eq!(at(&desk, "p17", &["consent", "revoke", given]).code, 0, "and withdraws");
     let grants = at(&desk, "p17", &["consent", "list"]).data();
     assert_eq!(only(&grants["consents"], "content", given)["withdrawn"], true, "as the list shows");
-    let why = at(&desk, "ana", &["why", ana, &record]).data();
+    let why = at(&desk, "ana", &["why", &ana, &record]).data();
     assert_eq!(why["permitted"], true, "the author's organization reads what it authored: {why}");
     assert_eq!(node.end("TERM"), 0, "an orderly end");
 }

@@ -86,6 +86,14 @@ impl Service {
         rows.iter().map(read).collect()
     }
 
+    /// Stops every transfer, without a word to the store.
+    pub(crate) fn cancel_running(&mut self) -> Result<(), Fatal> {
+        for running in self.running()? {
+            self.emit(Effect::CancelFetch(running.id));
+        }
+        Ok(())
+    }
+
     /// Transfers do not outlive the process; what they brought does.
     pub(super) fn forget_running(&mut self) -> Result<(), Fatal> {
         for running in self.running()? {
@@ -201,6 +209,10 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only; a wrong frame ends the transfer and its sender is blamed.
     pub fn on_object_frame(&mut self, id: u64, bytes: &[u8]) -> Result<(), Fatal> {
+        self.writing(|service| service.take_frame(id, bytes)).map(drop)
+    }
+
+    fn take_frame(&mut self, id: u64, bytes: &[u8]) -> Result<(), Fatal> {
         let Some(mut running) = self.running()?.into_iter().find(|r| r.id == id) else { return Ok(()) };
         match self.judge_frame(&running, bytes)? {
             Ok(Step { stored, whole }) => {
@@ -281,6 +293,10 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only.
     pub fn on_object_end(&mut self, id: u64, _complete: bool) -> Result<(), Fatal> {
+        self.writing(|service| service.end_transfer(id)).map(drop)
+    }
+
+    fn end_transfer(&mut self, id: u64) -> Result<(), Fatal> {
         if let Some(running) = self.running()?.into_iter().find(|r| r.id == id) {
             self.retry_later(&running)?;
         }

@@ -51,6 +51,11 @@ impl Service {
     /// # Errors
     /// [`Fatal`] of the store.
     pub fn fetch_for_patient(&mut self, record: &ContentId, authorization: &[u8]) -> Result<bool, Fatal> {
+        let here = self.writing(|service| service.note_guest(record, authorization))?;
+        Ok(here.unwrap_or(false))
+    }
+
+    fn note_guest(&mut self, record: &ContentId, authorization: &[u8]) -> Result<bool, Fatal> {
         let Some(entry) = self.record_entry(record)? else { return Ok(false) };
         let root = entry.manifest;
         if blob::held(&*self.objects, &root)?.is_some() {

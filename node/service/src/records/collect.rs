@@ -101,6 +101,9 @@ impl Service {
 
     /// Asks every connected peer for bodies of a patient who is signed in here. Events say what arrived.
     pub fn collect(&mut self, authorization: &[u8], contents: &[ContentId]) {
+        if self.is_read_only() {
+            return;
+        }
         let peers: Vec<_> = self.peers.keys().copied().collect();
         for peer in peers {
             for some in contents.chunks(COLLECT_PAGE) {

@@ -1,5 +1,6 @@
 //! What becomes final: heights and effects of entries whose bodies are here.
 
+use hospes_protocol::block::Block;
 use hospes_protocol::check::Check;
 use hospes_protocol::entry::{Header, Kind, is_control};
 use hospes_protocol::ids::{ContentId, PatientId};
@@ -19,7 +20,48 @@ fn is_leaf(kind: u64) -> bool {
     matches!(Kind::from_code(kind), Some(Kind::Record | Kind::Amendment | Kind::Access))
 }
 
+/// The height up to which finality is noted in the objects.
+const SETTLED: &str = "settled";
+/// Blocks that changed nothing here are noted together, so that most cost no write.
+const SETTLED_EVERY: u64 = 64;
+
+fn settled_key() -> SealedKey {
+    SealedKey::new(SETTLED, &[], 0, &[])
+}
+
+fn settled_row(height: u64) -> Write {
+    Write::Sealed(SealedRow { key: settled_key(), patient: None, value: height.encode() })
+}
+
+/// The row that says where a patient is at home.
+pub(super) fn home_key(patient: &PatientId) -> SealedKey {
+    SealedKey::new(PATIENTS, &[], 0, &patient.0)
+}
+
 impl Service {
+    /// Does again for the newest blocks what becoming final does here: the ledger may have them from before a
+    /// crash that kept the objects from following.
+    pub(crate) fn settle_final(&mut self) -> Result<(), Fatal> {
+        let Some(settled) = index::read::<u64>(&*self.objects, &settled_key())? else {
+            return self.write(&[settled_row(self.state.height)]);
+        };
+        for height in settled + 1..=self.state.height {
+            let Some((bytes, _)) = self.ledger.block(height)? else { continue };
+            let block = Block::read(&bytes, &self.network).map_err(Fatal::Contradiction)?;
+            let (mut headers, mut outcomes) = (Vec::new(), Vec::new());
+            for cut in &block.cuts {
+                for bytes in self.ledger.headers(&cut.node, cut.from, cut.to)? {
+                    let header = Header::read(&bytes, &self.network).map_err(Fatal::Contradiction)?;
+                    let void = self.ledger.finality(&header.id())?.and_then(|f| f.void);
+                    outcomes.push(Outcome { header: header.id(), void });
+                    headers.push(header);
+                }
+            }
+            self.on_final(height, &headers, &outcomes)?;
+        }
+        Ok(())
+    }
+
     /// A block made these headers final.
     pub(crate) fn on_final(
         &mut self,
@@ -46,6 +88,9 @@ impl Service {
                 writes.extend(self.on_entry_final(height, header, outcome.void)?);
             }
         }
+        if !writes.is_empty() || height.is_multiple_of(SETTLED_EVERY) {
+            writes.push(settled_row(height));
+        }
         self.write(&writes)?;
         if !ours.is_empty() {
             self.event(Event::Finalised { height, headers: ours });
@@ -64,12 +109,16 @@ impl Service {
         let Some(mut facts) = index::facts(&*self.objects, &id)? else { return Ok(Vec::new()) };
         let Some(held) = self.objects.body(&id)? else { return Ok(Vec::new()) };
         let (body, content) = Body::read(&held.bytes, &self.network).map_err(Fatal::Contradiction)?;
+        let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
         if facts.height.is_some() || header.matches(&content).is_err() {
+            if let (Personal::Patient(entry), Some(true)) = (&payload, facts.height.map(|h| h == height)) {
+                // A crash may have come between the two.
+                self.settle_home(&entry.patient)?;
+            }
             return Ok(Vec::new());
         }
         let finality = HeaderFacts::of(header, Some(height), void);
         let judged = judge_body(&self.view(), &body, &content, &finality).err().map(|r| r.check);
-        let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
         facts.height = Some(height);
         facts.void = judged.map(|c| u64::from(c.code()));
         let mut writes = index::rows_of(id, &facts, &payload);
@@ -99,9 +148,8 @@ impl Service {
         let moves: Vec<_> = entries.iter().map(|(known, stands_on)| (known, from(stands_on))).collect();
         let Some(standing) = standing_patient(&moves) else { return Ok(()) };
         let home = Home { entry: standing.id, organization: standing.entry.home };
-        let key = SealedKey::new(PATIENTS, &[], 0, &patient.0);
-        self.write(&[Write::Sealed(SealedRow { key, patient: Some(*patient), value: home.encode() })])?;
-        Ok(())
+        let row = SealedRow { key: home_key(patient), patient: Some(*patient), value: home.encode() };
+        self.write(&[Write::Sealed(row)])
     }
 
     /// Where a patient is at home, where that is known here.
@@ -109,6 +157,6 @@ impl Service {
     /// # Errors
     /// [`Fatal`] of the store.
     pub fn home(&self, patient: &PatientId) -> Result<Option<Home>, Fatal> {
-        index::read(&*self.objects, &SealedKey::new(PATIENTS, &[], 0, &patient.0))
+        index::read(&*self.objects, &home_key(patient))
     }
 }

@@ -211,6 +211,15 @@ pub(super) fn rows_of(content: ContentId, facts: &Facts, payload: &Personal) -> 
     rows.writes
 }
 
+/// The keys of the rows that no other body has a part in.
+pub(super) fn own_keys(content: ContentId, facts: &Facts, payload: &Personal) -> Vec<SealedKey> {
+    let key = |write| match write {
+        Write::Sealed(row) if row.key.space != AUTHORS => Some(row.key),
+        _ => None,
+    };
+    rows_of(content, facts, payload).into_iter().filter_map(key).collect()
+}
+
 /// The row that says that an organization holds K of a patient.
 pub(super) fn key_holder_row(patient: &PatientId, organization: &OrganizationId) -> Write {
     let key = SealedKey::new(KEY_HOLDERS, &patient.0, 0, &organization.0);

@@ -68,7 +68,7 @@ impl Service {
 
     /// Owes kept bodies to their audience and notes what they change for others, all in one transaction.
     fn send_out(&mut self, contents: &[ContentId]) -> Result<(), Fatal> {
-        let mut writes = Vec::new();
+        let (mut writes, mut kept) = (Vec::new(), Vec::new());
         // Of headers from elsewhere there are many, and hardly ever does a body here wait for one.
         if self.objects.sealed_rows(UNFILED, None, None, 1)?.is_empty() {
             return Ok(());
@@ -82,15 +82,17 @@ impl Service {
             if let Some((read, payload)) = self.entry(content)? {
                 writes.extend(self.owe_audience(content, &payload)?);
                 writes.extend(Self::mark(content, &payload));
-                self.event(Event::BodyKept { content: *content, kind: read.kind });
+                kept.push(Event::BodyKept { content: *content, kind: read.kind });
             }
         }
-        self.write(&writes)
+        self.write(&writes)?;
+        kept.into_iter().for_each(|event| self.event(event));
+        Ok(())
     }
 
-    /// After a crash between a body and its header: it goes out if its header is there, and has no effect
-    /// otherwise. Filing it again lifts that.
-    pub(super) fn settle_unfiled(&mut self) -> Result<(), Fatal> {
+    /// After a crash between a body and its header: it goes out if its header is there, and is dropped
+    /// otherwise: nobody was told that it was filed.
+    pub(crate) fn settle_unfiled(&mut self) -> Result<(), Fatal> {
         loop {
             let page = self.objects.sealed_rows(UNFILED, None, None, index::PAGE)?;
             for row in &page {
@@ -103,16 +105,32 @@ impl Service {
     }
 
     fn settle_one_unfiled(&mut self, key: &SealedKey, content: &ContentId) -> Result<(), Fatal> {
+        let patient = match self.entry(content)? {
+            Some((_, Personal::Patient(entry))) => Some(entry.patient),
+            _ => None,
+        };
         if self.ledger.is_filed(content)? {
-            return self.send_out(&[*content]);
+            self.send_out(&[*content])?;
+        } else {
+            self.forget_unfiled(key, content)?;
         }
-        let mut writes = vec![Write::DropSealed(key.clone())];
+        patient.map_or(Ok(()), |patient| self.settle_home(&patient))
+    }
+
+    /// Drops a body that has no header, with what its index says of it alone.
+    fn forget_unfiled(&self, unfiled: &SealedKey, content: &ContentId) -> Result<(), Fatal> {
+        let mut drops = Vec::new();
         let facts = index::facts(&*self.objects, content)?;
-        if let (Some(mut facts), Some((_, payload))) = (facts, self.entry(content)?) {
-            facts.void = Some(u64::from(Check::StandsOnMissing.code()));
-            writes.extend(index::rows_of(*content, &facts, &payload));
+        if let (Some(facts), Some((_, payload))) = (facts, self.entry(content)?) {
+            drops = index::own_keys(*content, &facts, &payload).into_iter().map(Write::DropSealed).collect();
+            if let Personal::Patient(entry) = &payload
+                && self.home(&entry.patient)?.is_some_and(|home| home.entry == *content)
+            {
+                drops.push(Write::DropSealed(super::finality::home_key(&entry.patient)));
+            }
         }
-        self.write(&writes)
+        drops.extend([Write::DropBody(*content), Write::DropSealed(unfiled.clone())]);
+        self.write(&drops)
     }
 
     /// Takes bodies, each judged on its own; gives a verdict for each, in order.

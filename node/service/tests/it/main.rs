@@ -3,8 +3,10 @@
 
 mod cards;
 mod chain;
+mod full;
 mod people;
 mod records;
 mod renewal;
 mod siblings;
+mod votes;
 mod world;

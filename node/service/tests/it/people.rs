@@ -185,6 +185,11 @@ impl World {
 
     /// Enrols a patient at node `i`.
     pub(crate) fn patient(&mut self, i: usize, seed: u8) -> Patient {
+        self.try_patient(i, seed).unwrap()
+    }
+
+    /// Enrols a patient at node `i`, or is refused.
+    pub(crate) fn try_patient(&mut self, i: usize, seed: u8) -> Result<Patient, FileError> {
         let secret = PatientSecret::from_bytes(zeroize::Zeroizing::new([seed; 32]));
         let id = PatientId([seed; 32]);
         let mut rng = ChaCha20Rng::seed_from_u64(u64::from(seed));
@@ -219,8 +224,8 @@ impl World {
             reveal: Vec::new(),
             packets: Vec::new(),
         };
-        self.tap(i, &patient, vec![by_home(enrolled), by_home(content)]);
-        patient
+        self.try_tap(i, &patient, vec![by_home(enrolled), by_home(content)])?;
+        Ok(patient)
     }
 
     /// The doctor files a record of `size` plain bytes.

@@ -14,12 +14,15 @@ use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSig
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::effects::{Effect, Event, Timer};
-use hospes_service::filing::{Filed, Filing};
+use hospes_service::filing::{FileError, Filed, Filing};
 use hospes_service::service::{Identity, Service};
+use hospes_storage::fault::FaultyMedium;
 use hospes_storage::{Ledger, Medium, Objects, Options, Store};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
+
+use crate::votes::Votes;
 
 /// The virtual clock begins here, in milliseconds since 1970 UTC.
 pub(crate) const T0: u64 = 1_790_000_000_000;
@@ -84,6 +87,7 @@ pub(crate) struct World {
     pub(crate) genesis: Genesis,
     pub(crate) now: u64,
     pub(crate) loss: f64,
+    pub(crate) votes: Votes,
     /// Nodes that hear nobody.
     cut: BTreeSet<usize>,
     queue: BinaryHeap<Due>,
@@ -120,13 +124,13 @@ fn entry(seed: u8, organization: OrganizationId) -> NodeEntry {
 }
 
 impl Place {
-    fn new(seed: u8, organization: OrganizationId) -> Self {
+    fn new(seed: u8, organization: OrganizationId, medium: Medium) -> Self {
         Self {
             service: None,
             store: None,
             events: Vec::new(),
             admitted: BTreeSet::new(),
-            medium: Medium::memory(),
+            medium,
             seed,
             organization,
             timers: BTreeMap::new(),
@@ -138,6 +142,17 @@ impl Place {
 impl World {
     /// `validators` organizations with a validator each, and `replicas` more with a replica.
     pub(crate) fn new(seed: u64, validators: u8, replicas: u8) -> Self {
+        Self::over(seed, (validators, replicas), |_| Medium::memory())
+    }
+
+    /// The same, where node `i` stands on a medium that fills as told.
+    pub(crate) fn with_faults(seed: u64, validators: u8, replicas: u8, i: u8) -> (Self, FaultyMedium) {
+        let faults = FaultyMedium::default();
+        let medium = |n| if n == 50 + i { Medium::Faulty(faults.clone()) } else { Medium::memory() };
+        (Self::over(seed, (validators, replicas), medium), faults)
+    }
+
+    fn over(seed: u64, (validators, replicas): (u8, u8), medium: impl Fn(u8) -> Medium) -> Self {
         let cards: Vec<_> = (0..validators + replicas).map(|i| signer(10 + i)).collect();
         let mut organizations: Vec<_> =
             cards.iter().enumerate().map(|(i, c)| organization(c, &format!("Hospital {i}"))).collect();
@@ -167,6 +182,7 @@ impl World {
             genesis,
             now: T0,
             loss: 0.0,
+            votes: Votes::default(),
             cut: BTreeSet::new(),
             queue: BinaryHeap::new(),
             rng: ChaCha20Rng::seed_from_u64(seed),
@@ -174,7 +190,7 @@ impl World {
             next_token: 0,
         };
         for (seed, organization) in seeds.into_iter().zip(owners) {
-            world.nodes.push(Place::new(seed, organization));
+            world.nodes.push(Place::new(seed, organization, medium(seed)));
         }
         (0..world.nodes.len()).for_each(|i| world.start(i));
         world
@@ -193,7 +209,7 @@ impl World {
         let admission = self.control(of, Kind::Node, &admitted, &[of]);
         let filed = self.file(of, admission);
         assert!(self.run_until(5_000, |w| (0..i).all(|j| w.is_final(j, &filed))), "the node is admitted");
-        self.nodes.push(Place::new(seed, organization));
+        self.nodes.push(Place::new(seed, organization, Medium::memory()));
         self.start(i);
         i
     }
@@ -325,7 +341,10 @@ impl World {
                     self.send(i, j, Packet::Gossip(bytes.clone()));
                 }
             }
-            Effect::Send { to, bytes } => self.to(i, &to, Packet::Channel(bytes)),
+            Effect::Send { to, bytes } => {
+                self.votes.says(&bytes);
+                self.to(i, &to, Packet::Channel(bytes));
+            }
             Effect::Request { id, to, bytes } => self.ask(i, &to, id, bytes),
             Effect::Respond { token, bytes } => {
                 if let Some((to, id)) = self.nodes[i].tokens.remove(&token) {
@@ -479,12 +498,22 @@ impl World {
 
     /// Files at node `i`.
     pub(crate) fn file(&mut self, i: usize, filing: Filing) -> Filed {
+        self.try_file(i, filing).unwrap()
+    }
+
+    /// Files at node `i`, or is refused.
+    pub(crate) fn try_file(&mut self, i: usize, filing: Filing) -> Result<Filed, FileError> {
         let now = self.now;
         let service = self.nodes[i].service.as_mut().unwrap();
         service.tick(now);
-        let filed = service.file(vec![filing]).unwrap();
+        let filed = service.file(vec![filing]);
         self.effects(i);
-        filed[0]
+        filed.map(|filed| filed[0])
+    }
+
+    /// Whether node `i` is read-only.
+    pub(crate) fn is_full(&self, i: usize) -> bool {
+        self.nodes[i].service.as_ref().is_some_and(|s| s.full_since().is_some())
     }
 
     /// Whether a header is final at node `i`.
@@ -493,8 +522,9 @@ impl World {
         store.finality(&filed.header).unwrap().is_some()
     }
 
-    /// One block and one root at every height that two nodes share.
+    /// One block and one root at every height that two nodes share, and nothing signed twice.
     pub(crate) fn check(&self) {
+        assert_eq!(self.votes.violations, Vec::<String>::new(), "nobody signs two things");
         let mut by_height: BTreeMap<u64, (usize, Vec<u8>)> = BTreeMap::new();
         for (i, place) in self.nodes.iter().enumerate() {
             let Some(store) = &place.store else { continue };
