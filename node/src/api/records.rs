@@ -33,6 +33,8 @@ use super::taps::{Tap, begun};
 use super::words::{CATEGORIES, LABELS, PURPOSES};
 use crate::desk::AddRecord;
 
+/// Bytes of a refused upload that are still taken in.
+const REFUSED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// How long an upload may stand still.
 const STALL: Duration = Duration::from_secs(60);
 

@@ -112,22 +112,29 @@ impl Service {
         let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
         if facts.height.is_some() || header.matches(&content).is_err() {
             if let (Personal::Patient(entry), Some(true)) = (&payload, facts.height.map(|h| h == height)) {
-                // A crash may have come between the two.
+                // A crash may have come before them.
                 self.settle_home(&entry.patient)?;
+            }
+            if facts.height == Some(height) {
+                self.judge_again_after(id)?;
             }
             return Ok(Vec::new());
         }
         let finality = HeaderFacts::of(header, Some(height), void);
         let judged = judge_body(&self.view(), &body, &content, &finality).err().map(|r| r.check);
+        let before = facts.void;
         facts.height = Some(height);
         facts.void = judged.map(|c| u64::from(c.code()));
         let mut writes = index::rows_of(id, &facts, &payload);
         writes.extend(Self::mark(&id, &payload));
-        if !is_leaf(content.kind) {
+        if !is_leaf(content.kind) || facts.void != before {
             self.write(&std::mem::take(&mut writes))?;
         }
         if let Personal::Patient(entry) = &payload {
             self.settle_home(&entry.patient)?;
+        }
+        if facts.void != before || matches!(payload, Personal::Patient(_)) {
+            self.judge_again_after(id)?;
         }
         Ok(writes)
     }

@@ -58,7 +58,7 @@ impl Service {
             writes.extend(self.rows_to_keep(&filing.body, verified, packets)?);
         }
         self.write(&writes)?;
-        Ok(self.settle_homes(own.into_iter().map(|(_, verified)| verified))?)
+        Ok(self.after_keeping(own.into_iter().map(|(_, verified)| verified))?)
     }
 
     /// Headers of these contents are known now: bodies of this node's that waited for theirs go out.
@@ -222,7 +222,7 @@ impl Service {
     ) -> Result<(), Fatal> {
         let writes = self.rows_to_keep(bytes, verified, packets)?;
         self.write(&writes)?;
-        self.settle_homes([verified])
+        self.after_keeping([verified])
     }
 
     /// A body with its packets, its index rows and the mark that it has not gone out.
@@ -247,14 +247,21 @@ impl Service {
         writes.push(Write::Body(held));
         writes.extend(index::rows_of(known.id, &facts, &known.entry));
         writes.extend(self.subject_key_rows(&known.entry)?);
+        writes.extend(super::again::dependent_rows(&known.id, patient, &verified.stands_on));
         let unfiled = SealedRow { key: unfiled_key(&known.id), patient: None, value: Vec::new() };
         writes.push(Write::Sealed(unfiled));
         Ok(writes)
     }
 
-    fn settle_homes<'v>(&self, kept: impl IntoIterator<Item = &'v Verified>) -> Result<(), Fatal> {
-        let moves = |v: &&Verified| matches!(v.known.entry, Personal::Patient(_));
-        kept.into_iter().filter(moves).try_for_each(|verified| self.settle_home(&verified.patient))
+    /// What was just kept may bear on what is here.
+    fn after_keeping<'v>(&mut self, kept: impl IntoIterator<Item = &'v Verified>) -> Result<(), Fatal> {
+        for verified in kept {
+            if matches!(verified.known.entry, Personal::Patient(_)) {
+                self.settle_home(&verified.patient)?;
+            }
+            self.judge_again_after(verified.known.id)?;
+        }
+        Ok(())
     }
 
     /// Who holds K, and K itself where it is sealed to this node.

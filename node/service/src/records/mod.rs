@@ -6,6 +6,7 @@
 //! | `index` | the rows, and how they are read |
 //! | `former` | cards that ended, and when |
 //! | `finality` | what a block makes final, and where a patient is at home |
+//! | `again` | what is judged again because something came that bears on it |
 //! | `view` | what decisions read: the rows as `policy::View` |
 //! | `query` | what desk and API ask |
 //! | `exchange` | bodies that are owed to peers: offer, deliver, acknowledge |
@@ -19,6 +20,7 @@
 //! what is on its way and what is due are rows, written before the effect leaves; so a crash loses no more than a
 //! request.
 
+mod again;
 mod audience;
 mod collect;
 mod exchange;

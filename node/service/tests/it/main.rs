@@ -4,6 +4,7 @@
 mod cards;
 mod chain;
 mod full;
+mod orders;
 mod people;
 mod records;
 mod renewal;

@@ -237,6 +237,16 @@ impl World {
         }
     }
 
+    /// A service with the keys of node `i` over an empty store, apart from the network.
+    pub(crate) fn observer(&self, i: usize) -> Service {
+        let (place, options) = (&self.nodes[i], Options::default());
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(1));
+        let store = Store::create(&Medium::memory(), &options, &Zeroizing::new([1; 32]), rng).unwrap();
+        let store = Arc::new(store);
+        let me = Identity::new(&[place.seed; 32], &[place.seed.wrapping_add(100); 32], place.organization);
+        Service::open(self.now, me, &self.genesis, store.clone(), store).unwrap()
+    }
+
     /// A node loses power: what it had not made durable is gone.
     pub(crate) fn kill(&mut self, i: usize) {
         self.nodes[i].service = None;
