@@ -28,6 +28,7 @@ use crate::chain::Candidate;
 use crate::consensus::{Driver, Input};
 use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
+use crate::holding::Damage;
 use crate::messages::{Answer, Channel, Gossip, Request};
 use crate::pool::Pool;
 use crate::records::Taps;
@@ -133,6 +134,8 @@ pub struct Service {
     pub(crate) taps: RefCell<Taps>,
     /// Whether there is room on the disk.
     pub(crate) room: Room,
+    /// What reading and serving found damaged.
+    pub(crate) damage: Damage,
     outbox: Vec<Effect>,
     pub(crate) now: u64,
 }
@@ -154,6 +157,7 @@ impl Service {
             pool,
             seen,
             room: Room::default(),
+            damage: Damage::default(),
             engine: None,
             steps: VecDeque::new(),
             equivocations: Vec::new(),

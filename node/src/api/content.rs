@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use hospes_protocol::ids::{ContentId, StudyId};
 use serde::Deserialize;
 use utoipa::IntoParams;
+use zeroize::Zeroizing;
 
 use super::caller::Caller;
 use super::codes::Code;
@@ -96,10 +97,12 @@ pub(crate) async fn content(
     let size = reader.size;
     let range = range_of(headers.get(header::RANGE), size)?;
     let (from, to) = range.unwrap_or((0, size));
+    // What can't be opened at all is refused by its code instead of breaking off.
+    let first = reader.read_range(from..from.saturating_add(PART_BYTES).min(to)).await?;
     let kind = HeaderValue::from_str(&reader.media_type)
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
     let access = HeaderValue::from_str(&reader.access.to_string()).ok();
-    let mut response = Response::new(Body::from_stream(parts(reader, from, to)));
+    let mut response = Response::new(Body::from_stream(parts(reader, first, from, to)));
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, kind);
     out.insert(header::CONTENT_LENGTH, HeaderValue::from(to - from));
@@ -122,17 +125,26 @@ pub(crate) async fn content(
 
 /// The bytes from `from` up to, not including, `to`. A part that can't be opened breaks the answer off, so a
 /// wrong byte is never shown as the end of the file.
-fn parts(reader: RecordReader, from: u64, to: u64) -> impl futures::Stream<Item = std::io::Result<Bytes>> {
-    futures::stream::try_unfold((reader, from), move |(reader, at)| async move {
+fn parts(
+    reader: RecordReader,
+    first: Zeroizing<Vec<u8>>,
+    from: u64,
+    to: u64,
+) -> impl futures::Stream<Item = std::io::Result<Bytes>> {
+    futures::stream::try_unfold((reader, Some(first), from), move |(reader, first, at)| async move {
         if at >= to {
             return Ok(None);
         }
         let end = at.saturating_add(PART_BYTES).min(to);
-        match reader.read_range(at..end).await {
+        let read = match first {
+            Some(first) => Ok(first),
+            None => reader.read_range(at..end).await,
+        };
+        match read {
             Ok(bytes) if !bytes.is_empty() => {
                 let next = at + u64::try_from(bytes.len()).unwrap_or(PART_BYTES);
                 // Wiped when the connection has taken it.
-                Ok(Some((Bytes::from_owner(bytes), (reader, next))))
+                Ok(Some((Bytes::from_owner(bytes), (reader, None, next))))
             }
             Ok(_) => Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
             Err(error) => {

@@ -54,6 +54,10 @@ fn text(status: &Status, counters: &Counters) -> String {
     out.put("hospes_objects", "gauge", "Objects held.", status.objects.count);
     out.put("hospes_objects_bytes", "gauge", "Their stored size.", status.objects.bytes);
     out.put("hospes_clock_skew_ms", "gauge", "By how much the ledger is ahead.", status.clock.skew_ms);
+    let damage = &status.damage;
+    out.put("hospes_damage_found_total", "counter", "Parts of files found damaged on disk.", damage.found);
+    let repaired = "Files made whole again by another holder's copy.";
+    out.put("hospes_damage_repaired_total", "counter", repaired, damage.repaired);
     let full = u8::from(status.state == "storage-full");
     out.put("hospes_storage_full", "gauge", "1 while the disk is full and the node read-only.", full);
     out.put("hospes_ok", "gauge", "1 where the state is ok.", u8::from(status.state == "ok"));

@@ -60,6 +60,8 @@ pub(crate) struct Status {
     pub(crate) validators: Validators,
     /// What is held.
     pub(crate) objects: Held,
+    /// What was found damaged on disk while reading and serving, since the node started.
+    pub(crate) damage: DamageCount,
     /// Readers of this machine.
     pub(crate) readers: Vec<Reader>,
     /// Clocks.
@@ -112,6 +114,15 @@ pub(crate) struct Held {
     pub(crate) bytes: u64,
 }
 
+/// Damage on disk.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct DamageCount {
+    /// Parts of files that were found damaged.
+    pub(crate) found: u64,
+    /// Files that another holder's copy made whole again.
+    pub(crate) repaired: u64,
+}
+
 /// Clocks.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Clock {
@@ -140,6 +151,7 @@ impl Status {
             peers: peers(api, service),
             validators: validators(api, service),
             objects: Held { count: 0, bytes: 0 },
+            damage: DamageCount { found: service.damage().found, repaired: service.damage().repaired },
             readers: Vec::new(),
             clock: Clock { skew_ms: state.time.saturating_sub(now), now: rfc3339(now) },
             certificate_ends: None,
@@ -148,6 +160,10 @@ impl Status {
         };
         let damaged = facts.damages.names().into_iter().map(|what| format!("Damaged on disk: {what}."));
         status.warnings.extend(damaged);
+        let open = |root| {
+            format!("Damaged on disk: the file {root}; it is repaired once another holder is in reach.")
+        };
+        status.warnings.extend(service.damage().open.iter().map(open));
         status.judge(service);
         if let Some(own) = state.membership.node(&facts.node) {
             status.certificate(own.expires, now);

@@ -4,6 +4,7 @@
 
 use hospes_card::PinForm;
 use hospes_protocol::check::{Check, Rejected};
+use hospes_protocol::ids::ObjectId;
 use hospes_protocol::keys::KeyError;
 use hospes_protocol::policy::Why;
 use hospes_protocol::seal::blob::SealError;
@@ -65,6 +66,9 @@ pub(crate) enum DeskError {
     /// What this needs is not here, though it may come.
     #[error("{0}")]
     NotHere(&'static str),
+    /// A part of a record's file is damaged here, and nobody in reach has another copy.
+    #[error("object {0} of this record's file is damaged on this node, and no other holder is in reach")]
+    Damaged(ObjectId),
     /// The consent lets the record leave for its study without names only.
     #[error("the patient's consent lets this record leave without names only, and it would leave as it is")]
     MustNotLeaveAsIs,
@@ -114,6 +118,7 @@ impl DeskError {
             Self::CardInUse => "card-in-use".into(),
             Self::Unknown(_) => "unknown".into(),
             Self::NotHere(_) => "not-here".into(),
+            Self::Damaged(_) => format!("rejected-{}", Check::ObjectHash.code()),
             Self::MustNotLeaveAsIs => "must-not-leave-as-is".into(),
             Self::Invalid(_) => "invalid".into(),
             Self::Seal(_) => "too-large".into(),
@@ -149,6 +154,9 @@ impl DeskError {
             Self::CardInUse => "Use a new card.",
             Self::Unknown(_) => "Check the name or id, or wait until this node has synchronised.",
             Self::NotHere(_) => "Try again once this node has synchronised.",
+            Self::Damaged(_) => {
+                "Try again once another holder is in reach; `hospes status` names the damage."
+            }
             Self::MustNotLeaveAsIs => {
                 "Ask the patient whether it may leave as it is, or leave it out of the study."
             }
@@ -183,6 +191,7 @@ impl DeskError {
             | Self::Clock { .. }
             | Self::Stopping
             | Self::Random => 3,
+            Self::Damaged(_) => 6,
             Self::Store(e) => {
                 if is_corrupt(e) {
                     6

@@ -11,7 +11,7 @@
 //! | `lockers`, `renewal` | a fresh epoch of lockers with its packets, and what the card gives for it |
 //! | `upload`, `records` | sealing a file while it arrives, and filing it |
 //! | `amendments` | changing what is said of a record |
-//! | `unseal`, `reading` | from a decision to plaintext in memory |
+//! | `unseal`, `reading`, `opening` | from a decision to plaintext in memory; damaged parts come from elsewhere |
 //! | `grants`, `revocations` | consent and its end |
 //! | `proposals` | what several organizations must sign |
 //! | `text` | what is shown before a tap |
@@ -24,6 +24,7 @@ mod compose;
 mod error;
 mod grants;
 mod lockers;
+mod opening;
 mod organization;
 mod patients;
 mod people;

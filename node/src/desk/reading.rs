@@ -13,9 +13,8 @@ use hospes_protocol::ids::{ContentId, KeyId, OrganizationId, StudyId};
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{AccessEntry, Anonymity, Purpose, RecordEntry};
 use hospes_protocol::policy::{Act, Actor, Decision, Request, Why};
-use hospes_protocol::seal::blob::{DataKey, open_segment};
+use hospes_protocol::seal::blob::DataKey;
 use hospes_protocol::seal::envelope::Envelope;
-use hospes_protocol::seal::manifest::RootPage;
 use hospes_service::records::Listed;
 use hospes_service::service::Service;
 use hospes_storage::Objects;
@@ -23,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::compose::{file, sign_entries};
 use super::error::DeskError;
+use super::opening::{HEALINGS_MAX, MISSING, Unread, open_range};
 use super::organization::newest_key;
 use super::records::has_room;
 use super::sessions::{Session, Who};
@@ -46,6 +46,7 @@ pub(crate) struct RecordReader {
     desk: Desk,
     session: Arc<Session>,
     request: Request,
+    content: ContentId,
     entry: Arc<RecordEntry>,
     key: DataKey,
 }
@@ -132,6 +133,7 @@ impl Desk {
             desk: self.clone(),
             session: session.clone(),
             request: Request { patient, actor, act, purpose, code: None, access: Some(access) },
+            content,
             entry: Arc::new(found.entry),
             key,
         })
@@ -250,7 +252,7 @@ impl RecordReader {
     ///
     /// # Errors
     /// [`DeskError::Denied`] once it may not be read any more, [`DeskError::SessionOver`] once the card has left,
-    /// [`DeskError::NotHere`] while parts of the file are missing, [`Check::RangeForm`], [`Check::SealBroken`].
+    /// [`DeskError::NotHere`] while parts of the file are missing, [`DeskError::Damaged`], [`Check::RangeForm`], [`Check::SealBroken`].
     pub(crate) async fn read_range(&self, range: Range<u64>) -> Result<Zeroizing<Vec<u8>>, DeskError> {
         if !self.session.is_live() {
             return Err(DeskError::SessionOver);
@@ -270,45 +272,17 @@ impl RecordReader {
         if self.size == 0 && range == (0..0) {
             return Ok(Zeroizing::default());
         }
-        let (objects, entry, key) = (self.desk.0.parts.objects.clone(), self.entry.clone(), self.key.clone());
-        blocking(move || open_range(&*objects, &entry, &key, range)).await
-    }
-}
-
-const MISSING: DeskError = DeskError::NotHere("parts of this record's file are not here yet");
-
-fn open_range(
-    objects: &dyn Objects,
-    entry: &RecordEntry,
-    key: &DataKey,
-    range: Range<u64>,
-) -> Result<Zeroizing<Vec<u8>>, DeskError> {
-    let root = RootPage::read(&objects.object(&entry.manifest)?.ok_or(MISSING)?)?;
-    root.belongs_to(&entry.record, entry.size)?;
-    let layout = root.layout()?;
-    let segments = layout.segments_of(range.clone())?;
-    let first = layout.locate(range.start)?;
-    let wanted = usize::try_from(range.end - range.start).map_err(|_| Check::RangeForm)?;
-    let mut plain = Zeroizing::new(Vec::with_capacity(wanted));
-    let (mut page, mut skip) = (None, first.offset);
-    for index in segments {
-        let number = layout.page_of(index);
-        let current = match page.take().filter(|(at, _)| *at == number) {
-            Some(current) => current,
-            None => {
-                let place = usize::try_from(number).map_err(|_| Check::RangeForm)?;
-                let id = root.pages.get(place).ok_or(Check::ManifestForm)?;
-                (number, root.page(number, &objects.object(id)?.ok_or(MISSING)?)?)
+        for _ in 0..HEALINGS_MAX {
+            let objects = self.desk.0.parts.objects.clone();
+            let (entry, key, range) = (self.entry.clone(), self.key.clone(), range.clone());
+            match blocking(move || Ok(open_range(&*objects, &entry, &key, range))).await? {
+                Ok(plain) => return Ok(plain),
+                Err(Unread::Failed(error)) => return Err(error),
+                Err(Unread::Part(part)) => {
+                    self.desk.heal(&self.session, self.content, &self.entry, part).await?
+                }
             }
-        };
-        let segment = current.1.segment(index).ok_or(Check::ManifestForm)?;
-        let mut buffer = Zeroizing::new(objects.object(&segment.id)?.ok_or(MISSING)?);
-        segment.judge(&buffer)?;
-        open_segment(key, entry.record, index, segment.last, &mut buffer)?;
-        let upto = buffer.len().min(skip + wanted - plain.len());
-        plain.extend_from_slice(buffer.get(skip..upto).ok_or(Check::ManifestForm)?);
-        skip = 0;
-        page = Some(current);
+        }
+        Err(MISSING)
     }
-    Ok(plain)
 }

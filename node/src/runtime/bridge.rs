@@ -9,7 +9,7 @@ use hospes_protocol::check::Blame;
 use hospes_protocol::ids::{NodeId, ObjectId, sha256};
 use hospes_protocol::wire::Wire;
 use hospes_service::effects::{Effect, Event, Member, Timer};
-use hospes_storage::Objects;
+use hospes_storage::{Item, Objects, StoreError};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::actor::{Handle, Input, clock_ms};
@@ -115,7 +115,7 @@ impl Bridge {
             Effect::CancelFetch(id) => self.command(Command::CancelObjects { id }).await,
             Effect::Serve { token, objects } => {
                 if let Some(sink) = book.sinks.remove(&token) {
-                    serve(self.objects.clone(), sink, objects);
+                    serve(self.objects.clone(), self.service.clone(), sink, objects);
                 }
             }
             Effect::Refuse { token, check } => {
@@ -276,8 +276,10 @@ async fn sleep_until(at: Option<u64>) {
     }
 }
 
-/// Streams objects from the store; a damaged one ends the stream early and is found by the scrub.
-fn serve(objects: Arc<dyn Objects>, sink: ObjectSink, ids: Vec<ObjectId>) {
+/// Streams a blob from the store, its root first; a damaged part ends the stream early and is fetched from
+/// another holder.
+fn serve(objects: Arc<dyn Objects>, service: Handle, sink: ObjectSink, ids: Vec<ObjectId>) {
+    let root = ids.first().copied();
     tokio::task::spawn_blocking(move || {
         for id in ids {
             match objects.object(&id) {
@@ -289,6 +291,10 @@ fn serve(objects: Arc<dyn Objects>, sink: ObjectSink, ids: Vec<ObjectId>) {
                 Ok(None) => return,
                 Err(error) => {
                     tracing::error!(object = %id, %error, "an object could not be read");
+                    if let (Some(root), StoreError::Corrupt(Item::Object(part))) = (root, error) {
+                        let heal = Input::Act(Box::new(move |s| s.heal(&root, None, Some(part)).map(drop)));
+                        let _ended = tokio::runtime::Handle::current().block_on(service.send(heal));
+                    }
                     return;
                 }
             }

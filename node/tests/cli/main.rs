@@ -6,6 +6,7 @@
 
 mod daemon;
 mod full;
+mod heal;
 mod offline;
 mod program;
 mod siblings;

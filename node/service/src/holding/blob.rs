@@ -8,7 +8,7 @@ use hospes_protocol::ids::{ContentId, ObjectId};
 use hospes_protocol::seal::manifest::{Page, RootPage};
 use hospes_protocol::wire::Wire;
 use hospes_protocol::wire_struct;
-use hospes_storage::{Objects, SealedKey, SealedRow, Write};
+use hospes_storage::{Item, Objects, SealedKey, SealedRow, StoreError, Write};
 
 use crate::service::Fatal;
 
@@ -53,9 +53,22 @@ pub(crate) fn note_held(root: &ObjectId, blob: &HeldBlob) -> Write {
     Write::Sealed(SealedRow { key: held_key(root), patient: None, value: blob.encode() })
 }
 
+/// Notes that a blob is not whole here.
+pub(crate) fn not_held(root: &ObjectId) -> Write {
+    Write::DropSealed(held_key(root))
+}
+
+/// An object that is here and undamaged: a damaged one is as good as none, and storing it again heals it.
+fn sound(objects: &dyn Objects, id: &ObjectId) -> Result<Option<Vec<u8>>, Fatal> {
+    match objects.object(id) {
+        Err(StoreError::Corrupt(Item::Object(_))) => Ok(None),
+        read => Ok(read?),
+    }
+}
+
 /// The root of a blob, if it is here.
 pub(crate) fn root_page(objects: &dyn Objects, root: &ObjectId) -> Result<Option<RootPage>, Fatal> {
-    let bytes = objects.object(root)?;
+    let bytes = sound(objects, root)?;
     bytes.map(|b| RootPage::read(&b)).transpose().map_err(Fatal::Contradiction)
 }
 
@@ -63,7 +76,7 @@ pub(crate) fn root_page(objects: &dyn Objects, root: &ObjectId) -> Result<Option
 pub(crate) fn page(objects: &dyn Objects, root: &RootPage, number: u64) -> Result<Option<Page>, Fatal> {
     let place = usize::try_from(number).unwrap_or(usize::MAX);
     let Some(id) = root.pages.get(place) else { return Ok(None) };
-    let Some(bytes) = objects.object(id)? else { return Ok(None) };
+    let Some(bytes) = sound(objects, id)? else { return Ok(None) };
     root.page(number, &bytes).map(Some).map_err(Fatal::Contradiction)
 }
 
@@ -86,9 +99,9 @@ pub(crate) fn extent(objects: &dyn Objects, root: &ObjectId) -> Result<Extent, F
 
 /// Destroys what is here of a blob: segments first, so that a destruction cut short can be gone on with.
 pub(crate) fn destroy(objects: &dyn Objects, root: &ObjectId) -> Result<(), Fatal> {
-    objects.apply(&[Write::DropSealed(held_key(root)), Write::DropFetch(*root)])?;
+    objects.apply(&[not_held(root), Write::DropFetch(*root)])?;
     // A root that does not read names nothing that could be found.
-    let Some(manifest) = objects.object(root)?.and_then(|b| RootPage::read(&b).ok()) else { return Ok(()) };
+    let Some(manifest) = sound(objects, root)?.and_then(|b| RootPage::read(&b).ok()) else { return Ok(()) };
     for number in 0..manifest.pages.len() as u64 {
         let Some(page) = page(objects, &manifest, number)? else { continue };
         let drops: Vec<_> = page.segments().map(|s| Write::DropObject(s.id)).collect();

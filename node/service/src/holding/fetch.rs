@@ -86,6 +86,11 @@ impl Service {
         rows.iter().map(read).collect()
     }
 
+    /// The transfer of a blob that is under way.
+    pub(super) fn running_of(&self, root: &ObjectId) -> Result<Option<Running>, Fatal> {
+        Ok(self.running()?.into_iter().find(|running| running.root == *root))
+    }
+
     /// Stops every transfer, without a word to the store.
     pub(crate) fn cancel_running(&mut self) -> Result<(), Fatal> {
         for running in self.running()? {
@@ -165,7 +170,7 @@ impl Service {
     }
 
     /// Whom to ask, and the order that entitles us: those who ordered first, then whoever else should hold it.
-    fn source(
+    pub(super) fn source(
         &self,
         root: &ObjectId,
         record: Option<&ContentId>,
@@ -305,7 +310,7 @@ impl Service {
 
     /// Ends a transfer of something that is not wanted any more.
     pub(super) fn stop_fetch(&mut self, root: &ObjectId) -> Result<(), Fatal> {
-        if let Some(running) = self.running()?.into_iter().find(|r| r.root == *root) {
+        if let Some(running) = self.running_of(root)? {
             self.emit(Effect::CancelFetch(running.id));
             self.write(&[Write::DropSealed(running_key(root))])?;
         }

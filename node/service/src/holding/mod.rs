@@ -10,15 +10,19 @@
 //! ```
 //!
 //! `order` has what is signed, `give` the orderer's side, `take` and `fetch` the holder's, `serve` what a peer
-//! is given, `guest` what is here for a patient's visit, `blob` the manifest in the store. As in `records`, everything is a row before it is sent.
+//! is given, `guest` what is here for a patient's visit, `heal` what was damaged, `blob` the manifest in the store.
+//! As in `records`, everything is a row before it is sent.
 
 mod blob;
 mod fetch;
 mod give;
 mod guest;
+mod heal;
 pub mod order;
 mod serve;
 mod take;
+
+pub use heal::{Damage, Healing};
 
 use hospes_protocol::ids::NodeId;
 

@@ -147,6 +147,7 @@ impl Service {
             let signed = stored(&row)?;
             self.give_receipt(&signed, HoldState::Held)?;
         }
+        self.healed(root);
         self.event(Event::Object { root: *root, held: true });
         Ok(())
     }

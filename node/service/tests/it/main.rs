@@ -4,9 +4,11 @@
 mod cards;
 mod chain;
 mod full;
+mod heal;
 mod orders;
 mod people;
 mod records;
+mod refusals;
 mod renewal;
 mod siblings;
 mod votes;
