@@ -124,6 +124,27 @@ impl Enc {
     }
 }
 
+/// Whether `bytes` hold at most `max` data items, those inside others counted too. A list of empty byte strings takes
+/// 24 times its bytes in memory, so whoever reads large messages of strangers asks this first. Bytes that are no CBOR
+/// are within any number: decoding them says what is wrong.
+#[must_use]
+pub fn items_within(bytes: &[u8], max: usize) -> bool {
+    let mut d = minicbor::Decoder::new(bytes);
+    for _ in 0..max {
+        let step = match d.datatype() {
+            _ if d.position() == bytes.len() => return true,
+            Ok(Type::Array) => d.array().map(drop),
+            Ok(Type::Map) => d.map().map(drop),
+            Ok(_) => d.skip(),
+            Err(_) => return true,
+        };
+        if step.is_err() {
+            return true;
+        }
+    }
+    d.position() == bytes.len()
+}
+
 fn malformed<E>(_: E) -> Rejected {
     Check::Malformed.into()
 }
@@ -417,6 +438,15 @@ mod tests {
         ] {
             assert_eq!(Pair::decode(bytes), Err(check.into()), "{bytes:02x?}");
         }
+    }
+
+    #[test]
+    fn items_are_counted_with_those_inside() {
+        let pair = Pair { a: 23, b: Some(Bytes(vec![0x81; 9])) }.encode();
+        assert!(items_within(&pair, 3), "an array, a number, a byte string whose bytes are no items");
+        assert!(!items_within(&pair, 2), "one less is too few");
+        assert!(!items_within(&[0x84, 0x40, 0x40, 0x40, 0x40], 4), "empty strings count");
+        assert!(items_within(&[0x82, 0xff], 9), "what is no CBOR is for the decoder to refuse");
     }
 
     #[test]

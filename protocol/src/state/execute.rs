@@ -81,7 +81,7 @@ impl LedgerState {
         ensure(block.height == self.height + 1, Check::BlockHeight)?;
         ensure(block.previous == self.block, Check::BlockPrev)?;
         ensure(block.time >= self.time, Check::TimeBackwards)?;
-        ensure(now.is_none_or(|now| block.time <= now + CLOCK_SKEW_MS_MAX), Check::TimeAhead)?;
+        ensure(now.is_none_or(|now| block.time <= now.saturating_add(CLOCK_SKEW_MS_MAX)), Check::TimeAhead)?;
         ensure(self.validators.get(&block.proposer).is_some(), Check::Proposer)?;
         ensure(block.validators == self.validators.hash(), Check::ValidatorsHash)?;
         self.judge_last_commit(block)?;
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
         let node = self.next.membership.nodes.get(&fields.node).ok_or(Check::UnknownNode)?;
         ensure(self.next.membership.node(&fields.node).is_some(), Check::RetiredNode)?;
         ensure(node.organization == fields.organization, Check::WrongOrganization)?;
-        ensure(fields.signed_at <= self.next.time + SIGNED_AHEAD_MS_MAX, Check::AheadOfTime)?;
+        ensure(fields.signed_at <= self.next.time.saturating_add(SIGNED_AHEAD_MS_MAX), Check::AheadOfTime)?;
         let filed = self.filed.entry(fields.organization).or_default();
         *filed += 1;
         ensure(*filed <= HEADERS_PER_ORGANIZATION_MAX, Check::CapExceeded)?;
