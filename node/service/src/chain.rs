@@ -160,7 +160,7 @@ impl Service {
     pub(crate) fn want_block(&mut self) {
         if self.is_validator() && self.pool.can_order(&self.state, self.now) {
             let delay = self.state.membership.policy.block_delay_ms;
-            self.set_timer(Timer::Gather, self.now + delay);
+            self.set_timer(Timer::Gather, self.now.saturating_add(delay));
         }
     }
 

@@ -185,7 +185,7 @@ impl Service {
 
     /// Nothing was ordered for long: an empty block shows how current the network is.
     pub(crate) fn start_idle_height(&mut self) -> Result<(), Fatal> {
-        let due = self.state.time + self.state.membership.policy.idle_block_ms;
+        let due = self.state.time.saturating_add(self.state.membership.policy.idle_block_ms);
         if self.now >= due {
             self.run_engine(Input::Order)?;
         }

@@ -14,7 +14,7 @@ use hospes_protocol::state::Frontier;
 use hospes_protocol::wire::{Bytes, Wire};
 
 use crate::effects::{Effect, Event, Timer};
-use crate::messages::{Answer, BlockItem, Gossip, HeaderItem, HeaderRun, Position, Request, page};
+use crate::messages::{self, Answer, BlockItem, Gossip, HeaderItem, HeaderRun, Position, Request, page};
 use crate::service::{Fatal, Service};
 
 /// Headers in one answer, at most.
@@ -253,7 +253,7 @@ impl Service {
     fn take_response(&mut self, from: NodeId, id: u64, bytes: Option<&[u8]>) -> Result<(), Fatal> {
         let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
         let Some(bytes) = bytes else { return self.on_unanswered(from, asked) };
-        let answer = match Answer::decode(bytes) {
+        let answer = match messages::read(bytes) {
             Ok(answer) => answer,
             Err(rejected) => {
                 self.judge_peer(from, Some(rejected));

@@ -4,10 +4,11 @@
 //! one node asks of another. Every answer is bounded by [`ANSWER_BYTES_MAX`] and comes in pages.
 
 use hospes_protocol::block::CommitCertificate;
+use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::ids::{BlockHash, ContentId, NodeId, ObjectId, PatientId};
 use hospes_protocol::limits::ANSWER_BYTES_MAX;
 use hospes_protocol::state::Frontier;
-use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::wire::{Bytes, Wire, items_within};
 use hospes_protocol::{wire_struct, wire_union};
 
 wire_struct! {
@@ -154,6 +155,19 @@ wire_union! {
         /// To `SubjectKeys`: those that are here.
         SubjectKeys(Vec<SealedSubjectKey>) = 9,
     }
+}
+
+/// Data items in one message, at most: 64 blocks with certificates of 64 validators come to 13,000, and bodies with
+/// their packets to 40,000. So a message takes a few times its bytes in memory, and not a hundred times.
+pub const MESSAGE_ITEMS_MAX: usize = 65_536;
+
+/// Reads a message of a peer.
+///
+/// # Errors
+/// [`Check::TooLarge`] for more than [`MESSAGE_ITEMS_MAX`] items, otherwise as [`Wire::decode`].
+pub fn read<T: Wire>(bytes: &[u8]) -> Result<T, Rejected> {
+    ensure(items_within(bytes, MESSAGE_ITEMS_MAX), Check::TooLarge)?;
+    T::decode(bytes)
 }
 
 /// Takes items as long as an answer stays within its limit; items are made one by one, so none is in memory that is

@@ -147,7 +147,7 @@ impl Service {
     /// Sets the time of the next empty block.
     pub(crate) fn rest(&mut self) {
         if self.is_validator() {
-            let at = self.state.time.max(self.now) + self.state.membership.policy.idle_block_ms;
+            let at = self.state.time.max(self.now).saturating_add(self.state.membership.policy.idle_block_ms);
             self.set_timer(Timer::Idle, at);
         }
     }

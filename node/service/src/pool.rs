@@ -169,7 +169,7 @@ impl Pool {
             return false;
         };
         let fields = header.fields();
-        fields.signed_at <= time + SIGNED_AHEAD_MS_MAX
+        fields.signed_at <= time.saturating_add(SIGNED_AHEAD_MS_MAX)
             && fields.organization == member.organization
             && self.last_in_force(node, member, state, time).is_some()
             && (!is_control(fields.kind) || self.control.contains_key(&fields.content))
@@ -246,7 +246,7 @@ impl Pool {
         let mut last = None;
         for ((_, sequence), header) in self.pending.range((*node, from)..=(*node, until)) {
             let fields = header.fields();
-            let in_time = fields.signed_at <= time + SIGNED_AHEAD_MS_MAX;
+            let in_time = fields.signed_at <= time.saturating_add(SIGNED_AHEAD_MS_MAX);
             let body = self.control.get(&fields.content);
             if !in_time || fields.organization != member.organization || !room.takes(header, body) {
                 break;

@@ -28,8 +28,7 @@ use crate::chain::Candidate;
 use crate::consensus::{Driver, Input};
 use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
-use crate::holding::Damage;
-use crate::messages::{Answer, Channel, Gossip, Request};
+use crate::messages::{self, Answer, Channel, Gossip, Request};
 use crate::pool::Pool;
 use crate::records::Taps;
 use crate::room::Room;
@@ -244,7 +243,7 @@ impl Service {
     }
 
     fn take_gossip(&mut self, from: NodeId, bytes: &[u8]) -> Result<bool, Fatal> {
-        let relay = match Gossip::decode(bytes) {
+        let relay = match messages::read(bytes) {
             Ok(Gossip::Headers(items)) => self.on_headers(from, items)?,
             Ok(Gossip::Decided((certificate, block))) => {
                 self.on_decided_elsewhere(from, certificate, block)?
@@ -263,7 +262,7 @@ impl Service {
     }
 
     fn take_channel(&mut self, from: NodeId, bytes: &[u8]) -> Result<(), Fatal> {
-        let wrong = match Channel::decode(bytes) {
+        let wrong = match messages::read(bytes) {
             Ok(Channel::Engine(message)) => self.on_engine_message(from, &message)?,
             Ok(Channel::Block(block)) => self.on_block(from, &block)?,
             Ok(Channel::Decided(item)) => {
@@ -280,7 +279,7 @@ impl Service {
     /// # Errors
     /// [`Fatal`] only.
     pub fn on_request(&mut self, from: NodeId, token: u64, bytes: &[u8]) -> Result<(), Fatal> {
-        let answer = match Request::decode(bytes) {
+        let answer = match messages::read(bytes) {
             Err(rejected) => Err(rejected),
             Ok(request) if self.is_read_only() => self.answer_read_only(from, request)?,
             Ok(request) => match self.writing(|service| service.answer(from, request))? {
