@@ -1,7 +1,9 @@
 //! An export verifies as it was written, and no changed byte of it goes unseen.
 //!
-//! Method: a network of one over a store in memory, with a few blocks of policy entries. Every byte of the file
-//! is flipped once.
+//! Method: a network of one over a store in memory, with a few blocks of policy entries. Every bit of the file is
+//! flipped once; then whole files are made up, with digests that are right.
+
+use std::io::Read as _;
 
 use hospes_protocol::block::{CommitSignature, Cut, SignedVote};
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyEntry, Standing};
@@ -181,13 +183,43 @@ fn every_flipped_byte_is_found_and_named() {
     for blocks in [0, 2] {
         let (_, file) = of(blocks);
         for i in 0..file.len() {
-            for bit in [0x01, 0x80] {
+            for bit in 0..8 {
                 let mut bad = file.clone();
-                bad[i] ^= bit;
-                assert!(verify(&bad[..], |_| ()).is_err(), "{blocks} blocks, byte {i}, bit {bit:#x}");
+                bad[i] ^= 1 << bit;
+                assert!(verify(&bad[..], |_| ()).is_err(), "{blocks} blocks, byte {i}, bit {bit}");
             }
         }
     }
+}
+
+/// A file whose items are spoilt and whose digest is right: what someone writes who wants the reader to fall.
+#[test]
+fn no_forged_file_brings_the_reader_down_or_takes_memory_on_its_word() {
+    let (_, file) = of(2);
+    let start = start_of(&file, 1);
+    let close = |body: &[u8]| {
+        let digest = Sha256::digest(body).into();
+        [body, &framed(&Closing { height: 2, block: BlockHash([0; 32]), digest }.encode())].concat()
+    };
+    for at in (0..file.len()).step_by(3) {
+        for promise in
+            [&[0x5a, 0x00, 0x10, 0x00, 0x00][..], &[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]]
+        {
+            let rest = file.get(at + promise.len()..).unwrap_or_default();
+            let spoilt = [&file[..at], promise, rest].concat();
+            assert!(verify(&close(&spoilt)[..], |_| ()).is_err(), "a length that promises more, at {at}");
+        }
+        assert!(
+            verify(&close(&file[..at])[..], |_| ()).is_err(),
+            "a part of a file that is closed well, at {at}"
+        );
+    }
+    let endless = std::io::repeat(0x5a);
+    assert!(
+        verify(file[..start].chain(endless), |_| ()).is_err(),
+        "an item of 1.5 GB is refused by its length"
+    );
+    assert!(verify(&file[..], |_| ()).is_ok(), "the file as it was written verifies");
 }
 
 #[test]
