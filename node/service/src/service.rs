@@ -28,6 +28,7 @@ use crate::chain::Candidate;
 use crate::consensus::{Driver, Input};
 use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
+use crate::holding::Damage;
 use crate::messages::{self, Answer, Channel, Gossip, Request};
 use crate::pool::Pool;
 use crate::records::Taps;

@@ -4,6 +4,7 @@
 //! Each refusal stands beside the same request succeeding for whoever may.
 
 mod contract;
+mod hostile;
 mod nodes;
 mod people;
 mod roles;
