@@ -7,6 +7,7 @@
 mod changes;
 mod decoders;
 mod heap;
+mod limits;
 mod messages;
 mod mutations;
 mod seeds;

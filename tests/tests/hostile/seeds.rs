@@ -13,7 +13,7 @@ use hospes_protocol::accumulator::{LockProof, RangeProof};
 use hospes_protocol::block::{CommitCertificate, CommitSignature, SignedVote, VoteKind};
 use hospes_protocol::context::Context;
 use hospes_protocol::ids::{
-    BlockHash, ContentId, HeaderId, KeyId, NodeId, ObjectId, OrganizationId, RecordId, StateRoot,
+    BlockHash, ContentId, HeaderId, KeyId, NodeId, ObjectId, OrganizationId, PatientId, RecordId, StateRoot,
 };
 use hospes_protocol::keys::{KeyAgreement as _, Signer as _, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::limits::SEGMENT_BYTES;
@@ -31,6 +31,7 @@ use hospes_service::consensus::{
 use hospes_service::holding::order::{FetchRequest, HoldState, Order, Receipt};
 use hospes_service::messages::{
     Answer, BlockItem, Channel, Collection, Delivery, Gossip, HeaderItem, HeaderRun, Position, Request,
+    SealedSubjectKey,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -257,11 +258,16 @@ fn requests() -> Vec<Seed> {
         ("request", "collect", Request::Collect(collection).encode()),
         ("request", "orders", Request::Orders(signed()).encode()),
         ("request", "receipts", Request::Receipts(signed()).encode()),
+        ("request", "packets", Request::Packets(vec![ObjectId::of_structured(b"packet")]).encode()),
+        ("request", "subject keys", Request::SubjectKeys(vec![PatientId([1; 32])]).encode()),
     ]
 }
 
 fn answers() -> Vec<Seed> {
+    let key = SealedSubjectKey { patient: PatientId([1; 32]), sealed: Bytes(vec![1; 100]) };
     vec![
+        ("answer", "packets", Answer::Packets(vec![Bytes(vec![1; 50])]).encode()),
+        ("answer", "subject keys", Answer::SubjectKeys(vec![key]).encode()),
         ("answer", "position", Answer::Position(position()).encode()),
         ("answer", "headers", Answer::Headers(headers()).encode()),
         ("answer", "blocks", Answer::Blocks(vec![block_item()]).encode()),

@@ -1,4 +1,5 @@
-//! TRACE.md names, for each requirement, tests that exist, or says that it is not met yet.
+//! TRACE.md names, for each requirement, tests that exist, or says that it is not met yet; THREATS.md does for each
+//! threat.
 //!
 //! Method: the table is read line by line; a name in backticks is a function under `#[test]`, a step that the demo
 //! has (`demo:ID`), or a tracked file. Replay: `cargo test -p hospes-tests trace::`.
@@ -142,4 +143,40 @@ fn only_functions_under_a_test_attribute_count_as_tests() {
 fn only_calls_with_an_id_count_as_steps() {
     let text = "const fn step(\n    id: &str,\n)\n &[\n step(\"1a\", \"claim\", 5),\n step(\n  \"1b\",\n  \"c\",\n ),\n]";
     assert_eq!(steps_in(text), ["1a", "1b"], "on one line or several, and not the function itself");
+}
+
+/// The cells of each row of THREATS.md: threat, what holds, shown by, what doesn't hold.
+fn threats(table: &str) -> Vec<Vec<&str>> {
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat |"));
+    rows.map(|line| line.trim_matches([' ', '|']).split(" | ").map(str::trim).collect()).collect()
+}
+
+fn unshown(table: &str, known: &Known) -> Vec<String> {
+    let mut found = Vec::new();
+    for row in threats(table) {
+        let [threat, _, shown, _] = row[..] else {
+            found.push(format!("{} has {} cells instead of four", row[0], row.len()));
+            continue;
+        };
+        let names = in_backticks(shown);
+        if names.is_empty() {
+            found.push(format!("{threat}: nothing shows it"));
+        }
+        let unknown = names.iter().filter(|name| !known.holds(name));
+        found.extend(unknown.map(|name| format!("{threat}: names {name}, which does not exist")));
+    }
+    found
+}
+
+#[test]
+fn every_threat_names_tests_that_exist_and_says_what_does_not_hold() {
+    let known = Known::of(&TRACKED);
+    let table = file("tests/THREATS.md");
+    assert_none("THREATS.md is true", &unshown(&table, &known));
+    assert!(threats(&table).len() > 20, "its rows were read");
+    let with = |row: &str| unshown(&format!("{table}{row}\n"), &known);
+    assert_none("a row that is right", &with("| a | holds | `demo:4a` | - |"));
+    assert_names(&with("| a | holds | `a_test_that_nobody_wrote` | - |"), "a_test_that_nobody_wrote");
+    assert_names(&with("| a | holds | of course | - |"), "nothing shows it");
+    assert_names(&with("| a | holds | `demo:4a` |"), "3 cells");
 }
