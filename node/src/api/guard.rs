@@ -8,12 +8,12 @@ use std::net::IpAddr;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::codes::Code;
-use super::problem::Problem;
+use super::problem::{PROBLEM_TYPE, Problem};
 use super::state::Api;
 
 /// On every answer.
@@ -44,10 +44,25 @@ pub(crate) fn judge(headers: &HeaderMap) -> Result<(), Problem> {
     if origin == Some(host) { Ok(()) } else { Err(Code::ForeignOrigin.into()) }
 }
 
+/// What the framework itself refuses in words of its own, such as a path that is not UTF-8, as a problem.
+fn as_problem(response: Response) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_problem = kind.is_some_and(|kind| kind.as_bytes() == PROBLEM_TYPE.as_bytes());
+    let code = match response.status() {
+        status if !status.is_client_error() || is_problem => return response,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => Code::WrongMethod,
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::WrongMediaType,
+        _ => Code::BadRequest,
+    };
+    Problem::of(code).into_response()
+}
+
 /// The middleware.
 pub(crate) async fn pass(State(api): State<Api>, request: Request, next: Next) -> Response {
     let mut response = match judge(request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => as_problem(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
     api.counters.answered(response.status());
