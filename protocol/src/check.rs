@@ -108,6 +108,7 @@ checks! {
     ScopeForm = 704, Faulty, "the scope is empty, repeated or contradictory";
     CardSuspended = 705, None, "the card was suspended before this was final";
     ContentFiled = 706, None, "this content was filed already";
+    Erased = 707, None, "it was erased, and is not kept again";
 
     ObjectHash = 801, Hostile, "the object's bytes do not have its hash";
     SealBroken = 802, Hostile, "the sealed bytes do not open: wrong key or altered";

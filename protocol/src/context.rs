@@ -58,6 +58,8 @@ contexts! {
     DerivePseudonym = "derive/pseudonym";
     /// Reading key of the recovery code.
     DeriveRecovery = "derive/recovery";
+    /// Salt and subject of an erasure's receipt, from a node's key.
+    DeriveReceipt = "derive/receipt";
     /// Node-wide key of what is sealed at rest.
     DeriveAtRest = "derive/at-rest";
     /// What a node seals with where no randomness is given to it, from its seed.

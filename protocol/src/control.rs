@@ -125,6 +125,8 @@ wire_struct! {
         pub soft_cards: bool,
         /// Bytes that an organization may have others hold for it.
         pub quota_bytes: u64,
+        /// How long an erasure can be taken back, in milliseconds.
+        pub cooling_off_ms: u64,
     }
 }
 

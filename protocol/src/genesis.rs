@@ -5,7 +5,7 @@ use crate::check::{Check, Rejected, ensure};
 use crate::control::{NodeEntry, OrganizationEntry, PolicyFields};
 use crate::entry::FORMAT;
 use crate::ids::{NetworkId, NodeId, OrganizationId, sha256};
-use crate::limits::{IDLE_BLOCK_MS, LEASE_MS_DEFAULT, VALIDATORS_MAX};
+use crate::limits::{COOLING_OFF_MS_DEFAULT, IDLE_BLOCK_MS, LEASE_MS_DEFAULT, VALIDATORS_MAX};
 use crate::wire::Wire;
 use crate::wire_struct;
 
@@ -29,7 +29,8 @@ wire_struct! {
     }
 }
 
-/// The policy of a new network: blocks at once, an idle block an hour, a lease of 72 hours.
+/// The policy of a new network: blocks at once, an idle block an hour, a lease of 72 hours,
+/// erasures that can be taken back for 14 days.
 #[must_use]
 pub const fn default_policy() -> PolicyFields {
     PolicyFields {
@@ -39,6 +40,7 @@ pub const fn default_policy() -> PolicyFields {
         lease_ms: LEASE_MS_DEFAULT,
         soft_cards: true,
         quota_bytes: 1 << 40,
+        cooling_off_ms: COOLING_OFF_MS_DEFAULT,
     }
 }
 

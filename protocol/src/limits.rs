@@ -40,3 +40,6 @@ pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
 pub const IDLE_BLOCK_MS: u64 = 60 * 60 * 1000;
 /// Handover certificates are trusted for this long, in milliseconds.
 pub const TRUST_PERIOD_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+
+/// How long an erasure can be taken back, where a federation sets nothing else: 14 days, for second thoughts.
+pub const COOLING_OFF_MS_DEFAULT: u64 = 14 * 24 * 60 * 60 * 1000;

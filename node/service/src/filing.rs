@@ -148,6 +148,7 @@ impl Service {
             } else {
                 let facts = HeaderFacts::about_to_sign(&content, self.me.node, self.now);
                 let verified = judge_body(&batch, &body, &content, &facts)?;
+                self.judge_gone(&verified.known.id, &verified.known.entry)??;
                 self.judge_packets(&verified, &filing.packets)?;
                 batch.put(verified);
             }

@@ -84,6 +84,14 @@ impl Identity {
         ChaCha20Rng::from_seed(sha256(&parts))
     }
 
+    /// 32 bytes that this node makes again for the same thing and nobody else can guess.
+    pub(crate) fn once(&self, what: &str, of: &[u8; 32]) -> [u8; 32] {
+        use hospes_protocol::context::Context;
+        let name = [Context::DeriveReceipt.text(), "/", what].concat();
+        let seed = hospes_protocol::ids::sha256(&[name.as_bytes(), &[0], &*self.seed]);
+        hospes_protocol::ids::sha256(&[&seed, of])
+    }
+
     /// The key that others seal to.
     #[must_use]
     pub fn agreement_key(&self) -> hospes_protocol::keys::AgreementKey {

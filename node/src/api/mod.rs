@@ -11,7 +11,7 @@
 //! | `status`, `metrics` | how the node is |
 //! | `sessions`, `taps` | signing in, cards, PINs |
 //! | `members`, `proposals` | who takes part |
-//! | `patients`, `records`, `content`, `amendments`, `imports`, `grants`, `accesses` | the record |
+//! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
 //! | `events` | what happens, as it happens |
 //! | `ledger` | the ledger as a file |
 //! | `openapi` | the document that is checked in |
@@ -24,6 +24,7 @@ mod amendments;
 mod caller;
 mod codes;
 mod content;
+mod erasures;
 mod events;
 mod grants;
 mod guard;
@@ -87,6 +88,8 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(patients::find, patients::create))
         .routes(routes!(patients::show))
         .routes(routes!(amendments::amend))
+        .routes(routes!(erasures::list, erasures::erase))
+        .routes(routes!(erasures::withdraw))
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::revoke_one))

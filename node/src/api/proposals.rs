@@ -36,6 +36,13 @@ pub(crate) struct FederationPolicy {
     soft_cards: bool,
     /// Bytes that an organization may have others hold for it.
     quota_bytes: u64,
+    /// How long an erasure can be taken back, in milliseconds; 14 days where absent.
+    #[serde(default = "cooling_off_ms")]
+    cooling_off_ms: u64,
+}
+
+const fn cooling_off_ms() -> u64 {
+    hospes_protocol::limits::COOLING_OFF_MS_DEFAULT
 }
 
 impl FederationPolicy {
@@ -47,6 +54,7 @@ impl FederationPolicy {
             lease_ms: fields.lease_ms,
             soft_cards: fields.soft_cards,
             quota_bytes: fields.quota_bytes,
+            cooling_off_ms: fields.cooling_off_ms,
         }
     }
 }
@@ -176,6 +184,7 @@ impl FederationPolicy {
             lease_ms: self.lease_ms,
             soft_cards: self.soft_cards,
             quota_bytes: self.quota_bytes,
+            cooling_off_ms: self.cooling_off_ms,
         }
     }
 }

@@ -7,6 +7,7 @@ mod answer;
 mod cards;
 mod client;
 mod doctor;
+mod erasures;
 mod found;
 mod interrupt;
 mod ledger;
@@ -92,6 +93,9 @@ enum Command {
     /// Consents of a patient.
     #[command(subcommand)]
     Consent(rights::ConsentCommand),
+    /// Erasures of records and patients.
+    #[command(subcommand)]
+    Erasure(erasures::ErasureCommand),
     /// Who has read a patient's records.
     #[command(subcommand)]
     Access(rights::AccessCommand),
@@ -157,6 +161,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome<Done> {
         Command::Patient(command) => patients::run(global, &command),
         Command::Record(command) => records::run(global, &command),
         Command::Consent(command) => rights::consents(global, &command),
+        Command::Erasure(command) => erasures::run(global, &command),
         Command::Access(command) => rights::accesses(global, &command),
         Command::Why(args) => rights::why(global, &args),
         Command::Ledger(command) => ledger::run(global, &command),

@@ -24,6 +24,11 @@ pub(crate) enum PatientCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// Order that everything of the patient who signs in is destroyed everywhere.
+    Erase {
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// What is known of a patient.
     Show {
         /// The pseudonym.
@@ -76,6 +81,7 @@ pub(crate) fn run(global: &Global, command: &PatientCommand) -> Outcome<Done> {
             let query = query(&[("family", family.clone()), ("birth_date", birth_date.clone())]);
             list(global, card, &format!("/patients{query}"), "patients", FOUND)
         }
+        PatientCommand::Erase { card } => super::erasures::order(global, card, &[]),
         PatientCommand::Show { patient, card } => {
             let found = Seat::take(global, card)?.client().get(&format!("/patients/{}", quoted(patient)))?;
             let shown = fields(&found);

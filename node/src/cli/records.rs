@@ -10,6 +10,7 @@ use super::Global;
 use super::acts::{CardArgs, Seat, list};
 use super::answer::{Done, Failure, Outcome};
 use super::client::{Client, Download, query, quoted};
+use super::erasures::order;
 use super::interrupt;
 use super::show::{Progress, fields, text};
 use crate::durable::{Draft, Readers};
@@ -41,6 +42,14 @@ pub(crate) enum RecordCommand {
     },
     /// Change title, category or label of a record, by the cards of patient and practitioner in the readers.
     Amend(AmendArgs),
+    /// Order that records are destroyed everywhere, by the cards of the patient and of who answers for them.
+    Erase {
+        /// The records.
+        #[arg(required = true)]
+        records: Vec<String>,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// The record's file, byte for byte. The patient sees that it was read.
     Get(GetArgs),
 }
@@ -140,6 +149,7 @@ pub(crate) fn run(global: &Global, command: &RecordCommand) -> Outcome<Done> {
             let body = json!({"title": args.title, "category": args.category, "label": args.label});
             Seat::take(global, &args.card)?.act(&path, &body)
         }
+        RecordCommand::Erase { records, card } => order(global, card, records),
         RecordCommand::Get(args) => get(global, args),
     }
 }

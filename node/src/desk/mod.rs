@@ -11,6 +11,7 @@
 //! | `lockers`, `renewal` | a fresh epoch of lockers with its packets, and what the card gives for it |
 //! | `upload`, `records` | sealing a file while it arrives, and filing it |
 //! | `amendments` | changing what is said of a record |
+//! | `erasures` | ordering an erasure, and taking it back |
 //! | `unseal`, `reading`, `opening` | from a decision to plaintext in memory; damaged parts come from elsewhere |
 //! | `grants`, `revocations` | consent and its end |
 //! | `proposals` | what several organizations must sign |
@@ -21,6 +22,7 @@
 
 mod amendments;
 mod compose;
+mod erasures;
 mod error;
 mod grants;
 mod lockers;
@@ -54,6 +56,7 @@ use hospes_storage::Objects;
 use tokio::sync::broadcast;
 
 pub(crate) use amendments::AmendRecord;
+pub(crate) use erasures::Erase;
 pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;
 pub(crate) use organization::{PolicyChoice, RoleRequest};

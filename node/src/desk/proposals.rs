@@ -118,10 +118,11 @@ fn what(service: &Service, content: &Content) -> Result<String, DeskError> {
             let fields = entry.fields.ok_or(foreign)?;
             format!(
                 "the policy is: grants rest for {} hours without news, soft cards are {}, an organization may have \
-                 others hold {} bytes, blocks wait {} ms and hold {} headers, idle blocks come every {} ms",
+                 others hold {} bytes, an erasure can be taken back for {} hours, blocks wait {} ms and hold {} headers, idle blocks come every {} ms",
                 fields.lease_ms / 3_600_000,
                 if fields.soft_cards { "accepted" } else { "refused" },
                 fields.quota_bytes,
+                fields.cooling_off_ms / 3_600_000,
                 fields.block_delay_ms,
                 fields.block_headers_max,
                 fields.idle_block_ms,

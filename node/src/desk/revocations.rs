@@ -124,8 +124,8 @@ impl Desk {
     }
 }
 
-/// The reveals of grants; one whose lock comes from another secret is left to the revocation's body.
-fn reveals(
+/// The reveals of grants or erasures; one whose lock comes from another secret is left to the revocation's body.
+pub(super) fn reveals(
     objects: &dyn Objects,
     network: &NetworkId,
     key: &LockKey,

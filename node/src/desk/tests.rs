@@ -11,7 +11,7 @@ use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::Rule;
 
 use super::taps::TapState;
-use super::{AddRecord, AmendRecord, DeskError, EnrolPerson, GrantRequest, Proposal, Revoke};
+use super::{AddRecord, AmendRecord, DeskError, EnrolPerson, Erase, GrantRequest, Proposal, Revoke};
 use world::{Cast, PIN, World};
 
 fn code<T>(result: Result<T, DeskError>) -> String {
@@ -480,4 +480,53 @@ async fn a_lost_card_is_replaced_and_dead_from_then_on() {
         Some("rejected-603"),
         "the register number stays taken"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_takes_both_cards_can_be_taken_back_and_destroys_after_its_time() {
+    use hospes_service::records::ErasurePhase;
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let filed = world.add(&cast.doctor, letter(&cast, "Old story"), b"told").await;
+    let other = world.add(&cast.doctor, letter(&cast, "New story"), b"news").await;
+    let what = Erase::Records(vec![filed]);
+    let denied = world.desk.erase(&cast.doctor, what.clone()).await;
+    assert_eq!(code(denied), "not-allowed", "only the patient orders it");
+    world.put_away("organization").await;
+    let refused = world.desk.erase(&cast.ada, what.clone()).await;
+    assert_eq!(code(refused), "not-here", "and not without who answers for the record");
+    world.put_back("organization").await;
+    let tap = world.desk.erase(&cast.ada, what.clone()).await.unwrap();
+    assert!(tap.text.contains("Old story") && !tap.text.contains("New story"), "what goes: {}", tap.text);
+    let done = world.finish(tap).await;
+    let first = done["erasure"].as_str().unwrap().parse().unwrap();
+    let phase = |id| world.ask(move |s| s.erasure(&id).unwrap().unwrap().phase);
+    assert_eq!(phase(first).await, ErasurePhase::Ordered, "it waits for 14 days");
+    world.finish(world.desk.take_back(&cast.ada, first).await.unwrap()).await;
+    assert_eq!(phase(first).await, ErasurePhase::Withdrawn, "it was taken back");
+    let again = world.desk.take_back(&cast.ada, first).await;
+    assert_eq!(code(again), "invalid", "once");
+    let read = world.desk.read_record(&cast.doctor, filed, Purpose::Treatment).await;
+    assert!(read.is_ok(), "and everything is still there");
+
+    let mut fields = hospes_protocol::genesis::default_policy();
+    fields.cooling_off_ms = 1;
+    let (_, organization) = world.sign_in(world.organization_card).await;
+    let proposed = world.desk.propose(&organization, Proposal::Policy(fields)).await.unwrap();
+    world.finish(world.desk.vote(&organization, proposed.bytes, None).await.unwrap()).await;
+    world.wait_for("the policy is final", |s| s.state().membership.policy.cooling_off_ms == 1).await;
+    let done = world.finish(world.desk.erase(&cast.ada, what).await.unwrap()).await;
+    let second = done["erasure"].as_str().unwrap().parse().unwrap();
+    let erased = move |s: &hospes_service::service::Service| {
+        s.erasure(&second).unwrap().unwrap().phase == ErasurePhase::Erased
+    };
+    world.wait_for("the second is carried out", erased).await;
+    let gone = world.desk.read_record(&cast.doctor, filed, Purpose::Treatment).await;
+    assert_eq!(code(gone), "unknown", "it is gone");
+    assert!(
+        world.desk.read_record(&cast.doctor, other, Purpose::Treatment).await.is_ok(),
+        "and nothing else is"
+    );
+    let late = world.desk.take_back(&cast.ada, second).await;
+    assert_eq!(code(late), "invalid", "too late to take it back");
 }

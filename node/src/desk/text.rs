@@ -192,6 +192,30 @@ pub(super) fn revoke(what: &str) -> Shown {
     ))
 }
 
+/// An erasure, of papers by their titles or, without any, of everything.
+pub(super) fn erase(titles: &[String], not_before: u64, organizations: &[String]) -> Shown {
+    let what = if titles.is_empty() {
+        "everything that is kept of you is destroyed".to_owned()
+    } else {
+        format!("these papers are destroyed: {}", titles.join(", "))
+    };
+    let agrees = match organizations {
+        [] => String::new(),
+        names => format!(" {} must agree.", names.join(" and ")),
+    };
+    Shown::english(format!(
+        "You order that {what}, wherever it lies. Nobody can bring it back. Until {} you can take this order back at any \
+         desk.{agrees} By law it stays on record that this was done, and for three years who had read your papers, \
+         without their names.",
+        day(not_before),
+    ))
+}
+
+/// An erasure that is taken back.
+pub(super) fn take_back() -> Shown {
+    Shown::english("You take your order back: nothing of yours is destroyed.".to_owned())
+}
+
 /// A vote.
 pub(super) fn vote(organization: &str, what: &str) -> Shown {
     Shown::english(format!("{organization} agrees for the federation: {what}."))

@@ -7,7 +7,7 @@
 //! | grant | home, the grantee's, authors in scope |
 //! | revocation | home, the grantees' of what it takes back, authors |
 //! | access | home, the reader's; under a one-time grant or a code, whoever holds that grant |
-//! | erasure | the circle, former grantees, backup partners, those with emergency nodes |
+//! | erasure | of records: author, home, grantees live or not whose grant reaches one, backup partners, of summaries those with emergency nodes; of everything: the circle, former grantees, backup partners, those with emergency nodes |
 //! | receipt | home, authors |
 //!
 //! Cards and proxies go to the whole circle because grants stand on them, and who lacks what an entry stands on
@@ -19,7 +19,9 @@ use std::ops::ControlFlow;
 
 use crate::entry::{KindCode, is_control};
 use crate::ids::{ContentId, OrganizationId, PatientId};
-use crate::personal::{Category, GrantEntry, Grantee, Label, RecordEntry, RevocationEntry, Revoked, Right};
+use crate::personal::{
+    Category, ErasureEntry, GrantEntry, Grantee, Label, RecordEntry, RevocationEntry, Revoked, Right,
+};
 use crate::policy::Personal;
 use crate::policy::described::is_of_same_file;
 use crate::policy::force::is_live;
@@ -83,7 +85,8 @@ pub fn audience(
             let base = with(Organizations::new(), home(view, &e.patient)?);
             of_access(view, with(base, e.organization), &e.why)?
         }
-        Personal::Erasure(e) => of_erasure(view, &e.patient, now_ms)?,
+        Personal::Erasure(e) if e.records.is_empty() => of_erasure(view, &e.patient, now_ms)?,
+        Personal::Erasure(e) => of_records_erasure(view, e)?,
         Personal::Receipt(e) => match view.entry(&e.erasure)? {
             Some(Known { entry: Personal::Erasure(e), .. }) => {
                 with(view.authors(&e.patient, Category::ALL)?, home(view, &e.patient)?)
@@ -262,6 +265,27 @@ fn of_access(
         }
     }
     Ok(set)
+}
+
+fn of_records_erasure(
+    view: &(impl PatientView + ?Sized),
+    e: &ErasureEntry,
+) -> Result<Organizations, Unreadable> {
+    let mut set = with(Organizations::new(), home(view, &e.patient)?);
+    for id in &e.records {
+        let Some(facts) = view.record(id)? else { continue };
+        let summary = facts.has_had(Category::EmergencySummary);
+        let now = (facts.category, facts.label);
+        let one = |(category, label)| Reach { category, label, id: *id, amends: None };
+        let reaches: Vec<_> = facts.past.into_iter().chain([now]).map(one).collect();
+        set.extend(grantees(view, &e.patient, |grant| reaches.iter().any(|r| r.is_in(grant)), None)?);
+        set.insert(facts.organization);
+        if summary {
+            set.extend(emergency_nodes(view.membership()).map(|(_, organization)| organization));
+        }
+    }
+    let backups: Vec<_> = set.iter().flat_map(|o| backup_partners(view.membership(), o)).collect();
+    Ok(with(set, backups))
 }
 
 fn of_erasure(

@@ -27,9 +27,6 @@ use crate::policy::force::counts;
 use crate::policy::view::{Known, LockState, PatientView, Under};
 use crate::tap::{Body, TapPayload};
 
-/// How long an erasure waits, in milliseconds: the patient may think better of it.
-pub const COOLING_OFF_MS: u64 = 14 * 24 * 60 * 60 * 1000;
-
 /// What judging a body needs of the header that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeaderFacts {
@@ -120,7 +117,8 @@ pub struct Verified {
 ///   alone changes the label, which then only raises it, and the patient's own records.
 /// - What a proxy signs is within the proxy's period; a proxy names no proxy.
 /// - A grant's `after` is a block of this chain.
-/// - An erasure waits for [`COOLING_OFF_MS`].
+/// - An erasure waits for the federation's cooling-off, counted from when it was made: at most
+///   [`SIGNED_AHEAD_MS_MAX`](crate::limits::SIGNED_AHEAD_MS_MAX) before it is filed.
 ///
 /// # Errors
 /// [`Check::ContentMismatch`], what voided the header, those of [`Personal::read`]; [`Check::LockClosed`] for what was

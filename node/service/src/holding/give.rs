@@ -50,7 +50,7 @@ fn given_row(root: &ObjectId, node: &NodeId, given: &Given) -> Write {
 }
 
 impl Service {
-    fn given(&self, root: &ObjectId) -> Result<BTreeMap<NodeId, Given>, Fatal> {
+    fn orders_given(&self, root: &ObjectId) -> Result<BTreeMap<NodeId, Given>, Fatal> {
         let mut all = BTreeMap::new();
         for row in self.objects.sealed_rows(GIVEN, Some(&root.0), None, HOLDERS_MAX)? {
             let read = || {
@@ -68,10 +68,15 @@ impl Service {
         Ok(all)
     }
 
+    /// Nodes that were given an order for a blob, with whether it is to be held.
+    pub(super) fn given(&self, root: &ObjectId) -> Result<Vec<(NodeId, bool)>, Fatal> {
+        Ok(self.orders_given(root)?.into_iter().map(|(node, given)| (node, given.until != 0)).collect())
+    }
+
     /// How many nodes hold a blob whole by their receipts, this one included.
     pub(crate) fn holders_of(&self, root: &ObjectId) -> Result<usize, Fatal> {
         let held = |g: &&Given| g.state == Some(HoldState::Held);
-        let others = self.given(root)?.values().filter(held).count();
+        let others = self.orders_given(root)?.values().filter(held).count();
         Ok(others + usize::from(blob::held(&*self.objects, root)?.is_some()))
     }
 
@@ -85,7 +90,7 @@ impl Service {
             return Ok(());
         }
         let wanted = self.placed_nodes(content)?;
-        let given = self.given(&record.manifest)?;
+        let given = self.orders_given(&record.manifest)?;
         let mut writes = Vec::new();
         for node in &wanted {
             let stands = given.get(node).is_some_and(|g| g.until != 0);
@@ -120,7 +125,7 @@ impl Service {
         }
     }
 
-    fn give(
+    pub(super) fn give(
         &mut self,
         content: &ContentId,
         record: &RecordEntry,
@@ -256,6 +261,7 @@ impl Service {
         }
         if given.until == 0 && settled {
             writes.push(Write::DropSealed(given_key(&root, &holder)));
+            writes.extend(self.blob_dropped(&root, &holder)?);
         }
         self.write(&writes)?;
         Ok(())

@@ -40,6 +40,12 @@ impl Service {
         rows.into_iter().map(read).collect()
     }
 
+    /// What ends the visits for which a blob is here.
+    pub(super) fn visits_of(&self, root: &ObjectId) -> Result<Vec<Write>, Fatal> {
+        let of = self.guests()?.into_iter().filter(|(_, guest)| guest.root == *root);
+        Ok(of.map(|(key, _)| Write::DropSealed(key)).collect())
+    }
+
     /// The visit for which a blob is fetched, if there is one.
     pub(super) fn guest(&self, root: &ObjectId) -> Result<Option<Guest>, Fatal> {
         Ok(self.guests()?.into_iter().map(|(_, guest)| guest).find(|g| g.root == *root))

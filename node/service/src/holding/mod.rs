@@ -10,10 +10,11 @@
 //! ```
 //!
 //! `order` has what is signed, `give` the orderer's side, `take` and `fetch` the holder's, `serve` what a peer
-//! is given, `guest` what is here for a patient's visit, `heal` what was damaged, `blob` the manifest in the store.
-//! As in `records`, everything is a row before it is sent.
+//! is given, `guest` what is here for a patient's visit, `heal` what was damaged, `blob` the manifest in the store,
+//! `end` what an erasure leaves nothing of. As in `records`, everything is a row before it is sent.
 
 mod blob;
+mod end;
 mod fetch;
 mod give;
 mod guest;
@@ -36,6 +37,7 @@ impl Service {
 
     /// Looks at what is due: ends, turns, fetches.
     pub(crate) fn hold_upkeep(&mut self) -> Result<(), Fatal> {
+        self.erase_due()?;
         self.end_orders()?;
         self.end_visits()?;
         self.give_up_stalled(None)?;

@@ -26,6 +26,9 @@ impl Service {
             Ok(request) => request,
             Err(rejected) => return self.refuse(from, token, rejected),
         };
+        if self.is_gone(&request.root.0)? {
+            return self.refuse(from, token, Check::Erased.into());
+        }
         let entitled = match self.judge_request(&from, &request)? {
             Ok(()) => Ok(()),
             // Not an order's holder: perhaps the node at which the patient is signed in.

@@ -64,6 +64,9 @@ impl Service {
         if order.until <= self.now {
             return self.drop_order(signed).map(Ok);
         }
+        if self.is_gone(&order.root.0)? {
+            return Ok(Err(Check::Erased.into()));
+        }
         if let Err(rejected) = self.judge_orderer(order)? {
             return Ok(Err(rejected));
         }

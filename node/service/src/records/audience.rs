@@ -178,6 +178,12 @@ impl Service {
 
     fn take_turn(&mut self, patient: &PatientId) -> Result<(), Fatal> {
         self.set_turn(patient)?;
+        for erasure in self.waiting_erasures(patient)? {
+            if let Some((_, payload)) = self.entry(&erasure)? {
+                let writes = self.owe_audience(&erasure, &payload)?;
+                self.write(&writes)?;
+            }
+        }
         let mut skip = 0;
         loop {
             let page = self.objects.bodies(Some(patient), None, skip, index::PAGE)?;
@@ -217,6 +223,12 @@ impl Service {
         }
         self.write(&writes)?;
         Ok(())
+    }
+
+    /// Forgets when a patient's turn would come, and that it has.
+    pub(super) fn forget_turns(&self, patient: &PatientId) -> Result<(), Fatal> {
+        self.set_turn(patient)?;
+        self.write(&[Write::DropSealed(dirty_key(patient))])
     }
 
     fn wake_turns(&self) -> Result<(), Fatal> {

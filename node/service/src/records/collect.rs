@@ -44,7 +44,16 @@ impl Service {
             Err(rejected) => return Ok(Err(rejected)),
         };
         let found = collection.contents.iter().filter_map(|id| self.body_for(id, &patient).transpose());
-        page(found, COLLECT_MAX).map(Ok)
+        let given = page(found, COLLECT_MAX)?;
+        // What is erased must be erased there too.
+        let mut writes = Vec::new();
+        for delivery in &given {
+            if let Ok((body, _)) = hospes_protocol::tap::Body::read(&delivery.body, &self.network) {
+                writes.extend(self.acked(&body.id(), &from)?);
+            }
+        }
+        self.write(&writes)?;
+        Ok(Ok(given))
     }
 
     /// A body of that patient with the patient's packets, if it is here.

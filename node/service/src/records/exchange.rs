@@ -64,7 +64,12 @@ impl Service {
         payload: &Personal,
     ) -> Result<Vec<Write>, Fatal> {
         let audience = self.audience_of(content, payload)?;
-        let nodes = self.nodes_of(&audience);
+        let mut nodes: BTreeSet<_> = self.nodes_of(&audience).into_iter().collect();
+        // Also to those at which the patient was signed in, which no policy names.
+        if let Personal::Erasure(erasure) = payload {
+            let holders = self.holders_before(erasure)?.into_keys();
+            nodes.extend(holders.filter(|node| *node != self.me.node));
+        }
         let mut writes = Vec::new();
         for node in nodes {
             writes.extend(self.owe(content, &node)?);
@@ -72,7 +77,7 @@ impl Service {
         Ok(writes)
     }
 
-    fn owe(&mut self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
+    pub(super) fn owe(&mut self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
         let known = self.objects.sealed(&acked_key(content, node))?.is_some()
             || OWED.waits(&*self.objects, node, &content.0)?;
         if known {
@@ -83,11 +88,23 @@ impl Service {
         OWED.put(&*self.objects, node, &owed, at)
     }
 
-    fn acked(&self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
+    pub(super) fn acked(&self, content: &ContentId, node: &NodeId) -> Result<Vec<Write>, Fatal> {
         let mut writes = OWED.take(&*self.objects, node, &content.0)?;
         let row = SealedRow { key: acked_key(content, node), patient: None, value: Vec::new() };
         writes.push(Write::Sealed(row));
         Ok(writes)
+    }
+
+    /// Nodes that are known to have a body.
+    pub(super) fn acknowledging(&self, content: &ContentId) -> Result<Vec<NodeId>, Fatal> {
+        let rows = self.objects.sealed_rows(ACKED, Some(&content.0), None, 1024)?;
+        rows.iter().map(|row| index::id32(&row.key.item).map(NodeId)).collect()
+    }
+
+    /// What forgets who has a body.
+    pub(super) fn forget_acknowledgements(&self, content: &ContentId) -> Result<Vec<Write>, Fatal> {
+        let rows = self.objects.sealed_rows(ACKED, Some(&content.0), None, 1024)?;
+        Ok(rows.into_iter().map(|row| Write::DropSealed(row.key)).collect())
     }
 
     /// How many other nodes are known to have a body.
@@ -114,11 +131,17 @@ impl Service {
         let due = OWED.due(&*self.objects, &peer, self.now, OFFER_PAGE)?;
         let (mut contents, mut writes) = (Vec::new(), Vec::new());
         for item in &due {
+            let Ok(content) = item.owed.item.0.as_slice().try_into().map(ContentId) else { continue };
+            // What was destroyed since is owed to nobody.
+            if index::facts(&*self.objects, &content)?.is_none() {
+                writes.extend(OWED.take(&*self.objects, &peer, &content.0)?);
+                continue;
+            }
             writes.extend(OWED.sent(&peer, item, self.now));
-            contents.extend(item.owed.item.0.as_slice().try_into().map(ContentId));
+            contents.push(content);
         }
         if contents.is_empty() {
-            return Ok(());
+            return self.write(&writes);
         }
         let offered = Offered { contents: contents.clone() };
         let row = SealedRow { key: offered_key(&peer), patient: None, value: offered.encode() };
@@ -252,6 +275,11 @@ impl Service {
         let refused: BTreeSet<_> =
             ids.iter().zip(verdicts).filter(|(_, v)| **v != 0).map(|(id, _)| *id).collect();
         let mut writes = Vec::new();
+        // A peer that has erased it takes it never again.
+        let erased = u64::from(Check::Erased.code());
+        for (content, _) in ids.iter().zip(verdicts).filter(|(_, v)| **v == erased) {
+            writes.extend(OWED.take(&*self.objects, &peer, &content.0)?);
+        }
         let judged: BTreeSet<_> = ids.iter().take(verdicts.len()).copied().collect();
         for content in judged.difference(&refused) {
             writes.extend(self.acked(content, &peer)?);

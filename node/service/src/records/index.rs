@@ -227,7 +227,7 @@ pub(super) fn key_holder_row(patient: &PatientId, organization: &OrganizationId)
 }
 
 /// The row of an entry's facts.
-fn facts_row(content: &ContentId, facts: &Facts) -> Write {
+pub(super) fn facts_row(content: &ContentId, facts: &Facts) -> Write {
     let key = SealedKey::new(FACTS, &[], 0, &content.0);
     Write::Sealed(SealedRow { key, patient: facts.patient, value: facts.encode() })
 }

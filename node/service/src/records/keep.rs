@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::{Content, Header, is_control};
-use hospes_protocol::ids::{ContentId, ObjectId, PatientId};
+use hospes_protocol::ids::{ContentId, NodeId, ObjectId, PatientId};
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{LockerEntry, SubjectKey};
 use hospes_protocol::policy::{HeaderFacts, Personal, Verified, judge_body};
@@ -55,7 +55,7 @@ impl Service {
         for (filing, verified) in &own {
             let named = named_packets(&verified.known.entry);
             let packets = judge_packets(&named, filing.packets.iter().map(Vec::as_slice))?;
-            writes.extend(self.rows_to_keep(&filing.body, verified, packets)?);
+            writes.extend(self.rows_to_keep(&filing.body, verified, (self.me.node, packets))?);
         }
         self.write(&writes)?;
         Ok(self.after_keeping(own.into_iter().map(|(_, verified)| verified))?)
@@ -170,19 +170,22 @@ impl Service {
             Ok(packets) => packets,
             Err(rejected) => return Ok(Err(rejected)),
         };
+        if let Err(rejected) = self.judge_gone(&id, &payload)? {
+            return Ok(Err(rejected));
+        }
         if index::facts(&*self.objects, &id)?.is_some() {
             self.write(&packet_writes(payload.patient().copied(), packets))?;
             return Ok(Ok(()));
         }
         let judged = match self.standing(&content)? {
-            Ok(facts) => judge_body(&self.view(), &body, &content, &facts),
+            Ok(facts) => judge_body(&self.view(), &body, &content, &facts).map(|v| (v, facts.node)),
             Err(rejected) => Err(rejected),
         };
-        let verified = match judged {
+        let (verified, node) = match judged {
             Ok(verified) => verified,
             Err(rejected) => return Ok(Err(rejected)),
         };
-        self.keep(&delivery.body, &verified, packets).map(Ok)
+        self.keep(&delivery.body, &verified, (node, packets)).map(Ok)
     }
 
     fn read_delivery(&self, delivery: &Delivery) -> Result<(Body, Content, Personal), Rejected> {
@@ -218,7 +221,7 @@ impl Service {
         &mut self,
         bytes: &[u8],
         verified: &Verified,
-        packets: Vec<(ObjectId, &[u8])>,
+        packets: (NodeId, Vec<(ObjectId, &[u8])>),
     ) -> Result<(), Fatal> {
         let writes = self.rows_to_keep(bytes, verified, packets)?;
         self.write(&writes)?;
@@ -230,10 +233,10 @@ impl Service {
         &mut self,
         bytes: &[u8],
         verified: &Verified,
-        packets: Vec<(ObjectId, &[u8])>,
+        (node, packets): (NodeId, Vec<(ObjectId, &[u8])>),
     ) -> Result<Vec<Write>, Fatal> {
         let (known, kind) = (&verified.known, verified.known.entry.kind().code());
-        let patient = Some(verified.patient);
+        let patient = self.kept_under(&known.entry, verified.patient)?;
         let facts = Facts {
             kind,
             patient,
@@ -250,6 +253,7 @@ impl Service {
         writes.extend(super::again::dependent_rows(&known.id, patient, &verified.stands_on));
         let unfiled = SealedRow { key: unfiled_key(&known.id), patient: None, value: Vec::new() };
         writes.push(Write::Sealed(unfiled));
+        writes.extend(self.erasing_rows(&known.id, &known.entry, &node)?);
         Ok(writes)
     }
 

@@ -10,6 +10,7 @@
 //! | `view` | what decisions read: the rows as `policy::View` |
 //! | `query` | what desk and API ask |
 //! | `exchange` | bodies that are owed to peers: offer, deliver, acknowledge |
+//! | `erasing`, `erasures` | carrying out an erasure, and how far it is |
 //! | `collect` | bodies of a patient who is signed in elsewhere |
 //! | `siblings` | keys that the nodes of one organization give each other |
 //! | `audience` | to whom a body is owed, and when that is looked at again |
@@ -23,6 +24,8 @@
 mod again;
 mod audience;
 mod collect;
+mod erasing;
+mod erasures;
 mod exchange;
 mod finality;
 mod former;
@@ -35,6 +38,7 @@ mod taps;
 mod view;
 
 pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
+pub use erasures::{Erasure, ErasurePhase};
 pub use exchange::OFFER_MAX;
 pub use index::Home;
 pub use query::{EntryState, Finality, Listed};
@@ -64,6 +68,7 @@ impl Service {
     pub(crate) fn open_records(&mut self) -> Result<(), Fatal> {
         self.forget_offers()?;
         self.settle_unfiled()?;
+        self.open_erasing()?;
         self.open_siblings()?;
         self.open_holding()
     }

@@ -3,7 +3,9 @@
 
 mod cards;
 mod chain;
+mod erasing;
 mod full;
+mod fuse;
 mod heal;
 mod orders;
 mod people;

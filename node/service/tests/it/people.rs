@@ -9,8 +9,9 @@ use hospes_protocol::ids::{ContentId, KeyId, Lock, ObjectId, OrganizationId, Pat
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::patient::PatientSecret;
 use hospes_protocol::personal::{
-    After, Anonymity, Author, CardEntry, Category, GrantEntry, Grantee, Label, LockerEntry, PacketRef,
-    PatientEntry, Purpose, RecordEntry, RevocationEntry, Revoked, Right, Scope, SubjectKey,
+    AccessEntry, After, Anonymity, Author, CardEntry, Category, ErasureEntry, GrantEntry, Grantee, Label,
+    LockerEntry, PacketRef, PatientEntry, Purpose, RecordEntry, RevocationEntry, Revoked, Right, Scope,
+    SubjectKey,
 };
 use hospes_protocol::policy::{Act, Actor, Decision, Request};
 use hospes_protocol::seal::blob::{DataKey, Sealer};
@@ -325,6 +326,39 @@ impl World {
         let mut content = self.draft(i, Kind::Grant, salt, &[patient.card], &grant);
         content.lock = Some(patient.secret.lock_key().reveal(&salt).lock());
         patient.signs(content)
+    }
+
+    /// An erasure of these records, or of everything where there are none, by the patient and node `i`'s organization,
+    /// under the policy's cooling-off.
+    pub(crate) fn erasure(&self, i: usize, patient: &mut Patient, records: &[&Record]) -> Draft {
+        let mut records: Vec<_> = records.iter().map(|record| record.content).collect();
+        records.sort_unstable();
+        let not_before = self.now + self.genesis.policy.cooling_off_ms;
+        let erasure = ErasureEntry { patient: patient.id, records, not_before };
+        let salt = patient.salt();
+        let mut content = self.draft(i, Kind::Erasure, salt, &[patient.card], &erasure);
+        content.lock = Some(patient.secret.lock_key().reveal(&salt).lock());
+        let mut draft = patient.signs(content);
+        draft.signers.push(key(10 + u8::try_from(i).unwrap()));
+        draft
+    }
+
+    /// The doctor's entry of a reading.
+    pub(crate) fn access(&self, doctor: &Doctor, patient: &mut Patient, record: &Record) -> Draft {
+        let access = AccessEntry {
+            patient: patient.id,
+            reader: Some(doctor.id),
+            organization: Some(self.organization(doctor.at)),
+            record: record.content,
+            category: Category::Laboratory,
+            right: Right::Read,
+            purpose: Purpose::Treatment,
+            study: None,
+            why: Vec::new(),
+            at: self.now,
+        };
+        let content = self.draft(doctor.at, Kind::Access, patient.salt(), &[], &access);
+        Draft { content, signers: vec![key(doctor.seed + 1)], reveal: Vec::new(), packets: Vec::new() }
     }
 
     /// A revocation of `grant`, with its reveal.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use hospes_protocol::block::Block;
-use hospes_protocol::control::{NodeEntry, OrganizationEntry, Standing};
+use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyFields, Standing};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::{ContentId, NodeId, OrganizationId};
@@ -22,6 +22,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
+use crate::fuse::{Fuse, Fused};
 use crate::votes::Votes;
 
 /// The virtual clock begins here, in milliseconds since 1970 UTC.
@@ -73,6 +74,9 @@ pub(crate) struct Place {
     pub(crate) events: Vec<Event>,
     /// The peers that it last let in.
     pub(crate) admitted: BTreeSet<NodeId>,
+    /// How often it lost power by its fuse.
+    pub(crate) power_cuts: u32,
+    fuse: Fuse,
     medium: Medium,
     seed: u8,
     pub(crate) organization: OrganizationId,
@@ -128,6 +132,8 @@ impl Place {
         Self {
             service: None,
             store: None,
+            fuse: Fuse::default(),
+            power_cuts: 0,
             events: Vec::new(),
             admitted: BTreeSet::new(),
             medium,
@@ -142,17 +148,27 @@ impl Place {
 impl World {
     /// `validators` organizations with a validator each, and `replicas` more with a replica.
     pub(crate) fn new(seed: u64, validators: u8, replicas: u8) -> Self {
-        Self::over(seed, (validators, replicas), |_| Medium::memory())
+        Self::under(seed, validators, replicas, default_policy())
+    }
+
+    /// As [`World::new`], under a policy.
+    pub(crate) fn under(seed: u64, validators: u8, replicas: u8, policy: PolicyFields) -> Self {
+        Self::over(seed, (validators, replicas), policy, |_| Medium::memory())
     }
 
     /// The same, where node `i` stands on a medium that fills as told.
     pub(crate) fn with_faults(seed: u64, validators: u8, replicas: u8, i: u8) -> (Self, FaultyMedium) {
         let faults = FaultyMedium::default();
         let medium = |n| if n == 50 + i { Medium::Faulty(faults.clone()) } else { Medium::memory() };
-        (Self::over(seed, (validators, replicas), medium), faults)
+        (Self::over(seed, (validators, replicas), default_policy(), medium), faults)
     }
 
-    fn over(seed: u64, (validators, replicas): (u8, u8), medium: impl Fn(u8) -> Medium) -> Self {
+    fn over(
+        seed: u64,
+        (validators, replicas): (u8, u8),
+        policy: PolicyFields,
+        medium: impl Fn(u8) -> Medium,
+    ) -> Self {
         let cards: Vec<_> = (0..validators + replicas).map(|i| signer(10 + i)).collect();
         let mut organizations: Vec<_> =
             cards.iter().enumerate().map(|(i, c)| organization(c, &format!("Hospital {i}"))).collect();
@@ -173,7 +189,7 @@ impl World {
             organizations,
             nodes,
             validators: set,
-            policy: default_policy(),
+            policy,
         };
         let genesis = Genesis::read(&genesis.encode()).unwrap();
         let mut world = Self {
@@ -225,7 +241,7 @@ impl World {
             .unwrap();
         let store = Arc::new(store);
         let me = Identity::new(&[place.seed; 32], &[place.seed.wrapping_add(100); 32], place.organization);
-        let (ledger, objects): (Arc<dyn Ledger>, Arc<dyn Objects>) = (store.clone(), store.clone());
+        let (ledger, objects): (Arc<dyn Ledger>, Arc<dyn Objects>) = (store.clone(), self.fused(i, &store));
         let service = Service::open(self.now, me, &self.genesis, ledger, objects).unwrap();
         self.nodes[i].service = Some(service);
         self.nodes[i].store = Some(store);
@@ -245,6 +261,22 @@ impl World {
         let store = Arc::new(store);
         let me = Identity::new(&[place.seed; 32], &[place.seed.wrapping_add(100); 32], place.organization);
         Service::open(self.now, me, &self.genesis, store.clone(), store).unwrap()
+    }
+
+    fn fused(&self, i: usize, store: &Arc<Store>) -> Arc<dyn Objects> {
+        Arc::new(Fused { store: store.clone(), fuse: self.nodes[i].fuse.clone() })
+    }
+
+    /// After so many more writes to its objects a node loses power, and starts again.
+    pub(crate) fn fuse(&mut self, i: usize, writes: i64) {
+        self.nodes[i].fuse.set(writes);
+    }
+
+    fn lose_power(&mut self, i: usize) {
+        self.kill(i);
+        self.nodes[i].fuse.set(i64::MAX);
+        self.nodes[i].power_cuts += 1;
+        self.start(i);
     }
 
     /// A node loses power: what it had not made durable is gone.
@@ -419,7 +451,7 @@ impl World {
         let place = &mut self.nodes[i];
         let Some(service) = place.service.as_mut() else { return true };
         service.tick(now);
-        match due.packet {
+        let done = match due.packet {
             Packet::Gossip(bytes) => service.on_gossip(from, &bytes).map(|_| ()),
             Packet::Channel(bytes) => service.on_channel(from, &bytes),
             Packet::Request { id, bytes } => {
@@ -439,9 +471,12 @@ impl World {
                 service.on_timer(timer)
             }
             Packet::Timer(_) => Ok(()),
+        };
+        match done {
+            Ok(()) => self.effects(i),
+            Err(_) if self.nodes[i].fuse.is_blown() => self.lose_power(i),
+            Err(fatal) => panic!("node {i} stops: {fatal}"),
         }
-        .unwrap();
-        self.effects(i);
         true
     }
 

@@ -9,7 +9,7 @@ use super::world::{World, request};
 use crate::api::server::{ServeError, serve};
 
 /// Paths that take a session.
-const CLOSED: [&str; 14] = [
+const CLOSED: [&str; 15] = [
     "/patients?family=Adams",
     "/patients/0000000000000000000000000000000000000000000000000000000000000000",
     "/records?patient=0000000000000000000000000000000000000000000000000000000000000000",
@@ -18,6 +18,7 @@ const CLOSED: [&str; 14] = [
     "/grants",
     "/grants/text?grant=%7B%7D",
     "/accesses",
+    "/erasures",
     "/why?record=0000000000000000000000000000000000000000000000000000000000000000",
     "/organizations",
     "/persons",

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::signers::{Slot, under};
-use super::{COOLING_OFF_MS, Group, Judge, Wanted};
+use super::{Group, Judge, Wanted};
 use crate::check::{Check, Rejected, ensure};
 use crate::ids::{BlockHash, ContentId, OrganizationId, PersonId};
+use crate::limits::SIGNED_AHEAD_MS_MAX;
 use crate::personal::{
     AccessEntry, Author, CardEntry, ErasureEntry, GrantEntry, Grantee, PatientEntry, ProxyEntry, RecordEntry,
     RevocationEntry, Revoked, Right,
@@ -228,8 +229,9 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         if let Revoked::Entries(ids) = &e.revoked {
             for known in ids.iter().filter_map(|id| self.view.entry(id).transpose()) {
                 let known = known?;
-                let fits = matches!(known.entry, Personal::Grant(_) | Personal::Proxy(_))
-                    && known.entry.patient() == Some(&e.patient);
+                let fits =
+                    matches!(known.entry, Personal::Grant(_) | Personal::Proxy(_) | Personal::Erasure(_))
+                        && known.entry.patient() == Some(&e.patient);
                 ensure(fits, Check::StandsOnWrong)?;
             }
         }
@@ -271,7 +273,10 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
     }
 
     fn erasure(&self, e: &ErasureEntry) -> Result<Wanted, Rejected> {
-        let waits = e.not_before >= self.facts.signed_at.saturating_add(COOLING_OFF_MS);
+        let cooling_off = self.view.membership().policy.cooling_off_ms;
+        // The cards sign one after the other before it is filed.
+        let made = self.facts.signed_at.saturating_sub(SIGNED_AHEAD_MS_MAX);
+        let waits = e.not_before >= made.saturating_add(cooling_off);
         ensure(waits, Check::PeriodForm)?;
         let mut answering = BTreeSet::new();
         for id in &e.records {

@@ -5,12 +5,13 @@ use crate::control::Standing;
 use crate::entry::{Content, FORMAT, Kind};
 use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId, PersonId, Reveal};
 use crate::keys::Signer as _;
+use crate::limits::{COOLING_OFF_MS_DEFAULT, SIGNED_AHEAD_MS_MAX};
 use crate::personal::{
     AccessEntry, Author, Category, ErasureEntry, ErasureReceipt, GrantEntry, Grantee, Label, LockerEntry,
     LockerPublic, PatientEntry, ProxyEntry, Purpose, RecordEntry, RevocationEntry, Revoked, Right,
     SubjectKey,
 };
-use crate::policy::lawful::{COOLING_OFF_MS, HeaderFacts, Verified, judge_body};
+use crate::policy::lawful::{HeaderFacts, Verified, judge_body};
 use crate::policy::tests::world::*;
 use crate::policy::view::{FormerCard, PatientView, View};
 use crate::policy::{Batch, Personal};
@@ -609,7 +610,7 @@ fn an_access_is_signed_in_the_readers_session_and_names_fitting_grants() {
 #[test]
 fn an_erasure_needs_who_answers_and_waits() {
     let mut world = World::new();
-    let not_before = NOW + COOLING_OFF_MS;
+    let not_before = NOW - SIGNED_AHEAD_MS_MAX + COOLING_OFF_MS_DEFAULT;
     let erase = |records: Vec<ContentId>, not_before, by: &[u8]| {
         draft(Kind::Erasure, &ErasureEntry { patient: ADA, records, not_before }, &[CARD], by)
     };
@@ -626,6 +627,10 @@ fn an_erasure_needs_who_answers_and_waits() {
     assert_eq!(erase(vec![id(99)], not_before, &both).check(&world), Some(Check::StandsOnMissing), "unknown");
     let erasure = ErasureEntry { patient: ADA, records: vec![LAB], not_before };
     world.put(id(80), Personal::Erasure(erasure), Some(20), Some(CARD));
+    let back = RevocationEntry { patient: ADA, by_proxy: None, revoked: Revoked::Entries(vec![id(80)]) };
+    let back = draft(Kind::Revocation, &back, &[CARD], &[ADA_9C]);
+    assert_eq!(back.check(&world), None, "she takes it back");
+    assert_eq!(back.by(&[HOME_CARD]).check(&world), Some(Check::WrongSigner), "nobody else does");
     let receipt = |of: ContentId, on: &[ContentId]| {
         draft(Kind::Receipt, &ErasureReceipt { erasure: of, objects: 3, at: NOW }, on, &[])
     };
