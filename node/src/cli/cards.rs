@@ -1,23 +1,26 @@
-//! `hospes card`: the cards in the node's readers; new soft cards and their PINs, off line.
+//! `hospes card`: the cards in the node's readers; soft cards and their PINs, by file or in a reader of the node.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hospes_card::soft::{Profile, SoftCard, SoftCardSpec};
 use hospes_card::{Card as _, HolderKind, HolderLabel, Pin, Puk, Slot, UnblockError};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, print};
 use super::found::{keep_puk, new_pin, of_card};
-use super::pins::{PinArgs, Pins, ask};
+use super::pins::{PinArgs, Pins, ask, passphrase};
 use super::place::absolute;
 use super::show::{table, text};
 
 /// Between two looks at the readers.
 const POLL: Duration = Duration::from_millis(200);
+/// How long a node may take to see a card that was put into its reader.
+const NOTICED_MAX: Duration = Duration::from_secs(10);
 
 /// What of cards.
 #[derive(Debug, clap::Subcommand)]
@@ -31,12 +34,14 @@ pub(crate) enum CardCommand {
     },
     /// Make a soft card, off line.
     Create(CreateArgs),
-    /// Change the PIN of a soft card, or unblock it with its PUK, off line.
+    /// Make a soft card for a person at this desk, in a reader of the running node.
+    Enrol(EnrolArgs),
+    /// Change the PIN of a soft card, or unblock it with its PUK.
     Pin(PinChange),
-    /// Check that a soft card is whole and signs, without its PIN, off line.
+    /// Check that a soft card is whole and signs, without its PIN.
     Test {
-        /// The card's file.
-        file: PathBuf,
+        /// Its file, off line; or serial, the beginning of one, or holder of a card in the node's readers.
+        card: String,
     },
     /// Say when a card comes or goes, until Ctrl-C.
     Watch,
@@ -47,6 +52,23 @@ pub(crate) enum CardCommand {
 pub(crate) struct CreateArgs {
     /// The card's file; in a reader's folder it must end in `.card`.
     file: PathBuf,
+    #[command(flatten)]
+    new: NewCard,
+}
+
+/// Options of `card enrol`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct EnrolArgs {
+    /// The node's reader, where it has several, as `hospes card list` names it.
+    #[arg(long, value_name = "READER")]
+    reader: Option<String>,
+    #[command(flatten)]
+    new: NewCard,
+}
+
+/// A card to make. Its keys are made on it; PIN and PUK are the holder's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewCard {
     /// Whose card.
     #[arg(long, value_enum)]
     kind: Holder,
@@ -57,8 +79,11 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_enum, default_value = "p256")]
     keys: Keys,
     /// File that takes the PUK; else it is printed once.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "puk_from")]
     puk_file: Option<PathBuf>,
+    /// File whose first line is the PUK that the holder chose; else one is made.
+    #[arg(long, value_name = "FILE")]
+    puk_from: Option<PathBuf>,
     #[command(flatten)]
     pins: PinArgs,
 }
@@ -66,11 +91,19 @@ pub(crate) struct CreateArgs {
 /// Options of `card pin`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PinChange {
-    /// The card's file.
-    file: PathBuf,
-    /// Unblock with the PUK, which is asked for.
-    #[arg(long)]
+    /// The card's file, off line; or serial, the beginning of one, or holder of a card in the node's readers.
+    card: String,
+    /// Unblock with the PUK.
+    #[arg(long, conflicts_with_all = ["pin_file", "pin_fd"])]
     unblock: bool,
+    /// File whose first line is the PUK; else it is asked for.
+    #[arg(long, value_name = "FILE", requires = "unblock")]
+    puk_from: Option<PathBuf>,
+    /// File whose first line is the PIN from now on; else it is asked for.
+    #[arg(long, value_name = "FILE")]
+    new_pin_file: Option<PathBuf>,
+    #[command(flatten)]
+    pins: PinArgs,
 }
 
 /// Whose card.
@@ -137,8 +170,9 @@ pub(crate) fn run(global: &Global, command: &CardCommand) -> Outcome<Done> {
         CardCommand::Info { card } if Path::new(card).is_file() => file_info(Path::new(card)),
         CardCommand::Info { card } => info(global, card),
         CardCommand::Create(args) => create(args),
-        CardCommand::Pin(args) => change_pin(args),
-        CardCommand::Test { file } => test(file),
+        CardCommand::Enrol(args) => enrol(global, args),
+        CardCommand::Pin(args) => change_pin(global, args),
+        CardCommand::Test { card } => test(&located(global, card)?),
         CardCommand::Watch => watch(global),
     }
 }
@@ -211,47 +245,156 @@ fn file_info(file: &Path) -> Outcome<Done> {
 }
 
 fn create(args: &CreateArgs) -> Outcome<Done> {
-    let mut spec = SoftCardSpec::new(args.kind.into());
-    spec.profile = match args.keys {
+    let (serial, puk) = make(&absolute(&args.file), &args.new)?;
+    Ok(made(&args.file, &serial, puk.as_deref()))
+}
+
+/// Makes a card; its serial, and its PUK where that is to be printed.
+fn make(file: &Path, new: &NewCard) -> Outcome<(String, Option<String>)> {
+    let mut spec = SoftCardSpec::new(new.kind.into());
+    spec.profile = match new.keys {
         Keys::P256 => Profile::P256,
         Keys::P384 => Profile::P384,
         Keys::Edwards => Profile::Edwards,
     };
-    if let Some(label) = &args.label {
+    if let Some(label) = &new.label {
         let wrong =
             || Failure::usage("a label has 1 to 64 bytes without control characters", "Choose another.");
         spec.holder_label = Some(HolderLabel::new(label).ok_or_else(wrong)?);
     }
-    let pin = new_pin(&args.pins.open()?, args.label.as_deref().unwrap_or("the new card"))?;
+    let pin = new_pin(&new.pins.open()?, new.label.as_deref().unwrap_or("the new card"))?;
     let mut rng = rng()?;
-    let puk = Puk::generate(&mut rng);
-    let card = spec.create(&absolute(&args.file), &pin, &puk, &mut rng).map_err(|e| of_card(&e))?;
-    let (serial, puk) = (card.serial().to_string(), keep_puk(&puk, args.puk_file.as_deref())?);
-    let mut text = format!("card {serial} (soft: a copy of its file is a second card)");
-    if let Some(puk) = &puk {
-        text.push_str(&format!("\nPUK, to be kept on paper: {puk}"));
-    }
-    Ok(Done::new(json!({"serial": serial, "file": args.file, "puk": puk}), text))
+    let puk = match &new.puk_from {
+        Some(file) => puk_in(file)?,
+        None => Puk::generate(&mut rng),
+    };
+    let card = spec.create(file, &pin, &puk, &mut rng).map_err(|e| of_card(&e))?;
+    let serial = card.serial().to_string();
+    // Who chose it knows it.
+    let printed = if new.puk_from.is_some() { None } else { keep_puk(&puk, new.puk_file.as_deref())? };
+    Ok((serial, printed))
 }
 
-fn change_pin(args: &PinChange) -> Outcome<Done> {
-    let mut card = soft(&args.file)?;
-    let form =
-        |e: hospes_card::PinForm| Failure::new(Exit::Failed, "pin-form", e.to_string(), "Type it again.");
-    let secret = if args.unblock { ask("PUK: ")? } else { ask("PIN: ")? };
-    let new = new_pin(&Pins::Prompt, "the card from now on")?;
+fn made(file: &Path, serial: &str, puk: Option<&str>) -> Done {
+    let mut text = format!("card {serial} (soft: a copy of its file is a second card)");
+    if let Some(puk) = puk {
+        text.push_str(&format!("\nPUK, to be kept on paper: {puk}"));
+    }
+    Done::new(json!({"serial": serial, "file": file, "puk": puk}), text)
+}
+
+/// The first line of a file.
+fn line_in(file: &Path) -> Outcome<Zeroizing<String>> {
+    let bytes = passphrase(file)?;
+    let text = std::str::from_utf8(&bytes).map(str::to_owned).map(Zeroizing::new);
+    text.map_err(|_| Failure::usage(format!("{}: not text", file.display()), "Write it as plain text."))
+}
+
+fn puk_in(file: &Path) -> Outcome<Puk> {
+    Puk::new(&line_in(file)?).map_err(|e| pin_form(&e))
+}
+
+fn pin_form(error: &hospes_card::PinForm) -> Failure {
+    Failure::new(Exit::Failed, "pin-form", error.to_string(), "Choose another.")
+}
+
+fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
+    let client = global.client()?;
+    let readers = client.list("/readers")?;
+    let folder = folder_of(global, reader(&readers, args.reader.as_deref())?)?;
+    let file = free_file(&folder, args.new.label.as_deref())?;
+    let (serial, puk) = make(&file, &args.new)?;
+    let begun = Instant::now();
+    while !client.list("/cards")?.iter().any(|card| text(card, "serial") == serial) {
+        if begun.elapsed() > NOTICED_MAX {
+            let next = "`hospes card list` shows what the node sees; `hospes doctor` looks at its readers.";
+            let message = format!("card {serial} is made, and the node's reader does not see it");
+            return Err(Failure::new(Exit::Unavailable, "card-unseen", message, next));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(made(&file, &serial, puk.as_deref()))
+}
+
+/// The name of the node's one reader, or of the one that is named.
+fn reader<'a>(readers: &'a [Value], named: Option<&str>) -> Outcome<&'a str> {
+    let mut fits = readers.iter().map(|r| text(r, "name")).filter(|name| named.is_none_or(|n| n == *name));
+    match (fits.next(), fits.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => {
+            let next = "Set card.readers in hospes.toml, and start the node again.";
+            Err(Failure::new(Exit::Unavailable, "no-reader", "the node has no such reader", next))
+        }
+        (Some(_), Some(_)) => Err(Failure::usage("the node has several readers", "Name one with --reader.")),
+    }
+}
+
+/// The folder that serves as a reader, by the configuration of the node's data folder.
+fn folder_of(global: &Global, reader: &str) -> Outcome<PathBuf> {
+    let is_it = |path: &PathBuf| path.is_dir() && path.file_name().is_some_and(|name| name == reader);
+    global.config(Vec::new())?.readers.into_iter().find(is_it).ok_or_else(|| {
+        let message = format!("`{reader}` is no folder that the configuration here names as a reader");
+        Failure::new(Exit::Unavailable, "no-reader", message, "Give the node's own --data-dir.")
+    })
+}
+
+/// A file of that name, or of that name and a number, that is not there yet.
+fn free_file(reader: &Path, label: Option<&str>) -> Outcome<PathBuf> {
+    let kept = |c: char| if c.is_alphanumeric() { c } else { '-' };
+    let stem: String = label.unwrap_or("card").chars().map(kept).collect();
+    let names = (1..1000).map(|n| if n == 1 { format!("{stem}.card") } else { format!("{stem}-{n}.card") });
+    let free = names.map(|name| reader.join(name)).find(|path| !path.exists());
+    free.ok_or_else(|| Failure::usage("the reader is full of cards of that label", "Choose another --label."))
+}
+
+/// The file of a soft card: given as such, or found in the readers of the running node.
+fn located(global: &Global, card: &str) -> Outcome<PathBuf> {
+    if Path::new(card).is_file() {
+        return Ok(absolute(Path::new(card)));
+    }
+    let cards = global.client()?.list("/cards")?;
+    let wanted = pick(&cards, Some(card))?;
+    let folder = folder_of(global, text(wanted, "reader"))?;
+    let is_it = |file: &PathBuf| {
+        let serial =
+            SoftCard::open(file).and_then(|mut card| card.info()).map(|info| info.serial.to_string());
+        serial.is_ok_and(|serial| serial == text(wanted, "serial"))
+    };
+    let files = std::fs::read_dir(&folder).map_err(|e| Failure::file(&folder, &e))?;
+    let cards = files.filter_map(|entry| entry.ok().map(|e| e.path()));
+    cards
+        .filter(|path| path.extension().is_some_and(|e| e == "card"))
+        .find(is_it)
+        .ok_or_else(|| absent("the card has left the reader, or is no soft card"))
+}
+
+fn change_pin(global: &Global, args: &PinChange) -> Outcome<Done> {
+    let mut card = soft(&located(global, &args.card)?)?;
+    let info = card.info().map_err(|e| of_card(&e))?;
+    let serial = info.serial.to_string();
+    let label = info.holder_label.as_ref().map_or("the card", HolderLabel::as_str);
     let mut rng = rng()?;
     if args.unblock {
-        let unblocked = card.unblock(&Puk::new(&secret).map_err(form)?, &new, &mut rng);
-        unblocked.map_err(|e| match e {
+        let puk = match &args.puk_from {
+            Some(file) => puk_in(file)?,
+            None => Puk::new(&ask("PUK: ")?).map_err(|e| pin_form(&e))?,
+        };
+        card.unblock(&puk, &pin_from_now_on(args)?, &mut rng).map_err(|e| match e {
             UnblockError::Key(e) => of_card(&e),
             other => Failure::new(Exit::Denied, "wrong-puk", other.to_string(), "Check the letter."),
         })?;
     } else {
-        let old = Pin::new(&secret).map_err(form)?;
-        card.change_pin(&old, &new, &mut rng).map_err(|e| of_card(&e))?;
+        let old = Pin::new(&args.pins.open()?.of(&[label, &serial])?).map_err(|e| pin_form(&e))?;
+        card.change_pin(&old, &pin_from_now_on(args)?, &mut rng).map_err(|e| of_card(&e))?;
     }
-    Ok(Done::new(json!({"serial": card.serial().to_string()}), "The PIN is changed."))
+    Ok(Done::new(json!({"serial": serial}), "The PIN is changed."))
+}
+
+fn pin_from_now_on(args: &PinChange) -> Outcome<Pin> {
+    match &args.new_pin_file {
+        Some(file) => Pin::new(&line_in(file)?).map_err(|e| pin_form(&e)),
+        None => new_pin(&Pins::Prompt, "the card from now on"),
+    }
 }
 
 fn test(file: &Path) -> Outcome<Done> {

@@ -58,6 +58,8 @@ pub(crate) enum OrgCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// What the federation has set; with options, propose that it sets them so.
+    Policy(PolicyArgs),
     /// Propose that an organization leaves.
     Remove {
         /// Its id.
@@ -65,6 +67,47 @@ pub(crate) enum OrgCommand {
         #[command(flatten)]
         proposal: ProposalArgs,
     },
+}
+
+/// Options of `org policy`. What is not named stays as it is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct PolicyArgs {
+    /// Headers in one block, at most.
+    #[arg(long, value_name = "N")]
+    block_headers_max: Option<u64>,
+    /// How long a proposer waits for more headers, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    block_delay_ms: Option<u64>,
+    /// An idle network commits an empty block at this interval, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    idle_block_ms: Option<u64>,
+    /// Grants are not acted upon when the newest certified block is older, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    lease_ms: Option<u64>,
+    /// Whether cards without attested hardware are accepted for people.
+    #[arg(long, value_name = "BOOL")]
+    soft_cards: Option<bool>,
+    /// Bytes that an organization may have others hold for it.
+    #[arg(long, value_name = "BYTES")]
+    quota_bytes: Option<u64>,
+    #[command(flatten)]
+    proposal: ProposalArgs,
+}
+
+impl PolicyArgs {
+    /// What is named, by its name in the API.
+    fn changes(&self) -> Vec<(&'static str, Value)> {
+        let number = |name, value: Option<u64>| value.map(|v| (name, json!(v)));
+        let numbers = [
+            number("block_headers_max", self.block_headers_max),
+            number("block_delay_ms", self.block_delay_ms),
+            number("idle_block_ms", self.idle_block_ms),
+            number("lease_ms", self.lease_ms),
+            number("quota_bytes", self.quota_bytes),
+        ];
+        let soft = self.soft_cards.map(|v| ("soft_cards", json!(v)));
+        numbers.into_iter().flatten().chain(soft).collect()
+    }
 }
 
 /// Options of a proposal.
@@ -144,9 +187,25 @@ fn keep(mut done: Done, out: Option<&Path>) -> Outcome<Done> {
     Ok(done)
 }
 
+fn policy(global: &Global, args: &PolicyArgs) -> Outcome<Done> {
+    let seat = Seat::take(global, &args.proposal.card)?;
+    let mut fields =
+        seat.client().get("/policies")?.get_mut("federation").map(Value::take).unwrap_or_default();
+    let changes = args.changes();
+    if changes.is_empty() {
+        let text = super::show::fields(&fields);
+        return Ok(Done::new(json!({"federation": fields}), text));
+    }
+    changes.into_iter().for_each(|(name, value)| fields[name] = value);
+    propose_at(&seat, &args.proposal, &json!({"kind": "policy", "fields": fields}))
+}
+
 /// Proposes, and votes for it with this organization's card.
 fn propose(global: &Global, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
-    let seat = Seat::take(global, &args.card)?;
+    propose_at(&Seat::take(global, &args.card)?, args, body)
+}
+
+fn propose_at(seat: &Seat, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
     let proposed = seat.client().post("/proposals", body)?;
     let voted = seat.act("/proposals/vote", &json!({"proposal": text(&proposed, "proposal")}))?;
     keep(voted, args.out.as_deref())
@@ -186,6 +245,7 @@ pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Do
             let entry = BASE64.encode(&read_founding(file)?.organization.encode());
             propose(global, proposal, &json!({"kind": "admit-organization", "entry": entry}))
         }
+        OrgCommand::Policy(args) => policy(global, args),
         OrgCommand::Remove { organization, proposal } => {
             propose(global, proposal, &json!({"kind": "remove-organization", "organization": organization}))
         }

@@ -4,10 +4,12 @@
 //! loopback with port 0. Replay: `cargo test -p hospes --test cli NAME`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cards;
 mod daemon;
 mod floods;
 mod full;
 mod heal;
+mod members;
 mod offline;
 mod program;
 mod siblings;

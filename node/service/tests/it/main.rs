@@ -9,6 +9,7 @@ mod fuse;
 mod heal;
 mod orders;
 mod people;
+mod policy;
 mod records;
 mod refusals;
 mod renewal;
