@@ -15,6 +15,7 @@ pub mod genesis;
 pub mod ids;
 pub mod keys;
 pub mod limits;
+pub mod mutants;
 pub mod patient;
 pub mod personal;
 pub mod policy;

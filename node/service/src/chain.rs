@@ -8,11 +8,13 @@ use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Header, is_control};
 use hospes_protocol::ids::{BlockHash, NodeId, Reveal};
 use hospes_protocol::limits::GOSSIP_BYTES_MAX;
+use hospes_protocol::mutant;
 use hospes_protocol::state::Executed;
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_storage::{Commit, HeaderRow};
 
+use crate::branches::Aside;
 use crate::effects::{Effect, Event, Timer};
 use crate::follow::Asked;
 use crate::messages::{Channel, Gossip, HeaderItem, HeaderRun, Request};
@@ -39,7 +41,7 @@ impl Service {
         from: NodeId,
         items: Vec<HeaderItem>,
     ) -> Result<Option<Rejected>, Fatal> {
-        let (mut wrong, mut taken, mut rows) = (None, Vec::new(), Vec::new());
+        let (mut wrong, mut taken, mut rows, mut aside) = (None, Vec::new(), Vec::new(), Vec::new());
         let read: Vec<_> = items.iter().map(|item| Header::read(&item.header, &self.network)).collect();
         let verified = self.verify_together(&read);
         for ((item, header), verified) in items.into_iter().zip(read).zip(verified) {
@@ -50,8 +52,12 @@ impl Service {
                     taken.push(header);
                 }
                 Err(rejected) => {
-                    self.on_refused_header(from, &item, rejected);
-                    wrong = wrong.or(Some(rejected));
+                    // Whoever passes on what it holds is not to blame for the one who forked it.
+                    let forked = matches!(rejected.check, Check::Fork | Check::PrevMismatch);
+                    let own =
+                        Header::read(&item.header, &self.network).is_ok_and(|h| h.fields().node == from);
+                    aside.extend(self.on_refused_header(from, item, rejected)?);
+                    wrong = wrong.or(Some(if forked && !own { Check::Replay.into() } else { rejected }));
                 }
             }
         }
@@ -59,6 +65,11 @@ impl Service {
             self.ledger.put_headers(&rows)?;
             self.see_reveals(&taken)?;
             self.after_headers(&taken)?;
+        }
+        if !aside.is_empty() {
+            self.take_aside(aside);
+            self.judge_candidates()?;
+            self.want_block();
         }
         Ok(wrong)
     }
@@ -108,7 +119,7 @@ impl Service {
     pub(crate) fn see_reveals(&mut self, headers: &[Header]) -> Result<(), Fatal> {
         let reveals = headers.iter().flat_map(|h| &h.fields().reveal);
         let fresh: Vec<_> = reveals.map(Reveal::lock).filter(|lock| !self.seen.contains(lock)).collect();
-        if fresh.is_empty() {
+        if fresh.is_empty() || mutant!(RevealsUnseen) {
             return Ok(());
         }
         self.ledger.see_locks(&fresh)?;
@@ -119,25 +130,56 @@ impl Service {
         Ok(())
     }
 
-    fn on_refused_header(&mut self, from: NodeId, item: &HeaderItem, rejected: Rejected) {
-        let Ok(header) = Header::read(&item.header, &self.network) else { return };
-        let fields = header.fields();
+    /// What a refused header tells all the same: a gap, a fork, or a part of a branch that a block stands on.
+    fn on_refused_header(
+        &mut self,
+        from: NodeId,
+        item: HeaderItem,
+        rejected: Rejected,
+    ) -> Result<Option<Aside>, Fatal> {
+        let Ok(header) = Header::read(&item.header, &self.network) else { return Ok(None) };
+        let (node, sequence) = (header.fields().node, header.fields().sequence);
+        let run = |from| vec![HeaderRun { node, from, to: sequence }];
         match rejected.check {
-            Check::SequenceGap => {
-                let run = HeaderRun {
-                    node: fields.node,
-                    from: self.pool.head(&fields.node).0 + 1,
-                    to: fields.sequence,
-                };
-                self.ask_headers(from, vec![run]);
-            }
+            Check::SequenceGap => self.ask_headers(from, run(self.pool.head(&node).0 + 1)),
             Check::Fork => {
-                if let Some(other) = self.pool.get(&fields.node, fields.sequence).cloned() {
-                    self.pool.keep_fork(fields.node, &other, &header);
+                self.pool.suspect(node);
+                if let Some(other) = self.pool.get(&node, sequence).cloned() {
+                    self.pool.keep_fork(node, &other, &header);
                 }
             }
-            _ => {}
+            // The fork is further back.
+            Check::PrevMismatch => {
+                self.pool.suspect(node);
+                self.ask_headers(from, run(sequence.saturating_sub(1).max(1)));
+            }
+            Check::Replay => return self.on_replay(&header).map(|()| None),
+            _ => return Ok(None),
         }
+        let control = item.control.filter(|bytes| {
+            let body = Body::read(bytes, &self.network);
+            is_control(header.fields().kind) && body.is_ok_and(|(b, _)| b.id() == header.fields().content)
+        });
+        let useful = rejected.check == Check::Fork || self.pool.wants_branch(&node);
+        Ok(useful.then_some((header, control)))
+    }
+
+    /// Another header than the final one with its number is evidence too.
+    fn on_replay(&mut self, header: &Header) -> Result<(), Fatal> {
+        let (node, sequence) = (header.fields().node, header.fields().sequence);
+        if self.state.membership.node(&node).is_none() {
+            return Ok(());
+        }
+        let stored = self.ledger.headers(&node, sequence, sequence)?;
+        let standing = stored.first().and_then(|bytes| Header::read(bytes, &self.network).ok());
+        if let Some(standing) = standing.filter(|s| s.id() != header.id())
+            && self.verify_header(header).is_ok()
+        {
+            self.pool.suspect(node);
+            self.pool.keep_fork(node, &standing, header);
+            self.want_block();
+        }
+        Ok(())
     }
 
     /// New headers wait: candidates may be complete now, and there is something to order.
@@ -256,6 +298,7 @@ impl Service {
                 Ok(headers) => headers,
                 Err(missing) => {
                     let (from, runs) = (candidate.from, runs(missing));
+                    self.pool.want_branches(&candidate.block.cuts);
                     self.ask_headers(from, runs);
                     continue;
                 }
@@ -327,7 +370,8 @@ impl Service {
                 self.commit(&block, certificate, executed)?;
                 Ok(Ok(true))
             }
-            Ok((_, Err(missing))) => {
+            Ok((block, Err(missing))) => {
+                self.pool.want_branches(&block.cuts);
                 self.ask_headers(from, runs(missing));
                 Ok(Ok(false))
             }
@@ -344,7 +388,7 @@ impl Service {
         let block = Block::read(bytes, &self.network)?;
         ensure(block.height == self.state.height + 1, Check::BlockHeight)?;
         ensure(certificate.height == block.height, Check::CertificateHeight)?;
-        ensure(block.hash() == certificate.block, Check::BlockHash)?;
+        ensure(block.hash() == certificate.block || mutant!(BlockUnbound), Check::BlockHash)?;
         certificate.verify(&self.network, &self.state.validators)?;
         let headers = match self.pool.headers_of(&block.cuts) {
             Ok(headers) => headers,
@@ -362,6 +406,7 @@ impl Service {
     ) -> Result<(), Fatal> {
         let headers = self.pool.headers_of(&block.cuts).unwrap_or_default();
         self.note_former_cards(block, &executed.state.membership)?;
+        self.adopt_branches(&block.cuts)?;
         self.ledger.commit(&Commit {
             height: block.height,
             hash: certificate.block,

@@ -7,6 +7,7 @@ use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, Kind, is_control};
 use hospes_protocol::ids::{ContentId, HeaderId, Reveal};
 use hospes_protocol::limits::CLOCK_SKEW_MS_MAX;
+use hospes_protocol::mutant;
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::policy::{Batch, HeaderFacts, Verified, judge_body};
 use hospes_protocol::tap::Body;
@@ -122,6 +123,7 @@ impl Service {
             items.push(HeaderItem { header: Bytes(header.as_bytes().to_vec()), control: control.clone() });
             self.pool_header(header.clone(), control);
         }
+        let rows = if mutant!(HeaderUnkept) { Vec::new() } else { rows };
         self.ledger.put_own(&rows)?;
         self.see_reveals(&headers)?;
         self.publish_headers(items);

@@ -10,6 +10,7 @@ use hospes_protocol::check::Rejected;
 use hospes_protocol::entry::is_control;
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::limits::GOSSIP_BYTES_MAX;
+use hospes_protocol::mutant;
 use hospes_protocol::state::Frontier;
 use hospes_protocol::wire::{Bytes, Wire};
 
@@ -323,7 +324,9 @@ impl Service {
             self.owe_peer(peer)?;
         }
         self.hold_upkeep()?;
-        self.set_timer(Timer::Upkeep, self.now + UPKEEP_MS);
+        if !mutant!(UpkeepEnds) {
+            self.set_timer(Timer::Upkeep, self.now + UPKEEP_MS);
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //!
 //! [`service::Service`] is the one type that the runtime, and the simulator, drive.
 
+mod branches;
 mod chain;
 pub mod consensus;
 pub mod effects;

@@ -15,6 +15,8 @@ use hospes_protocol::state::{Draft, LedgerState};
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
 
+use crate::branches::Branches;
+
 /// Headers of one node that may wait here: ten blocks' worth. A node that files faster is asked to wait.
 pub const PENDING_PER_NODE_MAX: usize = 10 * HEADERS_PER_ORGANIZATION_MAX;
 /// Room that a draft leaves in a block for everything beside control bodies.
@@ -28,6 +30,7 @@ pub struct Pool {
     known: BTreeMap<NodeId, (u64, HeaderId)>,
     control: BTreeMap<ContentId, Bytes>,
     forks: BTreeMap<NodeId, Fork>,
+    branches: Branches,
 }
 
 /// What a proposer would order now.
@@ -267,6 +270,51 @@ impl Pool {
         }
     }
 
+    /// A header of a node came that doesn't continue what is known of it.
+    pub(crate) fn suspect(&mut self, node: NodeId) {
+        self.branches.suspect(node);
+    }
+
+    /// Whether headers of a node on another branch are of use.
+    pub(crate) fn wants_branch(&self, node: &NodeId) -> bool {
+        self.branches.is_wanted(node)
+    }
+
+    /// A block stands on these cuts, which are not all here: other branches among them are kept when they come.
+    pub(crate) fn want_branches(&mut self, cuts: &[Cut]) {
+        for cut in cuts {
+            if self.branches.is_forked(&cut.node) || !self.stands(cut) {
+                self.branches.want(cut);
+            }
+        }
+    }
+
+    /// Takes verified headers of other branches; gives whether one that a block stands on is whole now.
+    pub(crate) fn take_branch(&mut self, headers: &[Header]) -> bool {
+        let pending = &self.pending;
+        self.branches.take(headers, |node, sequence| pending.get(&(*node, sequence)).cloned())
+    }
+
+    /// What of a cut's branch is not the pool's own, from the fork on; null where the pool stands on it.
+    pub(crate) fn other_branch(&self, cut: &Cut) -> Option<Vec<Header>> {
+        let ours = |h: &&Header| self.get(&cut.node, h.fields().sequence).is_some_and(|o| o.id() == h.id());
+        let branch: Vec<_> = self.branches.of(cut)?.iter().skip_while(ours).cloned().collect();
+        (!branch.is_empty()).then_some(branch)
+    }
+
+    /// Lets a branch stand in place of what the pool has of its node.
+    pub(crate) fn adopt(&mut self, cut: &Cut, branch: Vec<Header>) {
+        let from = branch.first().map_or(cut.to, |h| h.fields().sequence);
+        self.pending.retain(|(node, sequence), _| *node != cut.node || *sequence < from);
+        branch.into_iter().for_each(|header| self.keep(header));
+        self.branches.forget(&cut.node);
+    }
+
+    // Whether the pool's own chain ends a cut as the block has it; what is not here doesn't contradict it.
+    fn stands(&self, cut: &Cut) -> bool {
+        self.get(&cut.node, cut.to).is_none_or(|header| header.id() == cut.last)
+    }
+
     /// The headers that `cuts` order, or the runs of those that are missing.
     ///
     /// # Errors
@@ -274,9 +322,14 @@ impl Pool {
     pub fn headers_of(&self, cuts: &[Cut]) -> Result<Vec<Header>, Vec<(NodeId, u64, u64)>> {
         let (mut headers, mut missing) = (Vec::new(), Vec::new());
         for cut in cuts {
+            if let Some(branch) = self.branches.of(cut) {
+                headers.extend_from_slice(branch);
+                continue;
+            }
             let have = self.head(&cut.node).0;
-            if have < cut.to {
-                missing.push((cut.node, have + 1, cut.to));
+            if have < cut.to || !self.stands(cut) {
+                let whole = have >= cut.to || self.branches.is_forked(&cut.node);
+                missing.push((cut.node, if whole { cut.from } else { have + 1 }, cut.to));
                 continue;
             }
             let run = self.pending.range((cut.node, cut.from)..=(cut.node, cut.to));
@@ -288,6 +341,7 @@ impl Pool {
     /// Forgets what has become final.
     pub fn finalised(&mut self, state: &LedgerState, cuts: &[Cut]) {
         for cut in cuts {
+            self.branches.forget(&cut.node);
             for sequence in cut.from..=cut.to {
                 if let Some(header) = self.pending.remove(&(cut.node, sequence)) {
                     self.control.remove(&header.fields().content);

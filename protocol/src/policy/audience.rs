@@ -82,7 +82,8 @@ pub fn audience(
         Personal::Grant(e) => of_grant(view, e, id)?,
         Personal::Revocation(e) => of_revocation(view, e)?,
         Personal::Access(e) => {
-            let base = with(Organizations::new(), home(view, &e.patient)?);
+            let base =
+                with(Organizations::new(), home(view, &e.patient)?.filter(|_| !crate::mutant!(AccessUnsent)));
             of_access(view, with(base, e.organization), &e.why)?
         }
         Personal::Erasure(e) if e.records.is_empty() => of_erasure(view, &e.patient, now_ms)?,

@@ -331,7 +331,7 @@ impl<V: View + ?Sized> Search<'_, V> {
             (grant.allows(right), Rule::WrongRight),
             (right == Right::Share || serves(grant.purpose, request.purpose), Rule::WrongPurpose),
             (study_of(&request.act).is_none_or(|s| grant.study == Some(s)), Rule::WrongStudy),
-            (self.now_ms < grant.until, Rule::ConsentExpired),
+            (self.now_ms < grant.until || crate::mutant!(PeriodUnread), Rule::ConsentExpired),
         ];
         checks.into_iter().find_map(|(holds, rule)| (!holds).then_some(rule))
     }
@@ -349,7 +349,8 @@ impl<V: View + ?Sized> Search<'_, V> {
             }
         }
         let age = self.now_ms.saturating_sub(self.view.newest().time);
-        Ok((age > self.view.membership().policy.lease_ms).then_some(Rule::LeaseOver))
+        let fresh = age <= self.view.membership().policy.lease_ms || crate::mutant!(LeaseUnread);
+        Ok((!fresh).then_some(Rule::LeaseOver))
     }
 
     fn candidate(&self, grant: &Known<GrantEntry>, bound: bool) -> Candidate {

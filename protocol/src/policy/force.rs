@@ -68,6 +68,9 @@ pub(super) fn is_withdrawn(
     if !is_open(view, grant)? {
         return Ok(true);
     }
+    if crate::mutant!(RevocationsUnread) {
+        return Ok(false);
+    }
     any_revocation(view, &grant.entry.patient, |revocation| {
         let by_name = matches!(revocation.entry.revoked, Revoked::Entries(_));
         covers(&revocation.entry.revoked, grant, under) && (by_name || !knew(view, &grant.entry, revocation))

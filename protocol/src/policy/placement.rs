@@ -95,6 +95,9 @@ fn blob(
         return Ok(placement);
     }
     placement.organizations.insert(facts.organization);
+    if crate::mutant!(PlacedEverywhere) {
+        placement.organizations.extend(members.active_organizations().map(|o| o.organization));
+    }
     let reach = Reach::of_facts(*record, &facts);
     placement.organizations.extend(readers(view, &facts.patient, &reach, now_ms)?);
     if facts.category == Category::EmergencySummary {

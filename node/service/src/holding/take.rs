@@ -5,6 +5,7 @@
 
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::ids::{NodeId, ObjectId};
+use hospes_protocol::mutant;
 use hospes_protocol::sign1::Sign1;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_storage::{Fetch, Write};
@@ -126,7 +127,7 @@ impl Service {
     }
 
     pub(super) fn drop_unordered(&mut self, root: &ObjectId) -> Result<(), Fatal> {
-        if !self.objects.orders(root)?.is_empty() || self.guest(root)?.is_some() {
+        if !self.objects.orders(root)?.is_empty() || self.guest(root)?.is_some() || mutant!(NeverDropped) {
             return Ok(());
         }
         self.stop_fetch(root)?;

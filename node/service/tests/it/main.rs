@@ -4,6 +4,7 @@
 mod cards;
 mod chain;
 mod erasing;
+mod forks;
 mod full;
 mod fuse;
 mod heal;
