@@ -8,7 +8,7 @@ use crate::tidy::{assert_names, assert_none};
 use crate::tree::{BUILT, METADATA};
 
 /// For each of our packages, in the order of the layers, which others of ours it may use.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("hospes-protocol", &[]),
     ("hospes-import", &["hospes-protocol"]),
     ("hospes-storage", &["hospes-protocol"]),
@@ -28,6 +28,7 @@ const MAY_USE: [(&str, &[&str]); 9] = [
             "hospes-net",
         ],
     ),
+    ("hospes-sim", &["hospes-protocol", "hospes-storage", "hospes-service"]),
     (
         "hospes-tests",
         &[

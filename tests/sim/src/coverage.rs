@@ -1,0 +1,98 @@
+//! What a run did: so that a run which did nothing can't pass for one that held.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Counts of a run, or of many.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// The greatest height.
+    pub heights: u64,
+    /// Faults that happened, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Grants that were filed.
+    pub grants: u64,
+    /// Revocations that were filed.
+    pub revocations: u64,
+    /// Records that were opened.
+    pub reads: u64,
+    /// Acts that were refused by number or rule.
+    pub refusals: u64,
+    /// Entries that a node reported durable.
+    pub reported: u64,
+    /// Of these, those that are gone.
+    pub lost: u64,
+    /// Changes of membership that were filed.
+    pub changes: u64,
+    /// Decisions that were compared with the model's.
+    pub decisions: u64,
+    /// Messages delivered.
+    pub messages: u64,
+    /// Virtual milliseconds that healing took.
+    pub healing_ms: u64,
+}
+
+impl Coverage {
+    /// Counts a fault.
+    pub fn fault(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    /// What a run must have done at least and didn't; null where nothing is missing.
+    #[must_use]
+    pub fn missing(&self) -> Option<&'static str> {
+        let wanted = [
+            (self.heights, "no height was committed"),
+            (self.faults.values().sum(), "no fault happened"),
+            (self.grants, "nothing was granted"),
+            (self.revocations, "nothing was revoked"),
+            (self.reads, "nothing was read"),
+            (self.refusals, "nothing was refused"),
+            (self.decisions, "no decision was compared"),
+        ];
+        wanted.into_iter().find_map(|(count, what)| (count == 0).then_some(what))
+    }
+
+    /// Adds another run's.
+    pub fn add(&mut self, other: &Self) {
+        self.heights += other.heights;
+        for (kind, count) in &other.faults {
+            *self.faults.entry(kind).or_default() += count;
+        }
+        self.grants += other.grants;
+        self.revocations += other.revocations;
+        self.reads += other.reads;
+        self.refusals += other.refusals;
+        self.reported += other.reported;
+        self.lost += other.lost;
+        self.changes += other.changes;
+        self.decisions += other.decisions;
+        self.messages += other.messages;
+        self.healing_ms = self.healing_ms.max(other.healing_ms);
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: u64 = self.faults.values().sum();
+        write!(
+            f,
+            "heights {} faults {faults} grants {} revocations {} reads {} refusals {} changes {} reported {} \
+             decisions {} messages {} healed in {} ms",
+            self.heights,
+            self.grants,
+            self.revocations,
+            self.reads,
+            self.refusals,
+            self.changes,
+            self.reported,
+            self.decisions,
+            self.messages,
+            self.healing_ms
+        )?;
+        for (kind, count) in &self.faults {
+            write!(f, " [{kind} {count}]")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! The simulator: a whole federation in one thread, from one seed, with the real protocol, storage and
+//! service code over memory and virtual time.
+//!
+//! It does no networking and reads no clock. `hospes-sim` and the tests of this package call it; the package's
+//! README says what it simulates, and what it doesn't.
+
+mod acts;
+mod byzantine;
+pub mod coverage;
+pub mod dice;
+mod model;
+mod morning;
+mod mutants;
+mod people;
+pub mod plan;
+pub mod report;
+pub mod run;
+pub mod shrink;
+mod watch;
+mod world;
+
+pub use watch::Violation;

@@ -1,0 +1,504 @@
+//! Plans: everything that a run does to a federation, drawn from its seed before it begins.
+//!
+//! A plan is a shape and a list of what happens when. Each item can be left out and the rest still makes
+//! sense, so a failing plan shrinks by leaving out. What messages meet on their way is not in the list: it
+//! follows from the seed, the link and the message's number.
+
+use std::collections::BTreeSet;
+
+use crate::dice::Dice;
+
+/// How large the federation is and how long it runs.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Organizations with a validator each.
+    pub validators: usize,
+    /// Organizations with a replica each.
+    pub replicas: usize,
+    /// Further nodes, of the first organizations, that the genesis does not name: to be admitted.
+    pub spares: usize,
+    /// How long people act and faults happen, in virtual milliseconds.
+    pub active_ms: u64,
+    /// The policy's lease, in milliseconds.
+    pub lease_ms: u64,
+    /// The policy's interval of empty blocks, in milliseconds.
+    pub idle_block_ms: u64,
+}
+
+impl Shape {
+    /// Organizations, one for each node that the genesis names.
+    #[must_use]
+    pub const fn organizations(&self) -> usize {
+        self.validators + self.replicas
+    }
+
+    /// Nodes, spares included.
+    #[must_use]
+    pub const fn nodes(&self) -> usize {
+        self.organizations() + self.spares
+    }
+
+    /// How many validators may fail.
+    #[must_use]
+    pub const fn faults_tolerated(&self) -> usize {
+        self.validators.saturating_sub(1) / 3
+    }
+}
+
+/// To whom a grant goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The practitioner of an organization.
+    Person(usize),
+    /// All of an organization.
+    Organization(usize),
+}
+
+/// How a revocation is worded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The grant by its name, with its reveal.
+    Named,
+    /// The grant by its name, the body without reveal.
+    NamedWithoutReveal,
+    /// Everything that the grant's grantee holds.
+    Grantee,
+    /// Everything.
+    Everything,
+}
+
+/// What people do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A patient is enrolled at an organization.
+    Enrol {
+        /// Which patient.
+        patient: usize,
+        /// Where.
+        at: usize,
+    },
+    /// The practitioner of the patient's home files a record.
+    Record {
+        /// Of whom.
+        patient: usize,
+        /// Category, by its place in the list of the run.
+        category: usize,
+        /// Plain bytes.
+        size: usize,
+    },
+    /// The patient grants reading at home.
+    Grant {
+        /// Who.
+        patient: usize,
+        /// To whom.
+        to: To,
+        /// Category, by its place.
+        category: usize,
+        /// For how long, in milliseconds.
+        for_ms: u64,
+    },
+    /// The patient takes a grant back.
+    Revoke {
+        /// Who.
+        patient: usize,
+        /// Which of the patient's grants, modulo their number.
+        nth: usize,
+        /// How.
+        how: Taken,
+    },
+    /// The home suspends the patient's card.
+    Suspend {
+        /// Whose.
+        patient: usize,
+    },
+    /// A practitioner asks for a record at the own organization.
+    Read {
+        /// The practitioner's organization.
+        by: usize,
+        /// Which record, modulo their number.
+        nth: usize,
+    },
+    /// An organization certifies its spare node.
+    Admit {
+        /// Which spare.
+        spare: usize,
+    },
+    /// A node is removed by the cards of the organizations.
+    Remove {
+        /// Which node.
+        node: usize,
+    },
+    /// The cards of the organizations set the validators: all but the nodes of this mask that there are.
+    Validators {
+        /// Bit i: node i is left out. Spares that are no members are left out anyhow.
+        without: u64,
+    },
+    /// An organization names a backup partner.
+    Backup {
+        /// Which.
+        of: usize,
+        /// Its partner.
+        partner: usize,
+    },
+    /// An organization renames a role: a control entry that changes nothing else.
+    Role {
+        /// Which.
+        at: usize,
+    },
+}
+
+/// What a power cut leaves of writes that no sync covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// Nothing.
+    Nothing,
+    /// All.
+    All,
+    /// Some, torn.
+    Torn,
+}
+
+/// What a dishonest member does with the messages of an honest one; it holds a real node key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trick {
+    /// Says nothing.
+    Silent,
+    /// Two processes under one key, each seen by a part of the others: votes, proposals and headers fork.
+    Twin,
+    /// Proposes blocks with a wrong state root, rightly signed.
+    InvalidProposal,
+    /// Says that it is far ahead, or behind, and has headers that nobody has.
+    LyingPosition,
+    /// Answers no request and sends no block.
+    Withholding,
+    /// Sends certificates that are old, too small, or signed by itself alone.
+    ForeignCertificates,
+    /// Sends everything many times, and garbage.
+    Flood,
+}
+
+impl Trick {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Silent,
+        Self::Twin,
+        Self::InvalidProposal,
+        Self::LyingPosition,
+        Self::Withholding,
+        Self::ForeignCertificates,
+        Self::Flood,
+    ];
+
+    /// Its name in tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Silent => "hostile: silent",
+            Self::Twin => "hostile: two under one key",
+            Self::InvalidProposal => "hostile: invalid proposals",
+            Self::LyingPosition => "hostile: lying position",
+            Self::Withholding => "hostile: withholding",
+            Self::ForeignCertificates => "hostile: stale and foreign certificates",
+            Self::Flood => "hostile: flood",
+        }
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The power fails after so many further operations on the medium; 0 is at once.
+    Crash {
+        /// Whose.
+        node: usize,
+        /// Operations from now.
+        after: u64,
+        /// What is left.
+        left: Left,
+        /// Until power is back, in milliseconds.
+        down_ms: u64,
+    },
+    /// A link is cut, in one direction or both.
+    Cut {
+        /// From.
+        from: usize,
+        /// To.
+        to: usize,
+        /// Both ways.
+        both: bool,
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+    /// The network falls into two parts.
+    Split {
+        /// Bit i: node i is on the other side.
+        side: u64,
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+    /// All links lose, double and shuffle.
+    Weather {
+        /// Lost, of a thousand.
+        lost: u64,
+        /// Doubled, of a thousand.
+        doubled: u64,
+        /// A message takes up to so long, in milliseconds.
+        spread_ms: u64,
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+    /// A node's line carries little.
+    Slow {
+        /// Which.
+        node: usize,
+        /// Bytes in a millisecond.
+        bytes_per_ms: u64,
+        /// How long, in milliseconds.
+        for_ms: u64,
+    },
+    /// A node's clock jumps so that it differs from true time by this, in milliseconds.
+    Clock {
+        /// Which.
+        node: usize,
+        /// The difference.
+        skew_ms: i64,
+    },
+    /// One bit of a stored block or segment flips.
+    Flip {
+        /// On which node.
+        node: usize,
+    },
+    /// From now on the disk says that it synced and didn't.
+    LyingDisk {
+        /// Whose.
+        node: usize,
+    },
+    /// A member turns hostile.
+    Turn {
+        /// Which.
+        node: usize,
+        /// How.
+        trick: Trick,
+    },
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// People.
+    Act(Act),
+    /// Machines, lines and liars.
+    Fault(Fault),
+}
+
+/// Something and its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Virtual milliseconds from the beginning.
+    pub at: u64,
+    /// What.
+    pub what: What,
+}
+
+/// A run before it begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// From which all follows.
+    pub seed: u64,
+    /// The federation.
+    pub shape: Shape,
+    /// Ascending by time.
+    pub items: Vec<Item>,
+}
+
+/// Patients in a run, at most.
+pub const PATIENTS: usize = 3;
+/// Categories that records and grants of a run are of.
+pub const CATEGORIES: usize = 2;
+/// Practitioners are enrolled and lines are good until then, in virtual milliseconds.
+pub const SETTLED_MS: u64 = 1_500;
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::of(&[seed, 1]);
+        let shape = shape(&mut dice);
+        let mut items = acts(&shape, &mut dice);
+        items.extend(faults(&shape, &mut dice));
+        items.sort_by_key(|item| item.at);
+        Self { seed, shape, items }
+    }
+
+    /// Nodes of which nothing is promised at some time of the run.
+    #[must_use]
+    pub fn culprits(&self) -> BTreeSet<usize> {
+        let culprit = |item: &Item| match item.what {
+            What::Fault(Fault::Turn { node, .. } | Fault::Flip { node } | Fault::LyingDisk { node }) => {
+                Some(node)
+            }
+            _ => None,
+        };
+        self.items.iter().filter_map(culprit).collect()
+    }
+}
+
+fn shape(dice: &mut Dice) -> Shape {
+    let validators = dice.pick(&[4, 4, 4, 4, 4, 4, 4, 4, 5, 7]);
+    let short_lease = dice.permille(250);
+    Shape {
+        validators,
+        replicas: if validators == 4 { dice.place(3) } else { 1 },
+        spares: usize::from(dice.permille(400)),
+        active_ms: if short_lease { 13_000 } else { dice.range(6_000, 14_000) },
+        lease_ms: if short_lease { 8_000 } else { 72 * 3_600_000 },
+        idle_block_ms: if short_lease { 3_000 } else { 3_600_000 },
+    }
+}
+
+fn acts(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
+    let mut items = Vec::new();
+    let end = SETTLED_MS + shape.active_ms;
+    let act = |at, act| Item { at, what: What::Act(act) };
+    let patients = 1 + dice.place(PATIENTS);
+    let orgs = shape.organizations();
+    for patient in 0..patients {
+        let at = SETTLED_MS + dice.below(300);
+        items.push(act(at, Act::Enrol { patient, at: dice.place(orgs) }));
+        let (category, size) = (dice.place(CATEGORIES), dice.pick(&[100, 2_000, 5_000]));
+        items.push(act(at + 50, Act::Record { patient, category, size }));
+        let to = To::Organization(dice.place(orgs));
+        items.push(act(at + 100, Act::Grant { patient, to, category, for_ms: 3_600_000 }));
+        items.push(act(at + 1_000, Act::Read { by: to.organization(), nth: patient }));
+    }
+    for _ in 0..dice.range(10, 26) {
+        let at = dice.range(SETTLED_MS + 400, end);
+        items.push(act(at, an_act(shape, patients, dice)));
+    }
+    // What is asked after the faults began must have something to be refused by.
+    items.push(act(end, Act::Revoke { patient: 0, nth: 0, how: Taken::Named }));
+    items.extend((0..orgs).map(|by| act(end + 1, Act::Read { by, nth: dice.place(8) })));
+    items
+}
+
+fn an_act(shape: &Shape, patients: usize, dice: &mut Dice) -> Act {
+    let (patient, category) = (dice.place(patients), dice.place(CATEGORIES));
+    let orgs = shape.organizations();
+    match dice.below(100) {
+        0..=16 => Act::Record { patient, category, size: dice.pick(&[0, 100, 2_000, 20_000]) },
+        17..=39 => {
+            let to = if dice.permille(500) {
+                To::Person(dice.place(orgs))
+            } else {
+                To::Organization(dice.place(orgs))
+            };
+            Act::Grant { patient, to, category, for_ms: dice.pick(&[1_500, 5_000, 3_600_000, 3_600_000]) }
+        }
+        40..=53 => {
+            let how = dice.pick(&[
+                Taken::Named,
+                Taken::Named,
+                Taken::NamedWithoutReveal,
+                Taken::Grantee,
+                Taken::Everything,
+            ]);
+            Act::Revoke { patient, nth: dice.place(8), how }
+        }
+        54..=82 => Act::Read { by: dice.place(orgs), nth: dice.place(16) },
+        83 => Act::Suspend { patient },
+        84..=86 if shape.spares > 0 => Act::Admit { spare: 0 },
+        87..=88 => Act::Validators { without: 1 << dice.place(shape.nodes()) },
+        89 => Act::Validators { without: 0 },
+        90 if shape.replicas > 0 => Act::Remove { node: shape.validators },
+        91..=93 => Act::Backup { of: dice.place(orgs), partner: dice.place(orgs) },
+        _ => Act::Role { at: dice.place(orgs) },
+    }
+}
+
+impl To {
+    /// The organization.
+    #[must_use]
+    pub const fn organization(self) -> usize {
+        match self {
+            Self::Person(at) | Self::Organization(at) => at,
+        }
+    }
+}
+
+fn faults(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
+    let mut items = Vec::new();
+    let end = SETTLED_MS + shape.active_ms;
+    let fault = |at, fault| Item { at, what: What::Fault(fault) };
+    for _ in 0..dice.range(2, 9) {
+        let at = dice.range(SETTLED_MS, end);
+        items.push(fault(at, a_fault(shape, dice)));
+    }
+    // Somebody is off line for longer than a short lease.
+    if shape.lease_ms < shape.active_ms {
+        let alone = dice.place(shape.organizations());
+        items.push(fault(SETTLED_MS + 1_200, Fault::Split { side: 1 << alone, for_ms: shape.active_ms }));
+        for nth in 0..3 {
+            let read = What::Act(Act::Read { by: alone, nth });
+            items.push(Item { at: end - 10, what: read });
+        }
+    }
+    // Up to f validators do worse than fail, and perhaps a replica.
+    let mut culprits: Vec<usize> = Vec::new();
+    if dice.permille(600) {
+        let many = 1 + dice.place(shape.faults_tolerated());
+        culprits.extend((0..many).map(|n| (n * 2 + 1) % shape.validators));
+    } else if shape.replicas > 0 && dice.permille(200) {
+        culprits.push(shape.validators);
+    }
+    culprits.dedup();
+    for node in culprits {
+        let at = dice.range(SETTLED_MS, end - 1_000);
+        let wrong = match dice.below(10) {
+            0 => Fault::LyingDisk { node },
+            1 => Fault::Flip { node },
+            _ => Fault::Turn { node, trick: dice.pick(&Trick::ALL) },
+        };
+        items.push(fault(at, wrong));
+    }
+    items
+}
+
+fn a_fault(shape: &Shape, dice: &mut Dice) -> Fault {
+    let nodes = shape.nodes();
+    let node = dice.place(nodes);
+    let for_ms = dice.range(200, 6_000);
+    match dice.below(100) {
+        0..=34 => Fault::Crash {
+            node,
+            after: dice.below(400),
+            left: dice.pick(&[Left::Nothing, Left::All, Left::Torn, Left::Torn]),
+            down_ms: dice.range(10, 4_000),
+        },
+        35..=54 => {
+            let to = dice.place(nodes);
+            Fault::Cut { from: node, to, both: dice.permille(400), for_ms }
+        }
+        55..=64 => Fault::Split { side: dice.below(1 << nodes), for_ms },
+        65..=79 => {
+            let (lost, doubled) = (dice.below(300), dice.below(200));
+            Fault::Weather { lost, doubled, spread_ms: dice.pick(&[10, 60, 400]), for_ms }
+        }
+        80..=87 => Fault::Slow { node, bytes_per_ms: dice.range(1, 40), for_ms },
+        _ => {
+            let size = dice.pick(&[200, 4_000, 20_000]);
+            let skew = i64::try_from(dice.below(2 * size)).unwrap_or(0) - i64::try_from(size).unwrap_or(0);
+            Fault::Clock { node, skew_ms: skew }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_plan_and_seeds_differ() {
+        assert_eq!(Plan::of(5).items, Plan::of(5).items, "the same seed");
+        assert_ne!(Plan::of(5).items, Plan::of(6).items, "another");
+    }
+}
