@@ -79,11 +79,11 @@ pub(crate) struct NewCard {
     #[arg(long, value_enum, default_value = "p256")]
     keys: Keys,
     /// File that takes the PUK; else it is printed once.
-    #[arg(long, value_name = "FILE", conflicts_with = "puk_from")]
+    #[arg(long, value_name = "FILE", conflicts_with = "own_puk_file")]
     puk_file: Option<PathBuf>,
     /// File whose first line is the PUK that the holder chose; else one is made.
     #[arg(long, value_name = "FILE")]
-    puk_from: Option<PathBuf>,
+    own_puk_file: Option<PathBuf>,
     #[command(flatten)]
     pins: PinArgs,
 }
@@ -98,7 +98,7 @@ pub(crate) struct PinChange {
     unblock: bool,
     /// File whose first line is the PUK; else it is asked for.
     #[arg(long, value_name = "FILE", requires = "unblock")]
-    puk_from: Option<PathBuf>,
+    puk_file: Option<PathBuf>,
     /// File whose first line is the PIN from now on; else it is asked for.
     #[arg(long, value_name = "FILE")]
     new_pin_file: Option<PathBuf>,
@@ -264,14 +264,14 @@ fn make(file: &Path, new: &NewCard) -> Outcome<(String, Option<String>)> {
     }
     let pin = new_pin(&new.pins.open()?, new.label.as_deref().unwrap_or("the new card"))?;
     let mut rng = rng()?;
-    let puk = match &new.puk_from {
+    let puk = match &new.own_puk_file {
         Some(file) => puk_in(file)?,
         None => Puk::generate(&mut rng),
     };
     let card = spec.create(file, &pin, &puk, &mut rng).map_err(|e| of_card(&e))?;
     let serial = card.serial().to_string();
     // Who chose it knows it.
-    let printed = if new.puk_from.is_some() { None } else { keep_puk(&puk, new.puk_file.as_deref())? };
+    let printed = if new.own_puk_file.is_some() { None } else { keep_puk(&puk, new.puk_file.as_deref())? };
     Ok((serial, printed))
 }
 
@@ -375,7 +375,7 @@ fn change_pin(global: &Global, args: &PinChange) -> Outcome<Done> {
     let label = info.holder_label.as_ref().map_or("the card", HolderLabel::as_str);
     let mut rng = rng()?;
     if args.unblock {
-        let puk = match &args.puk_from {
+        let puk = match &args.puk_file {
             Some(file) => puk_in(file)?,
             None => Puk::new(&ask("PUK: ")?).map_err(|e| pin_form(&e))?,
         };

@@ -2,12 +2,12 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{Desk, wait_until};
+use crate::program::{Desk, send, wait_until};
 
 #[test]
 fn a_card_is_enrolled_at_the_desk_tested_and_known_by_its_holder() {
@@ -40,8 +40,17 @@ fn a_pin_is_changed_blocked_and_unblocked_by_the_puk_that_the_holder_chose() {
     {
         std::fs::write(desk.path(file), text).unwrap();
     }
-    let create =
-        ["card", "create", "reader/a.card", "--kind", "patient", "--pin-file", "pin", "--puk-from", "puk"];
+    let create = [
+        "card",
+        "create",
+        "reader/a.card",
+        "--kind",
+        "patient",
+        "--pin-file",
+        "pin",
+        "--own-puk-file",
+        "puk",
+    ];
     assert_eq!(desk.json(&create).data()["puk"], Value::Null, "who chose the PUK isn't told it");
     let change = |pin: &str, new: &str| {
         desk.json(&["card", "pin", "reader/a.card", "--pin-file", pin, "--new-pin-file", new])
@@ -55,7 +64,7 @@ fn a_pin_is_changed_blocked_and_unblocked_by_the_puk_that_the_holder_chose() {
     assert_eq!(change("wrong", "new").error(), "pin-blocked", "the third blocks it");
     assert_eq!(change("pin", "new").error(), "pin-blocked", "for the right one too");
     let unblock = |puk: &str| {
-        desk.json(&["card", "pin", "reader/a.card", "--unblock", "--puk-from", puk, "--new-pin-file", "new"])
+        desk.json(&["card", "pin", "reader/a.card", "--unblock", "--puk-file", puk, "--new-pin-file", "new"])
     };
     assert_eq!(unblock("no-puk").error(), "wrong-puk", "another PUK");
     assert_eq!(unblock("puk").code, 0, "its own unblocks it");
@@ -81,8 +90,7 @@ fn cards_that_come_and_go_are_told_until_ctrl_c() {
     assert_eq!(next(), ("inserted".into(), "ana".into()), "one comes");
     desk.carry("reader/ana.card", "ana.card");
     assert_eq!(next(), ("removed".into(), "ana".into()), "and goes");
-    let sent = Command::new("kill").args(["-s", "INT", &watch.id().to_string()]).status().unwrap();
-    assert!(sent.success(), "Ctrl-C is sent");
+    send(watch.id(), "INT");
     assert!(!watch.wait().unwrap().success(), "and ends it");
     assert_eq!(north.end("TERM"), 0, "an orderly end");
 }

@@ -137,6 +137,12 @@ impl Desk {
     }
 }
 
+/// Sends a signal to a process, by the shell: not every machine has kill as a program.
+pub(crate) fn send(process: u32, signal: &str) {
+    let line = format!("kill -s {signal} {process}");
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success(), "signal sent");
+}
+
 /// A node that runs.
 pub(crate) struct Node {
     pub(crate) child: Child,
@@ -146,8 +152,7 @@ pub(crate) struct Node {
 impl Node {
     /// Sends a signal and waits for the end; its code.
     pub(crate) fn end(mut self, signal: &str) -> i32 {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success(), "signal sent");
+        send(self.child.id(), signal);
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
