@@ -12,6 +12,7 @@ mod durable;
 mod export;
 mod init;
 mod runtime;
+mod words;
 
 fn main() -> std::process::ExitCode {
     cli::run()

@@ -20,7 +20,7 @@ use super::problem::{Answer, Problem};
 use super::shown::Access;
 use super::state::Api;
 use super::times::{milliseconds, rfc3339};
-use super::words::{ANONYMITY, PURPOSES, RIGHTS, name};
+use crate::words::{ANONYMITY, PURPOSES, RIGHTS, name};
 
 /// Whose accesses.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -15,8 +15,8 @@ use super::problem::{Answer, Problem};
 use super::records::one;
 use super::state::Api;
 use super::taps::{Tap, begun};
-use super::words::{CATEGORIES, LABELS};
 use crate::desk::AmendRecord;
+use crate::words::{CATEGORIES, LABELS};
 
 /// What is to change; what is absent stays.
 #[derive(Debug, Deserialize, ToSchema)]

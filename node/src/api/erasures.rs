@@ -143,7 +143,7 @@ impl EraseAsked {
 
 /// Orders an erasure, by the patient's card and those of the organizations that answer for it.
 ///
-/// All cards are in readers of this desk. The tap's result is `{erasure, not_before}`, in milliseconds since 1970.
+/// All cards are in readers of this desk. The tap's result is `{erasure, not_before}`.
 #[utoipa::path(post, path = "/erasures", request_body = EraseAsked, tag = "erasures",
     responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(crate) async fn erase(

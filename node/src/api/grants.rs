@@ -20,8 +20,8 @@ use super::shown::Grant;
 use super::state::Api;
 use super::taps::{Tap, begun};
 use super::times::milliseconds;
-use super::words::{ANONYMITY, CATEGORIES, LABELS, PURPOSES, RIGHTS};
 use crate::desk::{GrantRequest, Revoke};
+use crate::words::{ANONYMITY, CATEGORIES, LABELS, PURPOSES, RIGHTS};
 
 /// Whose grants.
 #[derive(Debug, Deserialize, IntoParams)]

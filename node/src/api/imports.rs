@@ -12,7 +12,7 @@ use super::codes::{Code, Family};
 use super::input::Params;
 use super::problem::{Answer, Problem};
 use super::state::Api;
-use super::words::{CATEGORIES, LABELS, name};
+use crate::words::{CATEGORIES, LABELS, name};
 
 /// What is looked into is read into memory; larger files are filed without a proposal.
 const LOOK_BYTES_MAX: usize = 64 * 1024 * 1024;

@@ -20,8 +20,8 @@ use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::{Tap, begun};
 use super::times::{milliseconds, rfc3339};
-use super::words::{CATEGORIES, RIGHTS, STANDING, name, rights};
 use crate::desk::{EnrolPerson, RoleRequest};
+use crate::words::{CATEGORIES, RIGHTS, STANDING, name, rights};
 
 /// An organization.
 #[derive(Debug, Serialize, ToSchema)]

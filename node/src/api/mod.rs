@@ -6,7 +6,7 @@
 //! | `guard` | Host, Origin and the headers of every answer |
 //! | `codes`, `problem` | how it refuses |
 //! | `caller` | whose session it is |
-//! | `input`, `page`, `times`, `words`, `shown` | forms of what comes in and goes out |
+//! | `input`, `page`, `times`, `shown` | forms of what comes in and goes out |
 //! | `idempotency` | writes that are sent twice |
 //! | `status`, `metrics` | how the node is |
 //! | `sessions`, `taps` | signing in, cards, PINs |
@@ -49,7 +49,6 @@ mod taps;
 #[cfg(test)]
 mod tests;
 mod times;
-pub(crate) mod words;
 
 pub(crate) use server::{Serving, serve};
 pub(crate) use state::{NodeFacts, Parts};

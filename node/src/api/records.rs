@@ -30,8 +30,8 @@ use super::problem::{Answer, Problem, denied};
 use super::shown::Record;
 use super::state::Api;
 use super::taps::{Tap, begun};
-use super::words::{CATEGORIES, LABELS, PURPOSES};
 use crate::desk::AddRecord;
+use crate::words::{CATEGORIES, LABELS, PURPOSES};
 
 /// Bytes of a refused upload that are still taken in.
 const REFUSED_BYTES_MAX: usize = 256 * 1024 * 1024;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::times::rfc3339;
-use super::words::{ANONYMITY, CATEGORIES, LABELS, PURPOSES, RIGHTS, name, rights};
+use crate::words::{ANONYMITY, CATEGORIES, LABELS, PURPOSES, RIGHTS, name, rights};
 
 /// How far an entry is.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -4,12 +4,7 @@ use jiff::Timestamp;
 
 use super::codes::Code;
 use super::problem::{Answer, Problem};
-
-/// As RFC 3339, such as `2026-03-01T10:00:00.25Z`; null for a time that has no such form.
-pub(crate) fn rfc3339(ms: u64) -> Option<String> {
-    let ms = i64::try_from(ms).ok()?;
-    Timestamp::from_millisecond(ms).ok().map(|t| t.to_string())
-}
+pub(super) use crate::words::rfc3339;
 
 /// Milliseconds since 1970 UTC of an RFC 3339 time with any offset.
 pub(crate) fn milliseconds(text: &str) -> Answer<u64> {

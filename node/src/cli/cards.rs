@@ -215,7 +215,12 @@ pub(crate) fn pick<'a>(cards: &'a [Value], name: Option<&str>) -> Outcome<&'a Va
 }
 
 fn absent(message: &str) -> Failure {
-    Failure::new(Exit::Unavailable, "card-absent", message, "Insert the card and try again.")
+    Failure::new(
+        Exit::Unavailable,
+        "card-absent",
+        message,
+        "Insert the card and try again; `hospes card list` shows those that are in.",
+    )
 }
 
 fn info(global: &Global, name: &str) -> Outcome<Done> {

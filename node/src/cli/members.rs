@@ -90,6 +90,9 @@ pub(crate) struct PolicyArgs {
     /// Bytes that an organization may have others hold for it.
     #[arg(long, value_name = "BYTES")]
     quota_bytes: Option<u64>,
+    /// How long an erasure can be taken back, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    cooling_off_ms: Option<u64>,
     #[command(flatten)]
     proposal: ProposalArgs,
 }
@@ -104,6 +107,7 @@ impl PolicyArgs {
             number("idle_block_ms", self.idle_block_ms),
             number("lease_ms", self.lease_ms),
             number("quota_bytes", self.quota_bytes),
+            number("cooling_off_ms", self.cooling_off_ms),
         ];
         let soft = self.soft_cards.map(|v| ("soft_cards", json!(v)));
         numbers.into_iter().flatten().chain(soft).collect()

@@ -11,7 +11,7 @@ use super::people::tap;
 use super::samples::Sample;
 use super::tap::{follow, list, needed, text, until};
 use super::world::PIN;
-use crate::api::words;
+use crate::words;
 
 /// A list has at most this many pages here.
 const PAGES_MAX: usize = 100;

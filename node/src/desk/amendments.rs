@@ -65,7 +65,7 @@ impl Desk {
     /// Changes what is said of a record: `{record, amendment}`.
     ///
     /// # Errors
-    /// [`DeskError::Denied`], [`DeskError::NotAllowed`]; [`DeskError::NotHere`] where the other card that must sign is
+    /// [`DeskError::Denied`], [`DeskError::NotAllowed`]; [`DeskError::SignerAbsent`] where the other card that must sign is
     /// not in a reader, or no key of the record is here; [`DeskError::Invalid`] where nothing would change.
     pub(crate) async fn amend_record(
         &self,
@@ -227,7 +227,8 @@ fn signers(
     cards: &[InReader],
 ) -> Result<(Author, ContentId, Option<CardSerial>), DeskError> {
     if let Who::Person { id, .. } = &session.who {
-        let missing = DeskError::NotHere("the patient must sign too: put the patient's card into a reader");
+        let missing =
+            DeskError::SignerAbsent("the patient must sign too, and the patient's card is not in a reader");
         let (card, entry) = patients_card(service, &filed.patient, cards)?.ok_or(missing)?;
         return Ok((Author::Practitioner(*id), entry, Some(card)));
     }
@@ -235,9 +236,8 @@ fn signers(
     if alone {
         return Ok((Author::Patient, own.id, None));
     }
-    let missing = DeskError::NotHere(
-        "the organization that answers for the record must sign too: put the card of one of its practitioners into \
-         a reader",
+    let missing = DeskError::SignerAbsent(
+        "the organization that answers for the record must sign too, and no card of its practitioners is in a reader",
     );
     let (card, person) = practitioners_card(service, filed, cards).ok_or(missing)?;
     Ok((Author::Practitioner(person), own.id, Some(card)))

@@ -24,6 +24,7 @@ use super::sign_in::name_of;
 use super::taps::{Shown, TapView, blocking};
 use super::{Desk, random, text};
 use crate::runtime::actor::clock_ms;
+use crate::words;
 
 /// What to erase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +48,11 @@ struct Order {
 type InReader = (CardSerial, VerifyingKey);
 
 impl Desk {
-    /// Orders an erasure: `{erasure, not_before}`, in milliseconds since 1970 UTC.
+    /// Orders an erasure: `{erasure, not_before}`.
     ///
     /// # Errors
     /// [`DeskError::NotAllowed`] for anyone but the patient, [`DeskError::Unknown`] for a record that is not the
-    /// patient's, [`DeskError::NotHere`] where the card of an organization that answers for it is not in a reader.
+    /// patient's, [`DeskError::SignerAbsent`] where the card of an organization that answers for it is not in a reader.
     pub(crate) async fn erase(&self, session: &Arc<Session>, what: Erase) -> Result<TapView, DeskError> {
         let cards = self.0.parts.readers.cards().into_iter();
         let cards: Vec<InReader> =
@@ -80,7 +81,7 @@ impl Desk {
             }
             let filed = file(&desk.0.parts.service, entries).await?;
             let erasure = filed.first().map(|f| f.content.to_string());
-            Ok(json!({ "erasure": erasure, "not_before": not_before }))
+            Ok(json!({ "erasure": erasure, "not_before": words::rfc3339(not_before) }))
         })
     }
 
@@ -177,8 +178,8 @@ fn organizations_card(
     let entry: Option<&OrganizationEntry> = service.state().membership.organization(id);
     let is_its = |key: &VerifyingKey| entry.is_some_and(|entry| entry.cards.contains(key));
     let found = cards.iter().find(|(_, key)| is_its(key)).map(|(serial, _)| *serial);
-    found.ok_or(DeskError::NotHere(
-        "the organization that answers for it must sign too: put its card into a reader",
+    found.ok_or(DeskError::SignerAbsent(
+        "the organization that answers for it must sign too, and its card is not in a reader",
     ))
 }
 

@@ -63,6 +63,9 @@ pub(crate) enum DeskError {
     /// Something that was named is not known here.
     #[error("{0} is not known here")]
     Unknown(&'static str),
+    /// Somebody else must sign too, and that card is not in a reader.
+    #[error("{0}")]
+    SignerAbsent(&'static str),
     /// What this needs is not here, though it may come.
     #[error("{0}")]
     NotHere(&'static str),
@@ -117,6 +120,7 @@ impl DeskError {
             Self::CardSuspended => "card-suspended".into(),
             Self::CardInUse => "card-in-use".into(),
             Self::Unknown(_) => "unknown".into(),
+            Self::SignerAbsent(_) => "signer-absent".into(),
             Self::NotHere(_) => "not-here".into(),
             Self::Damaged(_) => format!("rejected-{}", Check::ObjectHash.code()),
             Self::MustNotLeaveAsIs => "must-not-leave-as-is".into(),
@@ -153,6 +157,7 @@ impl DeskError {
             Self::CardSuspended => "Go to a desk for a new card.",
             Self::CardInUse => "Use a new card.",
             Self::Unknown(_) => "Check the name or id, or wait until this node has synchronised.",
+            Self::SignerAbsent(_) => "Put that card into a reader of this node and try again.",
             Self::NotHere(_) => "Try again once this node has synchronised.",
             Self::Damaged(_) => {
                 "Try again once another holder is in reach; `hospes status` names the damage."
@@ -186,6 +191,7 @@ impl DeskError {
             | Self::CardSuspended => 4,
             Self::Key(KeyError::Absent | KeyError::Removed)
             | Self::NotHere(_)
+            | Self::SignerAbsent(_)
             | Self::TooManyTaps
             | Self::TapExpired
             | Self::Clock { .. }

@@ -217,7 +217,7 @@ impl Desk {
         let cards = self.0.parts.readers.cards();
         let is_ours = |info: &CardInfo| info.signature.as_ref().is_some_and(|key| entry.cards.contains(key));
         let found = cards.into_iter().find(|(_, info)| is_ours(info)).map(|(_, info)| info.serial);
-        let absent = DeskError::NotHere("the organization's card is not in a reader: insert it");
+        let absent = DeskError::SignerAbsent("the organization's card must sign, and is not in a reader");
         Ok((found.ok_or(absent)?, entry))
     }
 }

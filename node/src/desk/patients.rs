@@ -73,8 +73,8 @@ impl Desk {
     /// Enrols a patient: `{patient, entry, card_entry, recovery_code, recovery_qr, card_reveal}`.
     ///
     /// # Errors
-    /// [`DeskError::NotAllowed`], [`DeskError::NotHere`] without the organization's card or its agreement key,
-    /// [`DeskError::CardInUse`]; the tap says what else went wrong.
+    /// [`DeskError::NotAllowed`], [`DeskError::SignerAbsent`] without the organization's card,
+    /// [`DeskError::NotHere`] without its agreement key, [`DeskError::CardInUse`]; the tap says what else went wrong.
     pub(crate) async fn create_patient(
         &self,
         session: &Arc<Session>,

@@ -55,7 +55,7 @@ impl Desk {
     /// Enrols a person: `{person, entry}`.
     ///
     /// # Errors
-    /// [`DeskError::NotAllowed`], [`DeskError::NotHere`] without the organization's card; the tap says what else
+    /// [`DeskError::NotAllowed`], [`DeskError::SignerAbsent`] without the organization's card; the tap says what else
     /// went wrong.
     pub(crate) async fn enrol_person(
         &self,

@@ -206,7 +206,7 @@ impl Desk {
     /// has no node yet. `{proposal, signed, sufficient, filed}`, the proposal in base64.
     ///
     /// # Errors
-    /// As [`Desk::proposal`]; [`DeskError::NotAllowed`]; [`DeskError::NotHere`] without the card.
+    /// As [`Desk::proposal`]; [`DeskError::NotAllowed`]; [`DeskError::SignerAbsent`] without the card.
     pub(crate) async fn vote(
         &self,
         session: &Arc<Session>,

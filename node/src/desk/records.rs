@@ -31,6 +31,7 @@ use super::taps::{Tap, TapView, blocking};
 use super::upload::{Incoming, SealedFile, Upload, seal_bytes};
 use super::{Desk, random, text};
 use crate::runtime::actor::clock_ms;
+use crate::words;
 
 /// Records that one tap signs.
 const BATCH_MAX: usize = 50;
@@ -313,8 +314,8 @@ impl Desk {
             json!({
                 "content": filed.content.to_string(),
                 "record": piece.file.record.to_string(),
-                "category": piece.request.category.code(),
-                "label": piece.request.label.code(),
+                "category": words::name(&words::CATEGORIES, &piece.request.category),
+                "label": words::name(&words::LABELS, &piece.request.label),
                 "size": piece.file.size,
                 "derived": piece.derived,
                 "note": piece.note,

@@ -162,12 +162,12 @@ async fn a_change_of_a_record_takes_both_cards_and_moves_who_may_read_it() {
         || AmendRecord { title: Some("Blood".into()), category: Some(Category::Laboratory), label: None };
     world.put_away("ada").await;
     let refused = world.desk.amend_record(&cast.doctor, filed, change()).await;
-    assert_eq!(code(refused), "not-here", "the practitioner alone changes nothing");
+    assert_eq!(code(refused), "signer-absent", "the practitioner alone changes nothing");
     world.put_back("ada").await;
     let (_, ada) = world.sign_in(cast.ada.card).await;
     world.put_away("doctor").await;
     let refused = world.desk.amend_record(&ada, filed, change()).await;
-    assert_eq!(code(refused), "not-here", "nor does the patient");
+    assert_eq!(code(refused), "signer-absent", "nor does the patient");
     world.put_back("doctor").await;
     let (_, doctor) = world.sign_in(cast.doctor.card).await;
     for session in [&doctor, &ada] {
@@ -494,7 +494,7 @@ async fn an_erasure_takes_both_cards_can_be_taken_back_and_destroys_after_its_ti
     assert_eq!(code(denied), "not-allowed", "only the patient orders it");
     world.put_away("organization").await;
     let refused = world.desk.erase(&cast.ada, what.clone()).await;
-    assert_eq!(code(refused), "not-here", "and not without who answers for the record");
+    assert_eq!(code(refused), "signer-absent", "and not without who answers for the record");
     world.put_back("organization").await;
     let tap = world.desk.erase(&cast.ada, what.clone()).await.unwrap();
     assert!(tap.text.contains("Old story") && !tap.text.contains("New story"), "what goes: {}", tap.text);

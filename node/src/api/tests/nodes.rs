@@ -10,7 +10,7 @@ use crate::runtime::actor::clock_ms;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 fn day(ms: u64) -> Value {
-    crate::api::times::rfc3339(ms).into()
+    crate::words::rfc3339(ms).into()
 }
 
 /// What `status` says of the certificate.

@@ -1,9 +1,10 @@
-//! Names of the API for the numbered words of the protocol: categories, labels, rights, purposes.
+//! How API, desk and demo write the protocol's numbered words (categories, labels, rights, purposes) and its times.
 //!
 //! The FHIR codes beside them are the portal's and the FHIR module's business.
 
 use hospes_protocol::control::Standing;
 use hospes_protocol::personal::{Anonymity, Category, Label, Purpose, Right};
+use jiff::Timestamp;
 
 /// Categories.
 pub(crate) const CATEGORIES: [(&str, Category); 8] = [
@@ -47,6 +48,12 @@ pub(crate) const ANONYMITY: [(&str, Anonymity); 3] = [
 /// Standing of members.
 pub(crate) const STANDING: [(&str, Standing); 3] =
     [("active", Standing::Active), ("suspended", Standing::Suspended), ("removed", Standing::Removed)];
+
+/// As RFC 3339, such as `2026-03-01T10:00:00.25Z`; null for a time that has no such form.
+pub(crate) fn rfc3339(ms: u64) -> Option<String> {
+    let ms = i64::try_from(ms).ok()?;
+    Timestamp::from_millisecond(ms).ok().map(|t| t.to_string())
+}
 
 /// The name of a word.
 pub(crate) fn name<T: PartialEq>(list: &[(&'static str, T)], value: &T) -> &'static str {
