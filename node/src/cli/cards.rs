@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, print};
 use super::found::{keep_puk, new_pin, of_card};
+use super::interrupt::on_interrupt;
 use super::pins::{PinArgs, Pins, ask, passphrase};
 use super::place::absolute;
 use super::show::{table, text};
@@ -422,6 +423,8 @@ fn test(file: &Path) -> Outcome<Done> {
 
 fn watch(global: &Global) -> Outcome<Done> {
     let client = global.client()?;
+    // Ctrl-C ends it also where whoever started it has the signal ignored.
+    let _until = on_interrupt(|| ());
     let mut before: Vec<Value> = Vec::new();
     loop {
         let now = client.list("/cards")?;
