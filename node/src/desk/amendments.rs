@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use hospes_card::{CardSerial, Slot};
+use hospes_card::CardSerial;
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, KeyId, PatientId, PersonId};
 use hospes_protocol::keys::AgreementKey;
@@ -19,7 +19,7 @@ use hospes_service::service::Service;
 use hospes_storage::Objects;
 use serde_json::json;
 
-use super::compose::{Entry, file, sign_entries};
+use super::compose::{Entry, file, sign_in_turn};
 use super::error::DeskError;
 use super::reading::closed_of;
 use super::records::agreement_keys;
@@ -84,17 +84,8 @@ impl Desk {
         let entry = self.seal_change(session, change).await?;
         let (desk, place, serial, signed) = (self.clone(), self.0.place, session.card, shown.clone());
         self.0.taps.begin("amend-record", shown, serial, move |mut tap| async move {
-            let mut entries = vec![entry];
-            for card in [Some(serial), beside].into_iter().flatten() {
-                let (mut signing, shown) = (entries, signed.clone());
-                entries = tap
-                    .card(card, move |mut card| {
-                        let mut signer = card.signer(Slot::Signature)?;
-                        sign_entries(&mut signer, &place.network, &shown, &mut signing)?;
-                        Ok(signing)
-                    })
-                    .await?;
-            }
+            let cards = [Some(serial), beside].into_iter().flatten();
+            let entries = sign_in_turn(&mut tap, cards, &place.network, &signed, vec![entry]).await?;
             let filed = file(&desk.0.parts.service, entries).await?;
             let amendment = filed.first().map(|f| f.content.to_string());
             Ok(json!({ "record": record.to_string(), "amendment": amendment }))

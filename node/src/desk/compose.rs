@@ -2,6 +2,7 @@
 //!
 //! Whether an entry is lawful is judged by the service when it is filed.
 
+use hospes_card::{CardSerial, Slot};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::ids::{ContentId, Lock, NetworkId, OrganizationId, Reveal};
 use hospes_protocol::keys::Signer;
@@ -14,7 +15,7 @@ use rand_chacha::ChaCha20Rng;
 use tokio::sync::oneshot;
 
 use super::error::DeskError;
-use super::taps::Shown;
+use super::taps::{Shown, Tap};
 use crate::runtime::actor::{Handle, Input};
 
 /// Where entries of this node are filed.
@@ -110,6 +111,29 @@ pub(super) fn sign_entries(
         entry.signatures.push(signature);
     }
     Ok(())
+}
+
+/// Signs the same entries by several cards, one after another, in one tap: each under its 9C, over the same text.
+///
+/// # Errors
+/// As the tap and the cards; then none is to be filed.
+pub(super) async fn sign_in_turn(
+    tap: &mut Tap,
+    cards: impl IntoIterator<Item = CardSerial>,
+    network: &NetworkId,
+    shown: &Shown,
+    mut entries: Vec<Entry>,
+) -> Result<Vec<Entry>, DeskError> {
+    for card in cards {
+        let (mut signing, network, shown) = (entries, *network, shown.clone());
+        entries = tap
+            .card(card, move |mut card| {
+                sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut signing)?;
+                Ok(signing)
+            })
+            .await?;
+    }
+    Ok(entries)
 }
 
 /// Files entries as one batch, in order.

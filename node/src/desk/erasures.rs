@@ -16,7 +16,7 @@ use hospes_service::records::ErasurePhase;
 use hospes_service::service::Service;
 use serde_json::json;
 
-use super::compose::{file, sign_entries};
+use super::compose::{file, sign_entries, sign_in_turn};
 use super::error::DeskError;
 use super::revocations::reveals;
 use super::sessions::Session;
@@ -68,17 +68,8 @@ impl Desk {
         entry.locked(&secret.lock_key());
         let (desk, serial, shown) = (self.clone(), session.card, order.shown.clone());
         self.0.taps.begin("erase", order.shown, serial, move |mut tap| async move {
-            let mut entries = vec![entry];
-            for card in std::iter::once(serial).chain(order.beside) {
-                let (mut signing, shown) = (entries, shown.clone());
-                entries = tap
-                    .card(card, move |mut card| {
-                        let mut signer = card.signer(Slot::Signature)?;
-                        sign_entries(&mut signer, &place.network, &shown, &mut signing)?;
-                        Ok(signing)
-                    })
-                    .await?;
-            }
+            let cards = std::iter::once(serial).chain(order.beside);
+            let entries = sign_in_turn(&mut tap, cards, &place.network, &shown, vec![entry]).await?;
             let filed = file(&desk.0.parts.service, entries).await?;
             let erasure = filed.first().map(|f| f.content.to_string());
             Ok(json!({ "erasure": erasure, "not_before": words::rfc3339(not_before) }))
