@@ -44,9 +44,16 @@ impl Service {
         let (mut wrong, mut taken, mut rows, mut aside) = (None, Vec::new(), Vec::new(), Vec::new());
         let read: Vec<_> = items.iter().map(|item| Header::read(&item.header, &self.network)).collect();
         let verified = self.verify_together(&read);
-        for ((item, header), verified) in items.into_iter().zip(read).zip(verified) {
-            match header.and_then(|header| self.judge_header(&item, header, verified)) {
-                Ok((header, control)) => {
+        for ((item, read), verified) in items.into_iter().zip(read).zip(verified) {
+            let header = match read {
+                Ok(header) => header,
+                Err(rejected) => {
+                    wrong = wrong.or(Some(rejected));
+                    continue;
+                }
+            };
+            match self.judge_header(&header, item.control.as_ref(), verified) {
+                Ok(control) => {
                     rows.push(HeaderRow::of(&header, control.as_ref().map(|body| body.0.clone())));
                     self.pool_header(header.clone(), control);
                     taken.push(header);
@@ -54,9 +61,8 @@ impl Service {
                 Err(rejected) => {
                     // Whoever passes on what it holds is not to blame for the one who forked it.
                     let forked = matches!(rejected.check, Check::Fork | Check::PrevMismatch);
-                    let own =
-                        Header::read(&item.header, &self.network).is_ok_and(|h| h.fields().node == from);
-                    aside.extend(self.on_refused_header(from, item, rejected)?);
+                    let own = header.fields().node == from;
+                    aside.extend(self.on_refused_header(from, header, item.control, rejected)?);
                     wrong = wrong.or(Some(if forked && !own { Check::Replay.into() } else { rejected }));
                 }
             }
@@ -90,21 +96,20 @@ impl Service {
 
     fn judge_header(
         &self,
-        item: &HeaderItem,
-        header: Header,
+        header: &Header,
+        control: Option<&Bytes>,
         verified: bool,
-    ) -> Result<(Header, Option<Bytes>), Rejected> {
-        let verify = || if verified { Ok(()) } else { self.verify_header(&header) };
-        self.pool.judge(&header).or_else(|r| {
+    ) -> Result<Option<Bytes>, Rejected> {
+        let verify = || if verified { Ok(()) } else { self.verify_header(header) };
+        self.pool.judge(header).or_else(|r| {
             // A replay is not worth a verification; a fork is evidence only if both are signed.
             if r.check == Check::Replay { Err(r) } else { verify().and(Err(r)) }
         })?;
         verify()?;
-        let control = item.control.as_ref().filter(|_| is_control(header.fields().kind));
-        let Some(bytes) = control else { return Ok((header, None)) };
+        let Some(bytes) = control.filter(|_| is_control(header.fields().kind)) else { return Ok(None) };
         let (body, _) = Body::read(bytes, &self.network)?;
         ensure(body.id() == header.fields().content, Check::ContentMismatch)?;
-        Ok((header, Some(bytes.clone())))
+        Ok(Some(bytes.clone()))
     }
 
     /// A header waits for a block from now on; the caller makes it durable before anything leaves.
@@ -134,10 +139,10 @@ impl Service {
     fn on_refused_header(
         &mut self,
         from: NodeId,
-        item: HeaderItem,
+        header: Header,
+        control: Option<Bytes>,
         rejected: Rejected,
     ) -> Result<Option<Aside>, Fatal> {
-        let Ok(header) = Header::read(&item.header, &self.network) else { return Ok(None) };
         let (node, sequence) = (header.fields().node, header.fields().sequence);
         let run = |from| vec![HeaderRun { node, from, to: sequence }];
         match rejected.check {
@@ -156,7 +161,7 @@ impl Service {
             Check::Replay => return self.on_replay(&header).map(|()| None),
             _ => return Ok(None),
         }
-        let control = item.control.filter(|bytes| {
+        let control = control.filter(|bytes| {
             let body = Body::read(bytes, &self.network);
             is_control(header.fields().kind) && body.is_ok_and(|(b, _)| b.id() == header.fields().content)
         });
