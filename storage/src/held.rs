@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use hospes_protocol::ids::{ContentId, OBJECT_BLAKE3, OBJECT_SHA256, ObjectId, PatientId};
 use hospes_protocol::limits::{ANSWER_BYTES_MAX, SEGMENT_BYTES};
 use hospes_protocol::wire::{Bytes, Wire};
-use redb::{ReadTransaction, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, WriteTransaction};
 
 use crate::error::{Contradiction, Result, StoreError};
 use crate::layout::{
@@ -16,7 +16,7 @@ use crate::layout::{
     TotalRow, key, number_at, object_at, whole_id,
 };
 use crate::objects::{HeldBody, SealedKey, SealedRow, Total, Totals, Write};
-use crate::rows::{Open, after};
+use crate::rows::{Open, Rows, after};
 use crate::seal::{Opened, Sealer};
 use crate::store::Store;
 
@@ -351,7 +351,7 @@ impl Store {
 
     pub(crate) fn list_sealed(
         &self,
-        txn: &ReadTransaction,
+        rows: &Rows<ReadOnlyTable<&'static [u8], &'static [u8]>>,
         space: &str,
         group: Option<&[u8]>,
         (from, limit): (Option<&SealedKey>, usize),
@@ -360,7 +360,7 @@ impl Store {
         let prefix = group.map_or_else(|| space_prefix(space), |g| self.sealer.group_prefix(space, g));
         let from = from.map_or_else(Vec::new, |k| after(&self.sealer.sealed_key(k)));
         let mut found = Vec::new();
-        SEALED.read(txn)?.scan(&prefix, &from, |at, row| {
+        rows.scan(&prefix, &from, |at, row| {
             if found.len() < limit {
                 found.extend(self.opened_sealed(space, at, row)?);
             }

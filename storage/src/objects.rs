@@ -278,6 +278,14 @@ pub trait Objects: Send + Sync {
         limit: usize,
     ) -> Result<Vec<SealedRow>>;
 
+    /// Rows of several groups, each with its space, at most `limit` of each: one look at the store.
+    ///
+    /// # Errors
+    /// As [`Objects::sealed_rows`].
+    fn sealed_groups(&self, groups: &[(&str, &[u8])], limit: usize) -> Result<Vec<Vec<SealedRow>>> {
+        groups.iter().map(|(space, group)| self.sealed_rows(space, Some(group), None, limit)).collect()
+    }
+
     /// Orders that hold an object here.
     ///
     /// # Errors

@@ -199,7 +199,16 @@ impl Objects for Store {
         after: Option<&SealedKey>,
         limit: usize,
     ) -> Result<Vec<SealedRow>> {
-        self.objects.read(|txn| self.list_sealed(txn, space, group, (after, limit)))
+        self.objects.read(|txn| self.list_sealed(&SEALED.read(txn)?, space, group, (after, limit)))
+    }
+
+    fn sealed_groups(&self, groups: &[(&str, &[u8])], limit: usize) -> Result<Vec<Vec<SealedRow>>> {
+        self.objects.read(|txn| {
+            let rows = SEALED.read(txn)?;
+            let list =
+                |(space, group): &(&str, &[u8])| self.list_sealed(&rows, space, Some(group), (None, limit));
+            groups.iter().map(list).collect()
+        })
     }
 
     fn orders(&self, object: &ObjectId) -> Result<Vec<Order>> {

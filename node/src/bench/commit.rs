@@ -17,6 +17,7 @@ use tokio::sync::broadcast::error::RecvError;
 use zeroize::Zeroizing;
 
 use super::Size;
+use super::idle::{TICKS_PER_SECOND, cpu_ticks};
 use super::people::Ward;
 use super::row::{Failed, Goal, Row, failed, quantile};
 use super::world::World;
@@ -28,7 +29,7 @@ const BATCH: u32 = 100;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
 
 pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
-    let limit = limit(size.headers.min(4_000))?;
+    let (limit, limit_cpu) = limit(size.headers)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
         let world = World::start(VALIDATORS).await?;
@@ -37,10 +38,11 @@ pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
             wards.push(Ward::open(&world, i).await?);
         }
         let mut latency = latencies(&world, &mut wards, size.taps).await?;
-        let throughput = throughput(&world, &mut wards, size.headers).await?;
+        let (throughput, cpu) = throughput(&world, &mut wards, size.headers).await?;
         world.stop().await;
         Ok(vec![
             Row::new("commit-throughput", throughput, limit, "headers/s", &Goal::AtLeast(0.4)),
+            Row::new("commit-cpu", cpu, limit_cpu, "us/header", &Goal::AtMost(2.5)),
             Row::new("commit-latency-p50", quantile(&mut latency, 0.5), 20.0, "ms", &Goal::AtMost(1.0)),
             Row::new("commit-latency-p99", quantile(&mut latency, 0.99), 100.0, "ms", &Goal::AtMost(1.0)),
         ])
@@ -83,8 +85,8 @@ async fn latencies(world: &World, wards: &mut [Ward], taps: u32) -> Result<Vec<f
     Ok(all)
 }
 
-/// Final headers a second, filed at all validators at once.
-async fn throughput(world: &World, wards: &mut [Ward], headers: u32) -> Result<f64, Failed> {
+/// Final headers a second, filed at all validators at once, and the microseconds of CPU that each cost all four.
+async fn throughput(world: &World, wards: &mut [Ward], headers: u32) -> Result<(f64, f64), Failed> {
     let n = world.nodes.len();
     let mut batches = Vec::new();
     for b in 0..headers / BATCH {
@@ -96,26 +98,27 @@ async fn throughput(world: &World, wards: &mut [Ward], headers: u32) -> Result<f
         let count = batches.iter().filter(|(at, _)| *at == i).count() * BATCH as usize;
         waits.push((world.nodes[i].events.subscribe(), count));
     }
-    let since = Instant::now();
+    let (since, ticks) = (Instant::now(), cpu_ticks()?);
     for (i, filings) in batches {
         world.nodes[i].service.call(move |s| s.file(filings)).await.map_err(failed)?.map_err(failed)?;
     }
     for (mut events, count) in waits {
         wait_final(&mut events, count).await?;
     }
-    Ok(f64::from(headers / BATCH * BATCH) / since.elapsed().as_secs_f64())
+    let headers = f64::from(headers / BATCH * BATCH);
+    Ok((headers / since.elapsed().as_secs_f64(), (cpu_ticks()? - ticks) / TICKS_PER_SECOND * 1e6 / headers))
 }
 
 /// What two cores could do if a header cost each of four nodes no more than to read it, to verify it in a
-/// batch and to store it.
-fn limit(headers: u32) -> Result<f64, Failed> {
+/// batch and to store it; and the CPU of that, which other programs on the machine disturb less.
+fn limit(headers: u32) -> Result<(f64, f64), Failed> {
     let rows = signed(headers)?;
     let folder = tempfile::tempdir().map_err(failed)?;
     let medium = Medium::Folder(folder.path().to_owned());
     let rng = Box::new(ChaCha20Rng::seed_from_u64(3));
     let store = Store::create(&medium, &Options::default(), &Zeroizing::new([1; 32]), rng).map_err(failed)?;
     let key = SoftwareSigner::from_seed(&[1; 32]).verifying_key();
-    let since = Instant::now();
+    let (since, ticks) = (Instant::now(), cpu_ticks()?);
     for batch in rows.chunks(BATCH as usize) {
         let read = batch.iter().map(|bytes| Header::read(bytes, &NetworkId([2; 32])));
         let headers = read.collect::<Result<Vec<_>, _>>().map_err(failed)?;
@@ -126,9 +129,10 @@ fn limit(headers: u32) -> Result<f64, Failed> {
         store.put_headers(&rows).map_err(failed)?;
     }
     let cost = since.elapsed().as_secs_f64() / f64::from(headers);
+    let cpu = (cpu_ticks()? - ticks) / TICKS_PER_SECOND * 1e6 / f64::from(headers) * f64::from(VALIDATORS);
     let cores =
         std::thread::available_parallelism().map_or(1.0, |n| f64::from(u32::try_from(n.get()).unwrap_or(1)));
-    Ok(cores / (cost * f64::from(VALIDATORS)))
+    Ok((cores / (cost * f64::from(VALIDATORS)), cpu))
 }
 
 fn signed(headers: u32) -> Result<Vec<Vec<u8>>, Failed> {

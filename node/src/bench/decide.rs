@@ -1,4 +1,5 @@
-//! `decide()` among many grants, from memory: the median against a microsecond, and against itself among few.
+//! `decide()` among many grants, from memory and over a node's own store: the median against its limit, and
+//! against itself among few.
 
 use std::time::Instant;
 
@@ -18,8 +19,8 @@ use hospes_protocol::policy::{
 };
 use hospes_protocol::state::LedgerState;
 
-use super::Size;
 use super::row::{Failed, Goal, Row, failed, quantile};
+use super::{Size, decide_disk};
 
 const NOW: u64 = 1_790_000_000_000;
 /// Decisions that are timed, in groups, because one is shorter than reading the clock is exact.
@@ -28,13 +29,15 @@ const GROUP: u32 = 20;
 
 pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
     let (few, many) = (median(1_000)?, median(size.grants)?);
-    Ok(vec![
+    let mut rows = vec![
         Row::new("decide-memory", many, 1.0, "us", &Goal::AtMost(1.0)),
         Row::new("decide-growth", many, few, "us", &Goal::AtMost(3.0)),
-    ])
+    ];
+    rows.extend(decide_disk::run(size)?);
+    Ok(rows)
 }
 
-fn id(kind: u8, n: u32) -> [u8; 32] {
+pub(super) fn id(kind: u8, n: u32) -> [u8; 32] {
     sha256(&[&[kind], &n.to_be_bytes()])
 }
 
@@ -90,15 +93,16 @@ fn reader() -> PersonId {
     PersonId([9; 32])
 }
 
-fn grant(n: u32) -> GrantEntry {
+/// A grant of patient `n`.
+pub(super) fn grant(n: u32, reader: PersonId, now: u64) -> GrantEntry {
     GrantEntry {
         patient: PatientId(id(1, n)),
         by_proxy: None,
-        grantee: Grantee::Person(reader()),
+        grantee: Grantee::Person(reader),
         scope: Scope { categories: vec![Category::Laboratory], label: Label::Normal, records: Vec::new() },
         rights: Right::Read.code(),
-        from: NOW - 1,
-        until: NOW + 1_000,
+        from: now - 1,
+        until: now + 86_400_000,
         purpose: Purpose::Treatment,
         study: None,
         anonymity: Anonymity::AsIs,
@@ -108,7 +112,8 @@ fn grant(n: u32) -> GrantEntry {
     }
 }
 
-fn record(n: u32) -> RecordEntry {
+/// A record of patient `n`, by an organization that the reader is not of.
+pub(super) fn record(n: u32) -> RecordEntry {
     RecordEntry {
         patient: PatientId(id(1, n)),
         author: Author::Practitioner(PersonId([8; 32])),
@@ -129,9 +134,22 @@ fn record(n: u32) -> RecordEntry {
     }
 }
 
-fn verified(id: [u8; 32], entry: Personal, lock: Option<Lock>, patient: PatientId) -> Verified {
+/// An entry as a view takes it in.
+pub(super) fn verified(id: [u8; 32], entry: Personal, lock: Option<Lock>, patient: PatientId) -> Verified {
     let known = Known { id: ContentId(id), entry, lock, height: Some(1), under: None };
     Verified { known, stands_on: Vec::new(), patient, shown: Vec::new() }
+}
+
+/// The reader asks to read patient `n`'s record.
+pub(super) fn request(n: u32, reader: PersonId) -> Request {
+    Request {
+        patient: PatientId(id(1, n)),
+        actor: Actor::Person(reader),
+        act: Act::Read(ContentId(id(4, n))),
+        purpose: Purpose::Treatment,
+        code: None,
+        access: None,
+    }
 }
 
 /// Median microseconds of one decision among `grants` grants of as many patients.
@@ -142,23 +160,15 @@ fn median(grants: u32) -> Result<f64, Failed> {
     let asked: Vec<u32> = (0..GROUPS * GROUP).map(|n| n * step % grants).collect();
     for n in 0..grants {
         let patient = PatientId(id(1, n));
-        view.put(verified(id(3, n), Personal::Grant(grant(n)), Some(Lock(id(5, n))), patient));
+        view.put(verified(id(3, n), Personal::Grant(grant(n, reader(), NOW)), Some(Lock(id(5, n))), patient));
     }
     for n in &asked {
         let patient = PatientId(id(1, *n));
         view.put(verified(id(4, *n), Personal::Record(Box::new(record(*n))), None, patient));
     }
-    let request = |n: u32| Request {
-        patient: PatientId(id(1, n)),
-        actor: Actor::Person(reader()),
-        act: Act::Read(ContentId(id(4, n))),
-        purpose: Purpose::Treatment,
-        code: None,
-        access: None,
-    };
     let mut times = Vec::new();
     for group in asked.chunks(GROUP as usize) {
-        let requests: Vec<_> = group.iter().map(|n| request(*n)).collect();
+        let requests: Vec<_> = group.iter().map(|n| request(*n, reader())).collect();
         let since = Instant::now();
         for request in &requests {
             let decision = std::hint::black_box(decide(&view, request, NOW));

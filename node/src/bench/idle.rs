@@ -9,7 +9,7 @@ use super::world::World;
 
 const NODES: u8 = 4;
 /// One clock tick of /proc/self/stat is a hundredth of a second on every Linux that Rust runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
+pub(super) const TICKS_PER_SECOND: f64 = 100.0;
 
 pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
@@ -30,7 +30,8 @@ pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
     })
 }
 
-fn cpu_ticks() -> Result<f64, Failed> {
+/// CPU time of this process so far, in ticks.
+pub(super) fn cpu_ticks() -> Result<f64, Failed> {
     let stat = std::fs::read_to_string("/proc/self/stat").map_err(failed)?;
     // The name in parentheses may hold spaces; what follows it doesn't. utime and stime are fields 14 and 15.
     let rest = stat.rsplit(')').next().unwrap_or_default();

@@ -111,6 +111,11 @@ impl Ward {
         Ok(ward)
     }
 
+    /// The practitioner.
+    pub(super) fn author(&self) -> PersonId {
+        self.author
+    }
+
     fn content(&mut self, kind: Kind, payload: &impl Wire) -> Content {
         self.filed += 1;
         let mut salt = [0; 32];

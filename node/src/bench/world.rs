@@ -1,5 +1,7 @@
 //! A network of validators in this process: real stores in temporary folders, real TCP on loopback.
 
+use std::path::Path;
+
 use hospes_net::Multiaddr;
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, Standing};
 use hospes_protocol::entry::FORMAT;
@@ -18,7 +20,8 @@ use crate::runtime::{Running, Settings, start};
 pub(super) struct World {
     pub(super) nodes: Vec<Running>,
     pub(super) genesis: Genesis,
-    _folders: Vec<TempDir>,
+    addresses: Vec<Multiaddr>,
+    folders: Vec<TempDir>,
 }
 
 /// The card of organization `i`.
@@ -79,6 +82,20 @@ fn genesis(addresses: &[Multiaddr]) -> Result<Genesis, Failed> {
     Genesis::read(&genesis.encode()).map_err(failed)
 }
 
+fn settings(i: u8, genesis: &Genesis, address: &Multiaddr, folder: &Path) -> Settings {
+    Settings {
+        data_dir: folder.to_owned(),
+        genesis: genesis.clone(),
+        organization: organization(i).organization,
+        signing: Zeroizing::new([50 + i; 32]),
+        agreement: Zeroizing::new([90 + i; 32]),
+        at_rest: Zeroizing::new([i; 32]),
+        listen: vec![address.clone()],
+        bootstrap: std::collections::BTreeMap::new(),
+        cache_mib: 64,
+    }
+}
+
 impl World {
     /// Starts `n` validators and waits until each has met all others.
     pub(super) async fn start(n: u8) -> Result<Self, Failed> {
@@ -87,21 +104,11 @@ impl World {
         let (mut nodes, mut folders) = (Vec::new(), Vec::new());
         for (i, address) in (0..n).zip(&addresses) {
             let folder = tempfile::tempdir().map_err(failed)?;
-            let settings = Settings {
-                data_dir: folder.path().to_owned(),
-                genesis: genesis.clone(),
-                organization: organization(i).organization,
-                signing: Zeroizing::new([50 + i; 32]),
-                agreement: Zeroizing::new([90 + i; 32]),
-                at_rest: Zeroizing::new([i; 32]),
-                listen: vec![address.clone()],
-                bootstrap: std::collections::BTreeMap::new(),
-                cache_mib: 64,
-            };
+            let settings = settings(i, &genesis, address, folder.path());
             nodes.push(start(settings).await.map_err(failed)?);
             folders.push(folder);
         }
-        let world = Self { nodes, genesis, _folders: folders };
+        let world = Self { nodes, genesis, addresses, folders };
         world.meet().await?;
         Ok(world)
     }
@@ -117,6 +124,20 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Where the first node keeps its stores.
+    pub(super) fn folder(&self) -> &Path {
+        self.folders[0].path()
+    }
+
+    /// Ends the first node, and gives how many milliseconds it then takes to start over the stores in `folder`.
+    pub(super) async fn restart(&mut self, folder: &Path) -> Result<f64, Failed> {
+        self.nodes.remove(0).stop().await;
+        let settings = settings(0, &self.genesis, &self.addresses[0], folder);
+        let since = std::time::Instant::now();
+        self.nodes.insert(0, start(settings).await.map_err(failed)?);
+        Ok(since.elapsed().as_secs_f64() * 1000.0)
     }
 
     /// Ends all nodes.

@@ -24,7 +24,7 @@
 use hospes_protocol::check::Check;
 use hospes_protocol::ids::{ContentId, KeyId, Lock, OrganizationId, PatientId};
 use hospes_protocol::personal::{AccessEntry, CardEntry, GrantEntry, Grantee, LockerEntry, RecordEntry};
-use hospes_protocol::policy::{Known, Personal, Under};
+use hospes_protocol::policy::{Known, Personal, Under, Verified};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_protocol::wire_struct;
 use hospes_storage::{Objects, SealedKey, SealedRow, Write};
@@ -218,6 +218,21 @@ pub(super) fn own_keys(content: ContentId, facts: &Facts, payload: &Personal) ->
         _ => None,
     };
     rows_of(content, facts, payload).into_iter().filter_map(key).collect()
+}
+
+/// The rows under which a verified entry is found, sealed under the key of `patient`.
+#[must_use]
+pub fn verified_rows(verified: &Verified, patient: Option<PatientId>) -> Vec<Write> {
+    let known = &verified.known;
+    let facts = Facts {
+        kind: known.entry.kind().code(),
+        patient,
+        lock: known.lock,
+        under: known.under.map(|u| (u.entry, u.lock)),
+        height: known.height,
+        void: None,
+    };
+    rows_of(known.id, &facts, &known.entry)
 }
 
 /// The row that says that an organization holds K of a patient.

@@ -18,7 +18,7 @@ use hospes_protocol::tap::Body;
 use hospes_protocol::wire::Wire;
 use hospes_storage::{HeldBody, SealedKey, SealedRow, Write};
 
-use super::index::{self, Facts};
+use super::index;
 use crate::effects::Event;
 use crate::filing::{FileError, Filing};
 use crate::messages::Delivery;
@@ -237,18 +237,10 @@ impl Service {
     ) -> Result<Vec<Write>, Fatal> {
         let (known, kind) = (&verified.known, verified.known.entry.kind().code());
         let patient = self.kept_under(&known.entry, verified.patient)?;
-        let facts = Facts {
-            kind,
-            patient,
-            lock: known.lock,
-            under: known.under.map(|u| (u.entry, u.lock)),
-            height: known.height,
-            void: None,
-        };
         let held = HeldBody { content: known.id, kind, patient, bytes: bytes.to_vec() };
         let mut writes = packet_writes(patient, packets);
         writes.push(Write::Body(held));
-        writes.extend(index::rows_of(known.id, &facts, &known.entry));
+        writes.extend(index::verified_rows(verified, patient));
         writes.extend(self.subject_key_rows(&known.entry)?);
         writes.extend(super::again::dependent_rows(&known.id, patient, &verified.stands_on));
         let unfiled = SealedRow { key: unfiled_key(&known.id), patient: None, value: Vec::new() };

@@ -40,7 +40,7 @@ mod view;
 pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
 pub use erasures::{Erasure, ErasurePhase};
 pub use exchange::OFFER_MAX;
-pub use index::Home;
+pub use index::{Home, verified_rows};
 pub use query::{EntryState, Finality, Listed};
 pub use siblings::{PacketPlace, organization_packet, organization_packet_writes, organization_packets};
 pub(crate) use taps::Taps;

@@ -8,7 +8,7 @@ use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, KeyId, OrganizationId, PatientId, PersonId};
 use hospes_protocol::personal::{AccessEntry, GrantEntry, Grantee, LockerEntry, RecordEntry, Revoked};
 use hospes_protocol::policy::described::{as_it_stands, is_of_same_file};
-use hospes_protocol::policy::{Decision, Known, Personal, Request, View as _, decide};
+use hospes_protocol::policy::{Known, Personal, View as _};
 
 use super::index::{self, Epoch};
 use crate::service::{Fatal, Service};
@@ -45,12 +45,6 @@ pub struct Listed<T> {
 }
 
 impl Service {
-    /// Decides a request by what is known here now.
-    #[must_use]
-    pub fn decide(&self, request: &Request) -> Decision {
-        decide(&self.view(), request, self.now)
-    }
-
     /// Patients of whom entries are here.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 //!
 //! A row that cannot be read permits nothing: every failure is [`Unreadable`], and `decide` denies.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use hospes_protocol::check::Rejected;
 use hospes_protocol::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
@@ -14,12 +16,13 @@ use hospes_protocol::personal::{
 use hospes_protocol::policy::described::{is_of_same_file, record_facts};
 use hospes_protocol::policy::view::{FirstUse, FormerCard, Visit, first_by_finality};
 use hospes_protocol::policy::{
-    Known, LockState, Newest, PatientView, Personal, RecordFacts, Unreadable, View,
+    Actor, Decision, Known, LockState, Newest, PatientView, Personal, RecordFacts, Request, Unreadable, View,
+    decide,
 };
 use hospes_protocol::state::Membership;
 use hospes_protocol::tap::{Body, TapPayload};
 use hospes_protocol::wire::Wire;
-use hospes_storage::SealedKey;
+use hospes_storage::{SealedKey, SealedRow};
 
 use super::index::{self, Row, Use};
 use crate::service::{Fatal, Service};
@@ -27,45 +30,101 @@ use crate::service::{Fatal, Service};
 /// A record, and the amendments that name it.
 pub(super) type Described = (Known<RecordEntry>, Vec<Known<RecordEntry>>);
 
-/// A service as decisions see it.
-#[derive(Clone, Copy)]
-pub struct ServiceView<'a>(pub(super) &'a Service);
+/// A group of rows, by its space.
+type Group = (&'static str, Vec<u8>);
+
+/// A service as decisions see it. It lives for one decision or judgement, and reads each group of rows once.
+pub struct ServiceView<'a> {
+    service: &'a Service,
+    read: RefCell<BTreeMap<Group, Rc<Vec<SealedRow>>>>,
+    /// What is read with the first of it.
+    expected: RefCell<Vec<Group>>,
+}
 
 fn unreadable(_: Fatal) -> Unreadable {
     Unreadable
 }
 
-/// Passes the rows of a group that have effect.
-fn visit<T: Wire>(
-    service: &Service,
-    space: &str,
-    group: &[u8],
-    visit: Visit<'_, T>,
-) -> Result<(), Unreadable> {
-    index::each(&*service.objects, space, Some(group), |row| {
-        let id = index::content_of(row)?;
-        let row: Row = index::value(row)?;
-        let entry = T::decode(&row.payload).map_err(Fatal::Contradiction)?;
-        let Some(known) = row.facts.known(id, entry) else { return Ok(true) };
-        Ok(visit(&known).is_continue())
-    })
-    .map_err(unreadable)
+impl ServiceView<'_> {
+    /// The rows of a group; null for one that is too large to be kept.
+    fn rows(&self, group: Group) -> Result<Option<Rc<Vec<SealedRow>>>, Fatal> {
+        let mut read = self.read.borrow_mut();
+        if let Some(rows) = read.get(&group) {
+            return Ok(Some(rows.clone()));
+        }
+        let mut expected = self.expected.borrow_mut();
+        let wanted =
+            if expected.contains(&group) { std::mem::take(&mut *expected) } else { vec![group.clone()] };
+        let named: Vec<_> = wanted.iter().map(|(space, group)| (*space, group.as_slice())).collect();
+        let lists = self.service.objects.sealed_groups(&named, index::PAGE)?;
+        let whole = wanted.into_iter().zip(lists).filter(|(_, rows)| rows.len() < index::PAGE);
+        read.extend(whole.map(|(group, rows)| (group, Rc::new(rows))));
+        Ok(read.get(&group).cloned())
+    }
+
+    /// Passes the rows of a group that have effect.
+    fn visit<T: Wire>(
+        &self,
+        space: &'static str,
+        group: &[u8],
+        visit: Visit<'_, T>,
+    ) -> Result<(), Unreadable> {
+        let mut show = |row: &SealedRow| {
+            let id = index::content_of(row)?;
+            let row: Row = index::value(row)?;
+            let entry = T::decode(&row.payload).map_err(Fatal::Contradiction)?;
+            let Some(known) = row.facts.known(id, entry) else { return Ok(true) };
+            Ok(visit(&known).is_continue())
+        };
+        let Some(rows) = self.rows((space, group.to_vec())).map_err(unreadable)? else {
+            return index::each(&*self.service.objects, space, Some(group), show).map_err(unreadable);
+        };
+        for row in rows.iter() {
+            if !show(row).map_err(unreadable)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups that a request under grants reads.
+    fn expect(self, request: &Request) -> Self {
+        let mut grantees = Vec::new();
+        match request.actor {
+            Actor::Patient(_) => return self,
+            Actor::Proxy(id) => grantees.push(Grantee::Proxy(id)),
+            Actor::Person(id) => {
+                grantees.push(Grantee::Person(id));
+                if let Some(person) = self.membership().people.get(&id) {
+                    let organization = person.organization;
+                    grantees.push(Grantee::Organization(organization));
+                    grantees
+                        .extend(person.roles.iter().map(|role| Grantee::Role(organization, role.clone())));
+                }
+            }
+        }
+        let group = |grantee: &Grantee| (index::GRANTS, index::pair(&request.patient, grantee));
+        let mut expected: Vec<Group> = grantees.iter().map(group).collect();
+        expected.push((index::CODES, request.patient.0.to_vec()));
+        expected.push((index::REVOCATIONS, request.patient.0.to_vec()));
+        Self { expected: RefCell::new(expected), ..self }
+    }
 }
 
 impl View for ServiceView<'_> {
     fn membership(&self) -> &Membership {
-        &self.0.state.membership
+        &self.service.state.membership
     }
 
     fn newest(&self) -> Newest {
-        Newest { height: self.0.state.height, time: self.0.state.time }
+        Newest { height: self.service.state.height, time: self.service.state.time }
     }
 
     fn lock(&self, lock: &Lock) -> Result<LockState, Unreadable> {
-        if !self.0.seen.contains(lock) {
+        if !self.service.seen.contains(lock) {
             return Ok(LockState::Open);
         }
-        let row = self.0.ledger.lock(lock).map_err(|_| Unreadable)?;
+        let row = self.service.ledger.lock(lock).map_err(|_| Unreadable)?;
         Ok(row.and_then(|row| row.height).map_or(LockState::Seen, LockState::Closed))
     }
 
@@ -75,7 +134,7 @@ impl View for ServiceView<'_> {
         grantee: &Grantee,
         each: Visit<'_, GrantEntry>,
     ) -> Result<(), Unreadable> {
-        visit(self.0, index::GRANTS, &index::pair(patient, grantee), each)
+        self.visit(index::GRANTS, &index::pair(patient, grantee), each)
     }
 
     fn bound_grants(
@@ -85,24 +144,19 @@ impl View for ServiceView<'_> {
         each: Visit<'_, GrantEntry>,
     ) -> Result<(), Unreadable> {
         let mut failed = Ok(());
-        visit::<GrantEntry>(
-            self.0,
-            index::CODES,
-            &patient.0,
-            &mut |grant| match self.first_use(&grant.id) {
-                Ok(Some(first)) if first.organization == Some(*organization) => each(grant),
-                Ok(_) => ControlFlow::Continue(()),
-                Err(unreadable) => {
-                    failed = Err(unreadable);
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
+        self.visit::<GrantEntry>(index::CODES, &patient.0, &mut |grant| match self.first_use(&grant.id) {
+            Ok(Some(first)) if first.organization == Some(*organization) => each(grant),
+            Ok(_) => ControlFlow::Continue(()),
+            Err(unreadable) => {
+                failed = Err(unreadable);
+                ControlFlow::Break(())
+            }
+        })?;
         failed
     }
 
     fn revocations(&self, patient: &PatientId, each: Visit<'_, RevocationEntry>) -> Result<(), Unreadable> {
-        visit(self.0, index::REVOCATIONS, &patient.0, each)
+        self.visit(index::REVOCATIONS, &patient.0, each)
     }
 
     fn card(&self, id: &ContentId) -> Result<Option<Known<CardEntry>>, Unreadable> {
@@ -120,12 +174,14 @@ impl View for ServiceView<'_> {
     }
 
     fn record(&self, id: &ContentId) -> Result<Option<RecordFacts>, Unreadable> {
-        let Some((record, amendments)) = self.0.described(id).map_err(unreadable)? else { return Ok(None) };
+        let Some((record, amendments)) = self.service.described(id).map_err(unreadable)? else {
+            return Ok(None);
+        };
         record_facts(self, &record, &amendments).map(Some)
     }
 
     fn patient(&self, patient: &PatientId) -> Result<Option<Known<PatientEntry>>, Unreadable> {
-        let Some(home) = self.0.home(patient).map_err(unreadable)? else { return Ok(None) };
+        let Some(home) = self.service.home(patient).map_err(unreadable)? else { return Ok(None) };
         Ok(self.entry(&home.entry)?.and_then(|known| match known.entry.clone() {
             Personal::Patient(entry) => Some(known.map(|_| entry)),
             _ => None,
@@ -134,7 +190,7 @@ impl View for ServiceView<'_> {
 
     fn first_use(&self, grant: &ContentId) -> Result<Option<FirstUse>, Unreadable> {
         let mut uses = Vec::new();
-        let found = index::each(&*self.0.objects, index::USES, Some(&grant.0), |row| {
+        let found = index::each(&*self.service.objects, index::USES, Some(&grant.0), |row| {
             let used: Use = index::value(row)?;
             let used_by = FirstUse { access: index::content_of(row)?, organization: used.organization };
             uses.push((used.height, used_by));
@@ -147,20 +203,20 @@ impl View for ServiceView<'_> {
 
 impl PatientView for ServiceView<'_> {
     fn entry(&self, id: &ContentId) -> Result<Option<Known<Personal>>, Unreadable> {
-        self.0.known_entry(id).map_err(unreadable)
+        self.service.known_entry(id).map_err(unreadable)
     }
 
     fn block(&self, height: u64) -> Result<Option<BlockHash>, Unreadable> {
-        if height == self.0.state.height {
-            return Ok(Some(self.0.state.block));
+        if height == self.service.state.height {
+            return Ok(Some(self.service.state.block));
         }
-        let certificate = self.0.ledger.certificate(height).map_err(|_| Unreadable)?;
+        let certificate = self.service.ledger.certificate(height).map_err(|_| Unreadable)?;
         Ok(certificate.map(|c| c.block))
     }
 
     fn key_holders(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
         let mut holders = BTreeSet::new();
-        let found = index::each(&*self.0.objects, index::KEY_HOLDERS, Some(&patient.0), |row| {
+        let found = index::each(&*self.service.objects, index::KEY_HOLDERS, Some(&patient.0), |row| {
             holders.insert(OrganizationId(index::id32(&row.key.item)?));
             Ok(true)
         });
@@ -174,7 +230,7 @@ impl PatientView for ServiceView<'_> {
         categories: &[Category],
     ) -> Result<BTreeSet<OrganizationId>, Unreadable> {
         let mut authors = BTreeSet::new();
-        let found = index::each(&*self.0.objects, index::AUTHORS, Some(&patient.0), |row| {
+        let found = index::each(&*self.service.objects, index::AUTHORS, Some(&patient.0), |row| {
             let (organization, category) = row.key.item.split_at_checked(32).unwrap_or_default();
             let asked = categories.iter().any(|c| c.code().to_be_bytes() == category);
             if asked {
@@ -192,22 +248,22 @@ impl PatientView for ServiceView<'_> {
         key: &VerifyingKey,
         network: &NetworkId,
     ) -> Result<TapPayload, Rejected> {
-        body.signed_by_known(key, network, &mut *self.0.taps.borrow_mut())
+        body.signed_by_known(key, network, &mut *self.service.taps.borrow_mut())
     }
 
     fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {
-        self.0.former_cards_of(person).map_err(unreadable)
+        self.service.former_cards_of(person).map_err(unreadable)
     }
 
     fn former_organization_cards(
         &self,
         organization: &OrganizationId,
     ) -> Result<Vec<(VerifyingKey, u64)>, Unreadable> {
-        self.0.former_cards_of_organization(organization).map_err(unreadable)
+        self.service.former_cards_of_organization(organization).map_err(unreadable)
     }
 
     fn all_grants(&self, patient: &PatientId, each: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {
-        for id in self.0.contents_of(patient, 21).map_err(unreadable)? {
+        for id in self.service.contents_of(patient, 21).map_err(unreadable)? {
             let Some(known) = self.entry(&id)? else { continue };
             let Personal::Grant(grant) = known.entry.clone() else { continue };
             if each(&known.map(|_| grant)).is_break() {
@@ -222,7 +278,13 @@ impl Service {
     /// The node as decisions see it.
     #[must_use]
     pub fn view(&self) -> ServiceView<'_> {
-        ServiceView(self)
+        ServiceView { service: self, read: RefCell::default(), expected: RefCell::default() }
+    }
+
+    /// Decides a request by what is known here now.
+    #[must_use]
+    pub fn decide(&self, request: &Request) -> Decision {
+        decide(&self.view().expect(request), request, self.now)
     }
 
     /// A verified entry that has effect.
@@ -252,11 +314,12 @@ impl Service {
         let first = named.entry.amends.map(|of| self.known_record(&of)).transpose()?.flatten();
         let record = first.filter(|of| is_of_same_file(&named.entry, &of.entry)).unwrap_or(named);
         let mut amendments = Vec::new();
-        visit::<RecordEntry>(self, index::AMENDMENTS, &record.id.0, &mut |amendment| {
+        let view = self.view();
+        let each = &mut |amendment: &Known<RecordEntry>| {
             amendments.push(amendment.clone());
             ControlFlow::Continue(())
-        })
-        .map_err(|e| Fatal::Contradiction(e.into()))?;
+        };
+        view.visit(index::AMENDMENTS, &record.id.0, each).map_err(|e| Fatal::Contradiction(e.into()))?;
         Ok(Some((record, amendments)))
     }
 
