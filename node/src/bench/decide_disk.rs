@@ -65,7 +65,10 @@ fn fill(objects: &dyn Objects, all: std::ops::Range<u32>, reader: PersonId) -> R
     objects.make_keys(&patients).map_err(failed)?;
     let numbers: Vec<u32> = all.collect();
     for page in numbers.chunks(FILL as usize) {
-        let rows = page.iter().flat_map(|n| entries(*n, reader)).flat_map(|entry| verified_rows(&entry, Some(entry.patient)));
+        let rows = page
+            .iter()
+            .flat_map(|n| entries(*n, reader))
+            .flat_map(|entry| verified_rows(&entry, Some(entry.patient)));
         objects.apply(&rows.collect::<Vec<Write>>()).map_err(failed)?;
     }
     Ok(())
