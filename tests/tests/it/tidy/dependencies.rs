@@ -8,7 +8,7 @@ use crate::tidy::{assert_names, assert_none};
 use crate::tree::{BUILT, METADATA};
 
 /// For each of our packages, in the order of the layers, which others of ours it may use.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("hospes-protocol", &[]),
     ("hospes-import", &["hospes-protocol"]),
     ("hospes-storage", &["hospes-protocol"]),
@@ -29,6 +29,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         ],
     ),
     ("hospes-sim", &["hospes-protocol", "hospes-storage", "hospes-service"]),
+    ("hospes-virtual-card", &["hospes-protocol", "hospes-card"]),
     (
         "hospes-tests",
         &[
@@ -59,7 +60,7 @@ const NAMED_BY: [(&str, &[&str]); 15] = [
     ("libp2p", &["hospes", "hospes-net"]),
     ("libp2p-stream", &["hospes", "hospes-net"]),
     ("axum", &["hospes"]),
-    ("serde_json", &["hospes", "hospes-import", "hospes-tests"]),
+    ("serde_json", &["hospes", "hospes-import", "hospes-tests", "hospes-virtual-card"]),
     ("arc-malachitebft-core-consensus", &["hospes-service"]),
 ];
 

@@ -1,0 +1,213 @@
+//! One reader: at most one card in it, a PIN pad if wanted, and a control socket by which tests put cards in and pull them.
+//!
+//! The socket takes one line and gives one back, `ok …` or `error …`. It lies as `control` in the reader's folder.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::apdu::response;
+use crate::card::{Answer, Faults, Pull, VirtualCard};
+use crate::state::State;
+
+/// What the keypad of the reader does when it is asked for a PIN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pad {
+    /// There is none.
+    None,
+    /// Somebody types this.
+    Typed(String),
+    /// Somebody cancels.
+    Cancelled,
+    /// Nobody comes.
+    TimedOut,
+}
+
+/// A card and where it is kept.
+struct Inserted {
+    card: VirtualCard,
+    path: PathBuf,
+    powered: bool,
+}
+
+struct Inside {
+    inserted: Option<Inserted>,
+    /// Set once the reader itself is pulled out.
+    unplugged: bool,
+    pad: Pad,
+}
+
+/// A reader.
+#[derive(Clone)]
+pub(crate) struct Slot(Arc<Mutex<Inside>>);
+
+/// What the reader says of the card.
+pub(crate) enum Exchange {
+    /// The answer.
+    Answered(Vec<u8>),
+    /// No card with power.
+    NoCard,
+}
+
+impl Slot {
+    /// A reader whose folder is `folder`; its control socket listens until the process ends.
+    ///
+    /// # Errors
+    /// If the socket can't be made.
+    pub(crate) fn open(folder: &Path) -> std::io::Result<Self> {
+        let socket = folder.join("control");
+        let _first = std::fs::remove_file(&socket);
+        let listener = UnixListener::bind(&socket)?;
+        let inside = Inside { inserted: None, unplugged: false, pad: Pad::None };
+        let slot = Self(Arc::new(Mutex::new(inside)));
+        let served = slot.clone();
+        std::thread::Builder::new().name("control".into()).spawn(move || {
+            for stream in listener.incoming().flatten() {
+                // Whoever asked and went has nothing to hear.
+                let _gone = served.serve(stream);
+            }
+        })?;
+        Ok(slot)
+    }
+
+    fn hold(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_present(&self) -> bool {
+        self.hold().inserted.is_some()
+    }
+
+    pub(crate) fn is_unplugged(&self) -> bool {
+        self.hold().unplugged
+    }
+
+    pub(crate) fn has_pad(&self) -> bool {
+        self.hold().pad != Pad::None
+    }
+
+    /// Power or a reset; false without a card.
+    pub(crate) fn power(&self, on: bool) -> bool {
+        let mut inside = self.hold();
+        let Some(inserted) = &mut inside.inserted else { return false };
+        inserted.card.reset();
+        inserted.powered = on;
+        true
+    }
+
+    /// One command to the card, with the card's delay.
+    pub(crate) fn transmit(&self, bytes: &[u8]) -> Exchange {
+        let mut inside = self.hold();
+        let Some(inserted) = inside.inserted.as_mut().filter(|one| one.powered) else {
+            return Exchange::NoCard;
+        };
+        let delay = Duration::from_millis(inserted.card.faults().delay_ms);
+        let answer = inserted.card.transmit(bytes);
+        // What the card keeps outlives a pull.
+        let saved = inserted.card.save(&inserted.path);
+        match (answer, saved) {
+            (Answer::Bytes(bytes), Ok(())) => {
+                drop(inside);
+                std::thread::sleep(delay);
+                Exchange::Answered(bytes)
+            }
+            _ => {
+                inside.inserted = None;
+                Exchange::NoCard
+            }
+        }
+    }
+
+    /// VERIFY with what somebody types; `template` is the command with a place of eight bytes for the PIN.
+    pub(crate) fn verify_by_pad(&self, template: &[u8]) -> Exchange {
+        let pad = self.hold().pad.clone();
+        match pad {
+            Pad::Typed(pin) if template.len() == 13 && pin.len() <= 8 => {
+                let mut command = template.to_vec();
+                command[5..].fill(0xFF);
+                command[5..5 + pin.len()].copy_from_slice(pin.as_bytes());
+                self.transmit(&command)
+            }
+            Pad::Cancelled => Exchange::Answered(response(Vec::new(), 0x6401)),
+            Pad::TimedOut => Exchange::Answered(response(Vec::new(), 0x6400)),
+            Pad::Typed(_) | Pad::None => Exchange::Answered(response(Vec::new(), 0x6B80)),
+        }
+    }
+
+    fn serve(&self, stream: UnixStream) -> std::io::Result<()> {
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line)?;
+        let answer = match self.obey(line.trim()) {
+            Ok(said) => format!("ok {said}\n"),
+            Err(why) => format!("error {why}\n"),
+        };
+        (&stream).write_all(answer.as_bytes())
+    }
+
+    fn obey(&self, line: &str) -> Result<String, String> {
+        let mut words = line.split_whitespace();
+        let (verb, word) = (words.next().unwrap_or_default(), words.next());
+        let mut inside = self.hold();
+        match (verb, word) {
+            ("insert", Some(path)) => {
+                let path = PathBuf::from(path);
+                let state = State::load(&path).map_err(|e| e.to_string())?;
+                inside.inserted = Some(Inserted { card: VirtualCard::new(state), path, powered: false });
+            }
+            ("remove", None) => inside.inserted = None,
+            ("unplug", None) => (inside.inserted, inside.unplugged) = (None, true),
+            ("commands", None) => {
+                let card = inside.inserted.as_ref().ok_or("no card")?;
+                return Ok(card.card.commands().to_string());
+            }
+            ("pad", Some(what)) => {
+                inside.pad = match what {
+                    "none" => Pad::None,
+                    "cancelled" => Pad::Cancelled,
+                    "timed-out" => Pad::TimedOut,
+                    pin => Pad::Typed(pin.to_owned()),
+                }
+            }
+            ("faults", _) => {
+                let faults = faults(word.into_iter().chain(words))?;
+                inside.inserted.as_mut().ok_or("no card")?.card.set_faults(faults);
+            }
+            _ => return Err(format!("unknown: {line}")),
+        }
+        Ok(String::new())
+    }
+}
+
+/// Faults from words such as `delay=100 pull-before=3 pull-after=3 tamper=2 touch=no`.
+fn faults<'a>(words: impl Iterator<Item = &'a str>) -> Result<Faults, String> {
+    let mut faults = Faults::default();
+    for word in words {
+        let number = |text: &str| text.parse::<u64>().map_err(|e| format!("{word}: {e}"));
+        match word.split_once('=') {
+            Some(("delay", ms)) => faults.delay_ms = number(ms)?,
+            Some(("pull-before", at)) => faults.pull = Some(Pull::Before(number(at)?)),
+            Some(("pull-after", at)) => faults.pull = Some(Pull::After(number(at)?)),
+            Some(("tamper", at)) => faults.tamper = Some(number(at)?),
+            Some(("touch", "no")) => faults.touch_refused = true,
+            _ => return Err(format!("no fault: {word}")),
+        }
+    }
+    Ok(faults)
+}
+
+/// Says one line to the reader whose folder this is, and hears what it says.
+///
+/// # Errors
+/// If there is no reader, or it refuses.
+pub fn ask(folder: &Path, line: &str) -> std::io::Result<String> {
+    let mut stream = UnixStream::connect(folder.join("control"))?;
+    stream.write_all(format!("{line}\n").as_bytes())?;
+    let mut answer = String::new();
+    BufReader::new(stream).read_line(&mut answer)?;
+    match answer.trim().split_once(' ').unwrap_or((answer.trim(), "")) {
+        ("ok", said) => Ok(said.to_owned()),
+        (_, why) => Err(std::io::Error::other(why.to_owned())),
+    }
+}
