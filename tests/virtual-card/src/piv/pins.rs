@@ -53,15 +53,19 @@ impl Piv<'_> {
 
     pub(super) fn change_reference(&mut self, command: &Command<'_>) -> Outcome {
         let Some((old, new)) = command.data.split_at_checked(BYTES) else { return Err(sw::WRONG_DATA) };
-        if command.p1 != 0 || !well_formed(new) {
-            return Err(if command.p1 == 0 { sw::WRONG_DATA } else { sw::WRONG_PARAMETERS });
+        if command.p1 != 0 {
+            return Err(sw::WRONG_PARAMETERS);
         }
         let code = match command.p2 {
             PIN => &mut self.state.pin,
             PUK => &mut self.state.puk,
             _ => return Err(sw::NO_KEY),
         };
+        // The try comes first, as on a YubiKey: programs that want a card blocked send no new code at all.
         attempt(code, old)?;
+        if !well_formed(new) {
+            return Err(sw::WRONG_DATA);
+        }
         code.value = new.to_vec();
         Ok(Vec::new())
     }
@@ -71,10 +75,10 @@ impl Piv<'_> {
             return Err(sw::WRONG_PARAMETERS);
         }
         let Some((puk, pin)) = command.data.split_at_checked(BYTES) else { return Err(sw::WRONG_DATA) };
+        attempt(&mut self.state.puk, puk)?;
         if !well_formed(pin) {
             return Err(sw::WRONG_DATA);
         }
-        attempt(&mut self.state.puk, puk)?;
         self.state.pin.value = pin.to_vec();
         self.state.pin.left = self.state.pin.tries;
         self.session.pin = false;
