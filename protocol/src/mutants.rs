@@ -44,6 +44,8 @@ mutants! {
     PlacedEverywhere,
     /// What no order holds any more stays.
     NeverDropped,
+    /// What a retired node ordered stays.
+    OrphansStay,
     /// Access entries don't go home.
     AccessUnsent,
     /// Own headers are published without being kept.

@@ -397,8 +397,8 @@ impl World {
     }
 
     fn partners_now(&self, of: usize) -> BTreeSet<usize> {
-        let any = self.nodes.iter().find(|n| n.is_honest() && n.is_running());
-        let Some(state) = any.and_then(|n| n.service.as_ref()).map(|s| s.state()) else {
+        let any = self.settled_nodes().first().copied();
+        let Some(state) = any.and_then(|i| self.nodes[i].service.as_ref()).map(|s| s.state()) else {
             return BTreeSet::new();
         };
         let policy = state.membership.organization_policies.get(&self.people.organizations[of].id);
@@ -430,6 +430,17 @@ impl World {
         }
     }
 
+    /// The node by whose knowledge it is judged whether a holder still holds a record rightly: the author's; the
+    /// holder itself where the author's was removed, because what only that one was told is nobody's to act on; none
+    /// where the author's is a member and hostile, because its orders stand.
+    fn judge_of(&self, record: &Record, holder: usize) -> Option<usize> {
+        let author = record.organization;
+        match self.nodes[author].removed_at {
+            Some(_) => Some(holder),
+            None => Some(author).filter(|author| self.settled_nodes().contains(author)),
+        }
+    }
+
     fn misplaced(&self, at_the_end: bool) -> Option<String> {
         for i in self.settled_nodes() {
             let (Some(store), by) = (self.nodes[i].store.as_ref(), self.nodes[i].organization) else {
@@ -439,7 +450,8 @@ impl World {
                 continue;
             }
             for (number, record) in self.people.records.iter().enumerate() {
-                let knowledge = if at_the_end { self.knowledge(record.organization) } else { None };
+                let judge = self.judge_of(record, i).filter(|_| at_the_end);
+                let knowledge = judge.and_then(|judge| self.knowledge(judge));
                 if self.placed(record, knowledge.as_ref()).contains(&by) {
                     continue;
                 }

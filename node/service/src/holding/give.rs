@@ -2,7 +2,7 @@
 //!
 //! Every node that has the record's body and whose organization answers for it (author's, home, a backup
 //! partner of either) orders what placement says, so no single node's absence leaves a blob unordered. An
-//! order is repeated until its receipt is here.
+//! order is repeated until its receipt is here. Where the node that ordered is retired, `outlive` says who goes on.
 
 use std::collections::BTreeMap;
 
@@ -86,10 +86,13 @@ impl Service {
             Some(amended) => self.record_entry(amended)?.is_some_and(|r| r.manifest == record.manifest),
             None => false,
         };
-        if relabels || !self.orderers(record)?.contains(&self.me.organization) {
+        if relabels {
             return Ok(());
         }
         let wanted = self.placed_nodes(content)?;
+        if !self.orderers(record)?.contains(&self.me.organization) {
+            return self.outlive_orders(&record.manifest, wanted.contains(&self.me.node));
+        }
         let given = self.orders_given(&record.manifest)?;
         let mut writes = Vec::new();
         for node in &wanted {
@@ -102,7 +105,8 @@ impl Service {
             writes.extend(self.give(content, record, node, 0)?);
         }
         self.write(&writes)?;
-        self.order_own(content, record, wanted.contains(&self.me.node))
+        self.order_own(content, record, wanted.contains(&self.me.node))?;
+        self.outlive_orders(&record.manifest, wanted.contains(&self.me.node))
     }
 
     fn order(
@@ -147,8 +151,10 @@ impl Service {
 
     /// The node orders of itself what it is to hold, so that one rule drops what no order holds.
     fn order_own(&mut self, content: &ContentId, record: &RecordEntry, wanted: bool) -> Result<(), Fatal> {
-        let orders = self.objects.orders(&record.manifest)?;
-        let ordered = orders.iter().any(|o| o.organization == self.me.organization);
+        let orders = self.orders_for(&record.manifest)?;
+        let own = |o: &&SignedOrder| o.order.organization == self.me.organization;
+        // An order of a node that is retired opens no other holder's door: this node's own replaces it.
+        let ordered = orders.iter().filter(own).any(|o| !wanted || !self.is_orphan(o));
         if wanted == ordered {
             return Ok(());
         }
@@ -240,9 +246,8 @@ impl Service {
         let (root, holder) = (receipt.root, receipt.holder);
         let Some(row) = self.objects.sealed(&given_key(&root, &holder))? else { return Ok(()) };
         let given = Given::decode(&row).map_err(Fatal::Contradiction)?;
-        // A receipt for an order that was replaced says nothing any more.
         if sha256(&[&given.order]) != receipt.order {
-            return Ok(());
+            return self.on_foreign_receipt(receipt, &given);
         }
         let settled =
             matches!((given.until, receipt.state), (0, HoldState::Dropped) | (1.., HoldState::Held));
@@ -250,10 +255,8 @@ impl Service {
             vec![given_row(&root, &holder, &Given { state: Some(receipt.state), ..given.clone() })];
         if settled {
             writes.extend(ORDERS.take(&*self.objects, &holder, &root.0)?);
-        } else if !ORDERS.waits(&*self.objects, &holder, &root.0)? {
-            let owed = Owed { item: Bytes(root.0.to_vec()), attempts: 4, payload: Bytes::default() };
-            let at = (self.now + crate::records::queue::PAUSE_MS_MAX, self.fresh_id());
-            writes.extend(ORDERS.put(&*self.objects, &holder, &owed, at)?);
+        } else {
+            writes.extend(self.owe_again(&root, &holder)?);
         }
         if receipt.state == HoldState::Held {
             let bytes = bytes.to_vec();
@@ -265,6 +268,29 @@ impl Service {
         }
         self.write(&writes)?;
         Ok(())
+    }
+}
+
+impl Service {
+    /// An order goes out once more, after a while, unless it waits for its turn already.
+    fn owe_again(&mut self, root: &ObjectId, holder: &NodeId) -> Result<Vec<Write>, Fatal> {
+        if ORDERS.waits(&*self.objects, holder, &root.0)? {
+            return Ok(Vec::new());
+        }
+        let owed = Owed { item: Bytes(root.0.to_vec()), attempts: 4, payload: Bytes::default() };
+        let at = (self.now + crate::records::queue::PAUSE_MS_MAX, self.fresh_id());
+        ORDERS.put(&*self.objects, holder, &owed, at)
+    }
+
+    /// A receipt for another order than the one that stands says nothing, but for one: the holder judged that a
+    /// retired node's order is over and dropped the blob. Who still wants it there orders again.
+    fn on_foreign_receipt(&mut self, receipt: &super::order::Receipt, given: &Given) -> Result<(), Fatal> {
+        if receipt.state != HoldState::Dropped || given.until == 0 {
+            return Ok(());
+        }
+        let mut writes = self.owe_again(&receipt.root, &receipt.holder)?;
+        writes.push(given_row(&receipt.root, &receipt.holder, &Given { state: None, ..given.clone() }));
+        self.write(&writes)
     }
 }
 

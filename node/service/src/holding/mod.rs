@@ -10,7 +10,7 @@
 //! ```
 //!
 //! `order` has what is signed, `give` the orderer's side, `take` and `fetch` the holder's, `serve` what a peer
-//! is given, `guest` what is here for a patient's visit, `heal` what was damaged, `blob` the manifest in the store,
+//! is given, `outlive` what becomes of orders whose giver is retired, `guest` what is here for a patient's visit, `heal` what was damaged, `blob` the manifest in the store,
 //! `end` what an erasure leaves nothing of. As in `records`, everything is a row before it is sent.
 
 mod blob;
@@ -20,6 +20,7 @@ mod give;
 mod guest;
 mod heal;
 pub mod order;
+mod outlive;
 mod serve;
 mod take;
 

@@ -59,6 +59,7 @@ impl Service {
         let before = orders.iter().find(|o| o.organization == order.organization);
         if let Some(row) = before
             && stored(row)?.order.issued > order.issued
+            && !self.is_orphan(&stored(row)?)
         {
             return Ok(Ok(()));
         }
@@ -119,15 +120,20 @@ impl Service {
         Ok(())
     }
 
-    fn drop_order(&mut self, signed: &SignedOrder) -> Result<(), Fatal> {
-        let root = signed.order.root;
-        self.write(&[Write::DropOrder(root, signed.order.organization)])?;
-        self.drop_unordered(&root)?;
+    // The row goes last: where power fails before, the order is found again, and what is left of the blob.
+    pub(super) fn drop_order(&mut self, signed: &SignedOrder) -> Result<(), Fatal> {
+        let (root, by) = (signed.order.root, signed.order.organization);
+        let others = self.objects.orders(&root)?.iter().any(|o| o.organization != by);
+        if !others && self.guest(&root)?.is_none() {
+            self.let_go(&root)?;
+        }
+        self.write(&[Write::DropOrder(root, by)])?;
         self.give_receipt(signed, HoldState::Dropped)
     }
 
-    pub(super) fn drop_unordered(&mut self, root: &ObjectId) -> Result<(), Fatal> {
-        if !self.objects.orders(root)?.is_empty() || self.guest(root)?.is_some() || mutant!(NeverDropped) {
+    /// Drops what nothing holds here any more.
+    pub(super) fn let_go(&mut self, root: &ObjectId) -> Result<(), Fatal> {
+        if mutant!(NeverDropped) {
             return Ok(());
         }
         self.stop_fetch(root)?;
@@ -157,15 +163,18 @@ impl Service {
     }
 
     fn give_receipt(&mut self, signed: &SignedOrder, state: HoldState) -> Result<(), Fatal> {
-        if signed.issuer == self.me.node {
+        let to = self.answerable(signed);
+        if to.is_empty() {
             return Ok(());
         }
         let receipt = self.sign_receipt(signed, state)?;
         let owed = Owed { item: Bytes(signed.order.root.0.to_vec()), attempts: 0, payload: Bytes(receipt) };
-        let at = (self.now, self.fresh_id());
-        let writes = RECEIPTS.put(&*self.objects, &signed.issuer, &owed, at)?;
-        self.write(&writes)?;
-        Ok(())
+        let mut writes = Vec::new();
+        for node in to {
+            let at = (self.now, self.fresh_id());
+            writes.extend(RECEIPTS.put(&*self.objects, &node, &owed, at)?);
+        }
+        self.write(&writes)
     }
 
     /// The orders that hold a blob here, verified when they were taken.

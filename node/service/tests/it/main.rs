@@ -9,6 +9,7 @@ mod full;
 mod fuse;
 mod heal;
 mod orders;
+mod orphans;
 mod people;
 mod policy;
 mod records;
