@@ -5,5 +5,6 @@
 //! escrows must agree on. `node` will call it; it calls `protocol` alone.
 
 pub mod escrow;
+pub mod threshold;
 
 pub use escrow::{EscrowLabel, EscrowPublic, Tier};
