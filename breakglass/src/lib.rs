@@ -4,6 +4,7 @@
 //! has no keys, no threshold scheme and no ceremony: it fixes the names that locker entries and sealed
 //! escrows must agree on. `node` will call it; it calls `protocol` alone.
 
+pub mod ceremony;
 pub mod escrow;
 pub mod threshold;
 

@@ -1,0 +1,134 @@
+//! Labels tell escrows apart, and nothing but both signatures over its own label opens one.
+
+use super::*;
+use crate::threshold::{Dealing, Index, KeyShare, Purpose, Sum, Threshold, ThresholdKey};
+use hospes_protocol::keys::{KeyAgreement, SoftwareAgreement};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+
+fn key(seed: u8) -> AgreementKey {
+    SoftwareAgreement::from_secret(&[seed; 32]).agreement_key()
+}
+
+fn label(network: u8, tier: Tier, escrow: u8, patient: u8, salt: u8) -> Vec<u8> {
+    let escrow = EscrowPublic { tier, key: key(escrow), staged: false };
+    let holder = (&key(patient), &OrganizationId([9; 32]));
+    EscrowLabel::new(NetworkId([network; 32]), KeyId([1; 32]), &escrow, &[salt; 32], holder).opening()
+}
+
+#[test]
+fn an_escrow_under_another_name_has_another_label() {
+    let ours = label(1, Tier::Summary, 2, 3, 4);
+    assert_eq!(ours, label(1, Tier::Summary, 2, 3, 4), "the same names give the same label");
+    for other in [
+        label(2, Tier::Summary, 2, 3, 4),
+        label(1, Tier::Full, 2, 3, 4),
+        label(1, Tier::Summary, 5, 3, 4),
+        label(1, Tier::Summary, 2, 5, 4),
+        label(1, Tier::Summary, 2, 3, 5),
+    ] {
+        assert_ne!(ours, other, "network, tier, escrow, patient and salt each count");
+    }
+}
+
+#[test]
+fn labels_read_back() {
+    let bytes = label(1, Tier::Offline, 2, 3, 4);
+    let label = EscrowLabel::decode(&bytes[4..]).expect("its own encoding");
+    assert_eq!(label.opening(), bytes, "nothing is lost");
+    assert_eq!(Tier::from_code(9), None, "there is no tier 9");
+}
+
+/// One person's threshold key, whole in its one share, as a stand-in for many: who signs is the ceremony's matter.
+fn sole_key(seed: u64) -> (ThresholdKey, KeyShare) {
+    let threshold = Threshold::new(1, 1).expect("one of one");
+    let one = Index::new(1).expect("the first");
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    let (dealing, shares) = Dealing::deal(b"tests", one, threshold, None, &mut rng);
+    let dealt = [(one, shares[0].clone())];
+    let key = ThresholdKey::assemble(threshold, &[(one, &dealing)], Sum::Fresh).expect("a key");
+    (key, KeyShare::assemble(one, &dealt, Sum::Fresh).expect("its share"))
+}
+
+struct Sealing {
+    keys: EscrowKeys,
+    shares: [KeyShare; 2],
+    label: EscrowLabel,
+}
+
+impl Sealing {
+    fn new() -> Self {
+        let ((guardians, first), (ledger, second)) = (sole_key(1), sole_key(2));
+        let keys = EscrowKeys { guardians: guardians.public(), ledger: ledger.public() };
+        let escrow = EscrowPublic { tier: Tier::Full, key: key(3), staged: false };
+        let holder = (&key(4), &OrganizationId([5; 32]));
+        let label = EscrowLabel::new(NetworkId([6; 32]), keys.id(), &escrow, &[7; 32], holder);
+        Self { keys, shares: [first, second], label }
+    }
+
+    fn openings(&self, label: &EscrowLabel) -> Openings {
+        let sign = |share: &KeyShare| share.sign(Purpose::Opening, &label.opening()).signature;
+        Openings { guardians: sign(&self.shares[0]), ledger: sign(&self.shares[1]) }
+    }
+}
+
+#[test]
+fn an_escrow_opens_by_both_signatures_over_its_own_label() {
+    let s = Sealing::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(3);
+    let sealed = SealedEscrow::seal(&[8; 32], &s.label, &s.keys, &mut rng);
+    let good = s.openings(&s.label);
+    assert_eq!(sealed.open(&s.label, &s.keys, &good).as_deref(), Ok(&[8; 32]), "what was sealed");
+    let other = EscrowLabel { holder: [0; 32], ..s.label.clone() };
+    let theirs = s.openings(&other);
+    assert_eq!(
+        sealed.open(&other, &s.keys, &theirs),
+        Err(ThresholdError::Broken),
+        "copied to another patient"
+    );
+    let tier = EscrowLabel { tier: Tier::Summary, ..s.label.clone() };
+    let summary = s.openings(&tier);
+    assert_eq!(
+        sealed.open(&tier, &s.keys, &summary),
+        Err(ThresholdError::Broken),
+        "by another tier's guardians"
+    );
+    for openings in [
+        Openings { guardians: theirs.guardians, ..good },
+        Openings { ledger: theirs.ledger, ..good },
+        Openings { guardians: good.ledger, ledger: good.guardians },
+        Openings { ledger: good.guardians, ..good },
+        Openings { guardians: good.ledger, ..good },
+    ] {
+        let opened = sealed.open(&s.label, &s.keys, &openings);
+        assert_eq!(opened, Err(ThresholdError::BadSignature), "one signature alone is none");
+    }
+    let mut altered = sealed.clone();
+    altered.ciphertext[40] ^= 1;
+    assert_eq!(altered.open(&s.label, &s.keys, &good), Err(ThresholdError::Broken), "an altered tag");
+    let swapped =
+        SealedEscrow { guardians: sealed.ledger.clone(), ledger: sealed.guardians.clone(), ..sealed.clone() };
+    assert_eq!(
+        swapped.open(&s.label, &s.keys, &good),
+        Err(ThresholdError::Broken),
+        "halves in each other's place"
+    );
+    assert_eq!(SealedEscrow::decode(&sealed.encode()), Ok(sealed), "reads back");
+}
+
+#[test]
+fn a_card_s_half_opens_nothing_without_the_validators() {
+    let s = Sealing::new();
+    let mut rng = ChaCha20Rng::seed_from_u64(4);
+    let sealed = CardSealedEscrow::seal(&[8; 32], &s.label, (&[9; 32], &s.keys.ledger), &mut rng);
+    let good = s.openings(&s.label);
+    let open = |on_card: [u8; 32], signature| sealed.open(&s.label, (&on_card, &s.keys.ledger), signature);
+    assert_eq!(open([9; 32], &good.ledger).as_deref(), Ok(&[8; 32]), "card and validators");
+    assert_eq!(open([1; 32], &good.ledger), Err(ThresholdError::Broken), "another card");
+    assert_eq!(
+        open([9; 32], &good.guardians),
+        Err(ThresholdError::BadSignature),
+        "guardians are not asked here"
+    );
+    assert_eq!(CardSealedEscrow::decode(&sealed.encode()), Ok(sealed.clone()), "reads back");
+}
