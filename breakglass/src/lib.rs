@@ -1,8 +1,8 @@
-//! Break-glass: the types of the escrow, by which several people open the record of someone who can't consent.
+//! Break-glass: threshold keys that nobody holds whole, the ceremonies that make them, and the escrows that they open.
 //!
-//! An escrow is a reader of lockers like any other; only its secret stands under a threshold key. This crate
-//! has no keys, no threshold scheme and no ceremony: it fixes the names that locker entries and sealed
-//! escrows must agree on. `node` will call it; it calls `protocol` alone.
+//! Several people together open the record of someone who can't consent. An escrow is a reader of lockers like any
+//! other; only its secret stands under threshold keys. This crate has no IO, no clock and no persons; requests,
+//! releases and recovery stand on it and are not built. It calls `protocol` alone.
 
 pub mod ceremony;
 pub mod escrow;

@@ -6,7 +6,9 @@
 
 use std::io::Write as _;
 
-use hospes_breakglass::escrow::{EscrowLabel, EscrowPublic};
+use hospes_breakglass::ceremony::Said;
+use hospes_breakglass::escrow::{CardSealedEscrow, EscrowLabel, EscrowPublic, SealedEscrow};
+use hospes_breakglass::threshold::{Index, Threshold};
 use hospes_protocol::accumulator::{LockProof, Range, RangeProof};
 use hospes_protocol::block::{Block, CommitCertificate, SignedVote, ValidatorSet};
 use hospes_protocol::context::Context;
@@ -117,6 +119,9 @@ pub(crate) const DECODERS: &[Decoder] = &[
     decoder("manifest-page", manifest_page),
     decoder("escrow-public", wire::<EscrowPublic>),
     decoder("escrow-label", wire::<EscrowLabel>),
+    decoder("sealed-escrow", wire::<SealedEscrow>),
+    decoder("card-sealed-escrow", wire::<CardSealedEscrow>),
+    decoder("ceremony", ceremony),
     decoder("engine-message", |b| read(ConsensusMessage::read(b, &NET).map(|m| m.encode()))),
     decoder("wal-entry", wire::<WalEntry>),
     decoder("gossip", wire::<Gossip>),
@@ -208,6 +213,17 @@ fn packet(bytes: &[u8]) -> Outcome {
 }
 
 /// The first page of a record of three segments.
+// A dealing that reads is judged, and its shares are.
+fn ceremony(bytes: &[u8]) -> Outcome {
+    read(Said::decode(bytes).map(|said| {
+        if let Said::Deal(deal) = &said {
+            let (one, threshold) = (Index::new(1).expect("the first"), Threshold::new(2, 3).expect("a threshold"));
+            let _judged = deal.dealing.check(b"vectors", one, threshold, None);
+        }
+        said.encode()
+    }))
+}
+
 fn manifest_page(bytes: &[u8]) -> Outcome {
     let size = 3 * hospes_protocol::limits::SEGMENT_BYTES as u64 - 1000;
     let Ok(layout) = hospes_protocol::seal::layout::Layout::of_size(size) else { return Outcome::Refused };

@@ -105,7 +105,14 @@ pub(crate) fn seeds() -> Vec<Seed> {
 
 /// A golden vector of `protocol`.
 pub(crate) fn vector(name: &str) -> Vec<u8> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/vectors/format-1.json");
+    frozen(concat!(env!("CARGO_MANIFEST_DIR"), "/../protocol/vectors/format-1.json"), name)
+}
+
+fn breakglass_vector(name: &str) -> Vec<u8> {
+    frozen(concat!(env!("CARGO_MANIFEST_DIR"), "/../breakglass/vectors/format-1.json"), name)
+}
+
+fn frozen(path: &str, name: &str) -> Vec<u8> {
     let document: serde_json::Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     let vectors = document["vectors"].as_array().unwrap();
     let found = vectors.iter().find(|v| v["name"] == name).unwrap_or_else(|| panic!("no vector {name}"));
@@ -151,6 +158,12 @@ fn small() -> Vec<Seed> {
         ("tap-payload", "tap", tap.encode()),
         ("escrow-public", "summary", public.encode()),
         ("escrow-label", "full", label.encode()),
+        ("sealed-escrow", "sealed", breakglass_vector("SealedEscrow")),
+        ("card-sealed-escrow", "sealed", breakglass_vector("CardSealedEscrow")),
+        ("ceremony", "deal", breakglass_vector("Said::Deal")),
+        ("ceremony", "complaint", breakglass_vector("Said::Complain")),
+        ("ceremony", "answer", breakglass_vector("Said::Answer")),
+        ("ceremony", "proof", breakglass_vector("Said::Prove")),
     ]
 }
 

@@ -9,6 +9,7 @@ mod ours;
 
 use std::path::PathBuf;
 
+use hospes_breakglass::threshold::{PublicKey, Purpose, Signature};
 use hospes_protocol::block::{Block, CommitCertificate, ValidatorSet};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::Header;
@@ -70,6 +71,13 @@ fn judge(vector: &Value, data: &[u8]) -> Verdict {
             demand(body.id().0.as_slice() == bytes(vector, "id"), "the id")
         }
         "envelope" => keys::open(vector, data),
+        "bls" => {
+            let raw = bytes(vector, "public_key").try_into().map_err(|_| "the length of the key")?;
+            let key = PublicKey::from_bytes(&raw).map_err(refused)?;
+            let raw = data.try_into().map_err(|_| "the length of the signature")?;
+            let signature = Signature::from_bytes(raw).map_err(refused)?;
+            key.verify(Purpose::Release, &bytes(vector, "message"), &signature).map_err(|e| e.to_string())
+        }
         "certificate" => {
             let certificate = CommitCertificate::decode(data).map_err(refused)?;
             let set = ValidatorSet::decode(&bytes(vector, "validators")).map_err(refused)?;
@@ -118,8 +126,8 @@ fn python_made_messages_verify() {
     let vectors = file["vectors"].as_array().unwrap();
     vectors.iter().for_each(verifies_and_changed_bits_do_not);
     assert!(
-        vectors.len() >= 8,
-        "signatures of three algorithms, a header, a body, a certificate, envelopes on two curves"
+        vectors.len() >= 9,
+        "signatures of four algorithms, a header, a body, a certificate, envelopes on two curves"
     );
     eprintln!("{} messages made by another library verified", vectors.len());
 }
