@@ -217,7 +217,8 @@ fn packet(bytes: &[u8]) -> Outcome {
 fn ceremony(bytes: &[u8]) -> Outcome {
     read(Said::decode(bytes).map(|said| {
         if let Said::Deal(deal) = &said {
-            let (one, threshold) = (Index::new(1).expect("the first"), Threshold::new(2, 3).expect("a threshold"));
+            let (one, threshold) =
+                (Index::new(1).expect("the first"), Threshold::new(2, 3).expect("a threshold"));
             let _judged = deal.dealing.check(b"vectors", one, threshold, None);
         }
         said.encode()
