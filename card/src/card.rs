@@ -108,6 +108,11 @@ pub struct SlotSigner<'a> {
 impl<'a> SlotSigner<'a> {
     pub(crate) fn new(card: &'a mut dyn Card, slot: Slot) -> Result<Self, KeyError> {
         let info = card.info()?;
+        Self::of(card, slot, &info)
+    }
+
+    /// The same, of a card that was asked before.
+    pub(crate) fn of(card: &'a mut dyn Card, slot: Slot, info: &CardInfo) -> Result<Self, KeyError> {
         let key = info.verifying_key(slot).ok_or(KeyError::Unsupported("signing in this slot"))?.clone();
         Ok(Self { card, slot, key })
     }
@@ -131,7 +136,13 @@ pub struct SlotAgreement<'a> {
 
 impl<'a> SlotAgreement<'a> {
     pub(crate) fn new(card: &'a mut dyn Card) -> Result<Self, KeyError> {
-        let key = card.info()?.key_management.ok_or(KeyError::Unsupported("key agreement"))?;
+        let info = card.info()?;
+        Self::of(card, info)
+    }
+
+    /// The same, of a card that was asked before.
+    pub(crate) fn of(card: &'a mut dyn Card, info: CardInfo) -> Result<Self, KeyError> {
+        let key = info.key_management.ok_or(KeyError::Unsupported("key agreement"))?;
         Ok(Self { card, key })
     }
 }

@@ -59,6 +59,8 @@ impl Wire for CardSerial {
 pub enum CardKind {
     /// A file. Screens say so.
     Soft,
+    /// A PIV card in a PC/SC reader. It says so itself, which is no proof: only attestation is.
+    Piv,
 }
 
 wire_enum! {

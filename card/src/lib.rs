@@ -1,13 +1,16 @@
 //! Cards: what signs, agrees keys and keeps small objects behind a PIN.
 //!
-//! [`Card`] and [`Reader`] are the interface; [`soft`] implements them on a file in a folder. No thread,
+//! [`Card`] and [`Reader`] are the interface; [`soft`] implements them on a file in a folder, [`piv`] on PIV cards, which
+//! [`pcsc`] reaches through `pcscd`. No thread,
 //! timer or random source starts here: the node gives each reader a thread, decides when to poll and passes
 //! its generator. `card/README.md` has the format, the object table and what a soft card cannot give.
 
 mod card;
 mod info;
 mod object;
+pub mod pcsc;
 mod pin;
+pub mod piv;
 mod recovery;
 mod slot;
 pub mod soft;

@@ -258,7 +258,7 @@ pub(crate) unsafe extern "C" fn IFDHControl(
 pub(crate) extern "C" fn IFDHICCPresence(lun: Dword) -> Code {
     match reader(lun) {
         Some(slot) if slot.is_unplugged() => NO_SUCH_DEVICE,
-        Some(slot) if slot.is_present() => ICC_PRESENT,
+        Some(slot) if slot.presence() => ICC_PRESENT,
         Some(_) => ICC_NOT_PRESENT,
         None => COMMUNICATION_ERROR,
     }

@@ -6,11 +6,14 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::apdu::response;
 use crate::card::{Answer, Faults, Pull, VirtualCard};
 use crate::state::State;
+
+/// How long a reader is empty between two cards.
+const HAND: Duration = Duration::from_millis(900);
 
 /// What the keypad of the reader does when it is asked for a PIN.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,9 +37,20 @@ struct Inserted {
 
 struct Inside {
     inserted: Option<Inserted>,
+    /// When a card last left. `pcscd` looks every 400 ms, and hears that none is in even if one is again: hands are slower.
+    left: Option<Instant>,
     /// Set once the reader itself is pulled out.
     unplugged: bool,
     pad: Pad,
+}
+
+impl Inside {
+    /// The card, if there is one, leaves.
+    fn take(&mut self) {
+        if self.inserted.take().is_some() {
+            self.left = Some(Instant::now());
+        }
+    }
 }
 
 /// A reader.
@@ -60,7 +74,7 @@ impl Slot {
         let socket = folder.join("control");
         let _first = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket)?;
-        let inside = Inside { inserted: None, unplugged: false, pad: Pad::None };
+        let inside = Inside { inserted: None, left: None, unplugged: false, pad: Pad::None };
         let slot = Self(Arc::new(Mutex::new(inside)));
         let served = slot.clone();
         std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -78,6 +92,12 @@ impl Slot {
 
     pub(crate) fn is_present(&self) -> bool {
         self.hold().inserted.is_some()
+    }
+
+    /// Whether a card is in, for whoever looks again and again.
+    pub(crate) fn presence(&self) -> bool {
+        let inside = self.hold();
+        inside.inserted.is_some() && inside.left.is_none_or(|left| left.elapsed() > HAND)
     }
 
     pub(crate) fn is_unplugged(&self) -> bool {
@@ -114,7 +134,7 @@ impl Slot {
                 Exchange::Answered(bytes)
             }
             _ => {
-                inside.inserted = None;
+                inside.take();
                 Exchange::NoCard
             }
         }
@@ -154,10 +174,14 @@ impl Slot {
             ("insert", Some(path)) => {
                 let path = PathBuf::from(path);
                 let state = State::load(&path).map_err(|e| e.to_string())?;
+                inside.take();
                 inside.inserted = Some(Inserted { card: VirtualCard::new(state), path, powered: false });
             }
-            ("remove", None) => inside.inserted = None,
-            ("unplug", None) => (inside.inserted, inside.unplugged) = (None, true),
+            ("remove", None) => inside.take(),
+            ("unplug", None) => {
+                inside.take();
+                inside.unplugged = true;
+            }
             ("commands", None) => {
                 let card = inside.inserted.as_ref().ok_or("no card")?;
                 return Ok(card.card.commands().to_string());

@@ -1,0 +1,147 @@
+//! A PC/SC reader as the node polls it: at most one card, read when it comes in.
+//!
+//! A poll is one small message to the daemon and touches no card unless one came. The counter of the daemon tells a card
+//! that left and came back between two polls.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use hospes_protocol::keys::KeyError;
+
+use super::daemon::{Daemon, PcscError};
+use super::link::{Link, told};
+use super::message::ReaderState;
+use crate::card::{Card, CardEvent, Reader};
+use crate::info::{CardInfo, CardSerial};
+use crate::piv::{Applet, PivCard, Transport};
+
+/// Where `pcscd` listens, as pcsc-lite is built on Debian.
+pub const SOCKET: &str = "/run/pcscd/pcscd.comm";
+
+/// The names of all readers that the daemon has.
+///
+/// # Errors
+/// [`KeyError::Failed`] if there is no daemon.
+pub fn reader_names(socket: &Path) -> Result<Vec<String>, KeyError> {
+    let listed = Daemon::connect(socket).and_then(|mut daemon| daemon.readers());
+    let states = listed.map_err(|error| KeyError::from(told(error)))?;
+    Ok(states.into_iter().map(|state| state.name).collect())
+}
+
+/// What the last poll found.
+#[derive(Clone, PartialEq, Eq)]
+enum Known {
+    Empty,
+    Card(CardSerial),
+    /// Something that could not be read; it is tried again while it stays.
+    Unreadable(KeyError),
+}
+
+/// One reader.
+pub struct PcscReader {
+    name: String,
+    applet: Arc<Mutex<Applet>>,
+    known: Known,
+    events: u32,
+    probe: Link,
+}
+
+impl PcscReader {
+    /// The reader of this name behind the daemon at `socket`. Neither must be there yet.
+    #[must_use]
+    pub fn new(socket: &Path, name: &str) -> Self {
+        let link = |socket: &Path| Link::new(PathBuf::from(socket), name.to_owned());
+        let transport: Box<dyn Transport> = Box::new(link(socket));
+        Self {
+            name: name.to_owned(),
+            applet: Arc::new(Mutex::new(Applet::new(transport))),
+            known: Known::Empty,
+            events: 0,
+            probe: link(socket),
+        }
+    }
+
+    fn state(&mut self) -> Result<ReaderState, KeyError> {
+        // The daemon may have been restarted since the last time; once more finds it.
+        let state = match self.probe.state() {
+            Err(PcscError::Lost) => self.probe.state(),
+            state => state,
+        };
+        match state {
+            Ok(Some(state)) => Ok(state),
+            Ok(None) => Err(KeyError::Failed(PcscError::NoReader.to_string())),
+            Err(error) => Err(told(error).into()),
+        }
+    }
+
+    fn card(&self) -> PivCard {
+        PivCard::new(self.applet.clone())
+    }
+
+    fn read(&self) -> Result<CardInfo, KeyError> {
+        self.card().info()
+    }
+
+    /// Forgets the card that was in.
+    fn forget(&mut self, events: &mut Vec<CardEvent>) {
+        if let Known::Card(serial) = std::mem::replace(&mut self.known, Known::Empty) {
+            events.push(CardEvent::Removed(serial));
+        }
+        self.card().removed();
+    }
+
+    /// Reads what is in, and says so unless it was said before.
+    fn look(&mut self, events: &mut Vec<CardEvent>) {
+        let known = match self.read() {
+            Ok(info) => {
+                let serial = info.serial;
+                events.push(CardEvent::Inserted(Box::new(info)));
+                Known::Card(serial)
+            }
+            Err(KeyError::Absent | KeyError::Removed) => Known::Empty,
+            Err(error) => Known::Unreadable(error),
+        };
+        if let (Known::Unreadable(error), true) = (&known, known != self.known) {
+            events.push(CardEvent::Unreadable { place: self.name.clone(), error: error.clone() });
+        }
+        self.known = known;
+    }
+}
+
+impl Reader for PcscReader {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn poll(&mut self) -> Result<Vec<CardEvent>, KeyError> {
+        let mut events = Vec::new();
+        let state = match self.state() {
+            Ok(state) => state,
+            Err(error) => {
+                self.known = Known::Empty;
+                self.card().removed();
+                return Err(error);
+            }
+        };
+        if state.events != self.events || !state.present {
+            self.events = state.events;
+            self.forget(&mut events);
+        }
+        if state.present && !matches!(self.known, Known::Card(_)) {
+            self.look(&mut events);
+        }
+        Ok(events)
+    }
+
+    fn cards(&mut self) -> Result<Vec<CardInfo>, KeyError> {
+        if !self.state()?.present {
+            return Ok(Vec::new());
+        }
+        Ok(self.read().into_iter().collect())
+    }
+
+    fn connect(&mut self, serial: &CardSerial) -> Result<Box<dyn Card>, KeyError> {
+        let mut card = self.card();
+        if card.info()?.serial == *serial { Ok(Box::new(card)) } else { Err(KeyError::Absent) }
+    }
+}

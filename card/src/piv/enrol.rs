@@ -1,0 +1,163 @@
+//! A card from the factory becomes somebody's card: keys made on it, first codes replaced, its management key put behind
+//! the PIN.
+//!
+//! The PIN changes last, so a card that was pulled before is still one from the factory to this code, and is enrolled again
+//! from the start. Whether its keys are what they say is `attestation`'s; who may enrol whom is the node's.
+
+use hospes_protocol::ids::{NetworkId, OrganizationId};
+use hospes_protocol::keys::KeyError;
+use hospes_protocol::wire::Wire as _;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::apdu::status;
+use super::applet::Applet;
+use super::card::{CHUID, PivCard, padded, tag};
+use super::keys::KeyKind;
+use super::tlv;
+use crate::card::{Card as _, UnblockError};
+use crate::info::{CardInfo, HolderKind, HolderLabel};
+use crate::object::Object;
+use crate::pin::{Pin, Puk};
+use crate::slot::Slot;
+use crate::soft::Profile;
+
+/// PIN, PUK and management key of cards from the factory (Yubico; SP 800-73-4 leaves them to whoever issues).
+const FIRST_PIN: &[u8] = b"123456";
+const FIRST_PUK: &[u8] = b"12345678";
+const FIRST_MANAGEMENT: [u8; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+
+/// What a card is to be.
+#[derive(Clone, Debug)]
+pub struct PivSpec {
+    /// Algorithms of its slots.
+    pub profile: Profile,
+    /// Whose card it is.
+    pub holder_kind: HolderKind,
+    /// What screens call it, for anyone to read.
+    pub holder_label: Option<HolderLabel>,
+    /// Its network.
+    pub network: Option<NetworkId>,
+    /// The organization that enrols.
+    pub home_organization: Option<OrganizationId>,
+}
+
+impl PivCard {
+    /// Enrols a card from the factory. Everything that was in its slots is gone then.
+    ///
+    /// # Errors
+    /// [`KeyError::WrongPin`] if its PIN is no longer the first one; [`KeyError::Unsupported`] for a curve that it doesn't
+    /// have; as [`Card`](crate::Card) says. A card that was pulled midway is enrolled again, or reset by its maker's tool.
+    pub fn enrol(
+        &mut self,
+        spec: &PivSpec,
+        pin: &Pin,
+        puk: &Puk,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<CardInfo, UnblockError> {
+        self.run_alone(|applet| {
+            applet.verify_code(&padded(FIRST_PIN))?;
+            applet.show_any_management(rng)?;
+            for slot in [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication]
+            {
+                applet.generate(slot, spec.profile)?;
+            }
+            applet.write_objects(spec, rng)?;
+            applet.protect_management(rng)?;
+            Ok(())
+        })?;
+        // The codes, each wrong one counted by the card.
+        self.change_puk(FIRST_PUK, puk)?;
+        self.run_alone(|applet| applet.change_code(0x80, FIRST_PIN, pin.as_bytes()))?;
+        Ok(self.info()?)
+    }
+
+    fn change_puk(&mut self, old: &[u8], new: &Puk) -> Result<(), UnblockError> {
+        match self.run_alone(|applet| applet.change_code(0x81, old, new.as_bytes())) {
+            Err(KeyError::WrongPin { tries_left }) => Err(UnblockError::WrongPuk { tries_left }),
+            Err(KeyError::PinBlocked) => Err(KeyError::PukBlocked.into()),
+            changed => Ok(changed?),
+        }
+    }
+}
+
+impl Applet {
+    /// Shows the management key of the factory, or that which an enrolment before left behind the PIN.
+    fn show_any_management(&mut self, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {
+        match self.protected_key()? {
+            Some(key) if self.show_management(&key, rng).is_ok() => Ok(()),
+            _ => self.show_management(&FIRST_MANAGEMENT, rng),
+        }
+    }
+
+    /// Makes a key in a slot, with the PIN policy that the slot has here.
+    fn generate(&mut self, slot: Slot, profile: Profile) -> Result<(), KeyError> {
+        let kind = match (slot, profile) {
+            (Slot::KeyManagement, _) => KeyKind::of_curve(profile.curve()),
+            _ => KeyKind::of_algorithm(profile.algorithm()),
+        };
+        let pin_policy = match (slot.needs_pin(), slot.needs_pin_always()) {
+            (false, _) => 1,
+            (true, false) => 2,
+            (true, true) => 3,
+        };
+        let reference = u8::try_from(slot.code()).unwrap_or_default();
+        let mut inner = tlv::object(0x80, &[kind as u8]);
+        tlv::put(&mut inner, 0xAA, &[pin_policy]);
+        let made = self.send([0x47, 0x00, reference], &tlv::object(0xAC, &inner))?;
+        match made.status {
+            status::OK => {}
+            // The numbers of the Edwards curves mean nothing to an older card.
+            0x6A80 | 0x6A86 => return Err(KeyError::Unsupported(missing(kind))),
+            _ => return made.done().map(drop),
+        }
+        let given = self.public_key(slot)?;
+        let usable = given.is_some_and(|key| key.verifying().is_some() || key.agreement().is_some());
+        if usable {
+            Ok(())
+        } else {
+            Err(KeyError::Unsupported("keys that can't be read without a certificate"))
+        }
+    }
+
+    fn write_objects(&mut self, spec: &PivSpec, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {
+        self.put_data(&CHUID, &chuid(rng))?;
+        self.put_data(&tag(Object::HolderKind), &spec.holder_kind.encode())?;
+        if let Some(label) = &spec.holder_label {
+            self.put_data(&tag(Object::HolderLabel), label.as_str().as_bytes())?;
+        }
+        if let Some(network) = &spec.network {
+            self.put_data(&tag(Object::Network), &network.0)?;
+        }
+        if let Some(home) = &spec.home_organization {
+            self.put_data(&tag(Object::HomeOrganization), &home.0)?;
+        }
+        Ok(())
+    }
+}
+
+/// A cardholder unique identifier with a random GUID, the number of the card (SP 800-73-4, part 1, table 9). The FASC-N is
+/// that of a card that no federal agency issued.
+fn chuid(rng: &mut dyn CryptoRng) -> Zeroizing<Vec<u8>> {
+    const FASC_N: [u8; 25] = [
+        0xD4, 0xE7, 0x39, 0xDA, 0x73, 0x9C, 0xED, 0x39, 0xCE, 0x73, 0x9D, 0x83, 0x68, 0x58, 0x21, 0x08, 0x42,
+        0x10, 0x84, 0x21, 0xC8, 0x42, 0x10, 0xC3, 0xEB,
+    ];
+    let mut guid = [0; 16];
+    rng.fill_bytes(&mut guid);
+    let mut chuid = tlv::object(0x30, &FASC_N);
+    tlv::put(&mut chuid, 0x34, &guid);
+    tlv::put(&mut chuid, 0x35, b"20501231");
+    tlv::put(&mut chuid, 0x3E, &[]);
+    tlv::put(&mut chuid, 0xFE, &[]);
+    chuid
+}
+
+fn missing(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::P256 => "P-256",
+        KeyKind::P384 => "P-384",
+        KeyKind::Ed25519 => "Ed25519",
+        KeyKind::X25519 => "X25519",
+    }
+}

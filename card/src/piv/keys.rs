@@ -1,0 +1,224 @@
+//! The public keys in a card's slots, and its signatures as our protocol has them.
+//!
+//! A key is read from the card's metadata (Yubico, firmware 5.3) or from the certificate in the slot's object, and checked
+//! as a point. ECDSA comes as DER with either s; it leaves here as r || s with the low one, and verified.
+
+use hospes_protocol::keys::{AgreementKey, Algorithm, Curve, KeyError, VerifyingKey};
+use sha2::{Digest as _, Sha256, Sha384};
+
+use super::apdu::{status, unexpected};
+use super::applet::Applet;
+use super::tlv;
+use crate::slot::Slot;
+
+/// What a key is, by its PIV number (SP 800-78-4, table 6-2; Yubico for the last two).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyKind {
+    P256 = 0x11,
+    P384 = 0x14,
+    Ed25519 = 0xE0,
+    X25519 = 0xE1,
+}
+
+impl KeyKind {
+    fn of(number: u8) -> Option<Self> {
+        [Self::P256, Self::P384, Self::Ed25519, Self::X25519].into_iter().find(|kind| *kind as u8 == number)
+    }
+
+    pub(super) fn of_algorithm(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Esp256 => Self::P256,
+            Algorithm::Esp384 => Self::P384,
+            Algorithm::Ed25519 => Self::Ed25519,
+        }
+    }
+
+    pub(super) fn of_curve(curve: Curve) -> Self {
+        match curve {
+            Curve::P256 => Self::P256,
+            Curve::X25519 => Self::X25519,
+        }
+    }
+
+    fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            Self::P256 => Some(Algorithm::Esp256),
+            Self::P384 => Some(Algorithm::Esp384),
+            Self::Ed25519 => Some(Algorithm::Ed25519),
+            Self::X25519 => None,
+        }
+    }
+
+    fn curve(self) -> Option<Curve> {
+        match self {
+            Self::P256 => Some(Curve::P256),
+            Self::X25519 => Some(Curve::X25519),
+            Self::P384 | Self::Ed25519 => None,
+        }
+    }
+}
+
+/// A public key as the card gave it.
+pub(super) struct RawKey {
+    kind: KeyKind,
+    bytes: Vec<u8>,
+}
+
+impl RawKey {
+    /// Reads the raw key that GENERATE answered with, or that metadata hold.
+    pub(super) fn new(kind: KeyKind, bytes: &[u8]) -> Self {
+        Self { kind, bytes: bytes.to_vec() }
+    }
+
+    /// As a signing key; none if it can't be one.
+    pub(super) fn verifying(&self) -> Option<VerifyingKey> {
+        VerifyingKey::new(self.kind.algorithm()?, &self.bytes).ok()
+    }
+
+    /// As an agreement key; none if it can't be one.
+    pub(super) fn agreement(&self) -> Option<AgreementKey> {
+        AgreementKey::new(self.kind.curve()?, &self.bytes).ok()
+    }
+}
+
+/// The object that holds the certificate of a slot (SP 800-73-4, part 1, table 3).
+fn certificate_object(slot: Slot) -> [u8; 3] {
+    let last = match slot {
+        Slot::Authentication => 0x05,
+        Slot::Signature => 0x0A,
+        Slot::KeyManagement => 0x0B,
+        Slot::CardAuthentication => 0x01,
+    };
+    [0x5F, 0xC1, last]
+}
+
+fn reference(slot: Slot) -> u8 {
+    u8::try_from(slot.code()).unwrap_or_default()
+}
+
+impl Applet {
+    /// The public key in a slot; none if it is empty or of a kind that is not used here.
+    pub(super) fn public_key(&mut self, slot: Slot) -> Result<Option<RawKey>, KeyError> {
+        let told = self.send([0xF7, 0x00, reference(slot)], &[])?;
+        match told.status {
+            status::OK => Ok(of_metadata(&told.data)),
+            status::NO_KEY => Ok(None),
+            // No such instruction: the certificate says it.
+            _ => Ok(self.read(&certificate_object(slot))?.and_then(|object| of_certificate(&object))),
+        }
+    }
+
+    /// An object's value; none if it isn't there.
+    pub(super) fn read(&mut self, tag: &[u8]) -> Result<Option<zeroize::Zeroizing<Vec<u8>>>, KeyError> {
+        let answer = self.send([0xCB, 0x3F, 0xFF], &tlv::object(0x5C, tag))?;
+        if answer.status == status::NOT_FOUND {
+            return Ok(None);
+        }
+        let data = answer.done()?;
+        let value = tlv::find(&data, 0x53).filter(|value| !value.is_empty());
+        Ok(value.map(|value| zeroize::Zeroizing::new(value.to_vec())))
+    }
+
+    /// Signs with the key of a slot: GENERAL AUTHENTICATE, checked with the public key.
+    pub(super) fn sign(
+        &mut self,
+        slot: Slot,
+        key: &VerifyingKey,
+        message: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        let input = match key.algorithm() {
+            Algorithm::Esp256 => Sha256::digest(message).to_vec(),
+            Algorithm::Esp384 => Sha384::digest(message).to_vec(),
+            Algorithm::Ed25519 => message.to_vec(),
+        };
+        let kind = KeyKind::of_algorithm(key.algorithm());
+        let answer = self.authenticate(kind, reference(slot), 0x81, &input)?;
+        let signature = raw_signature(key.algorithm(), &answer).ok_or_else(not_a_signature)?;
+        key.verify(message, &signature).map_err(|_| not_a_signature())?;
+        Ok(signature)
+    }
+
+    /// The shared secret of 9D with a public key on its curve.
+    pub(super) fn agree(&mut self, peer: &AgreementKey) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
+        let kind = KeyKind::of_curve(peer.curve());
+        let answer = self.authenticate(kind, reference(Slot::KeyManagement), 0x85, peer.as_bytes())?;
+        let wrong = || KeyError::Failed("what it answered is no shared secret".to_owned());
+        let shared = zeroize::Zeroizing::new(<[u8; 32]>::try_from(answer.as_slice()).map_err(|_| wrong())?);
+        // RFC 7748, 6.1: all zero comes of a point of small order.
+        if shared.iter().all(|byte| *byte == 0) { Err(wrong()) } else { Ok(shared) }
+    }
+
+    fn authenticate(
+        &mut self,
+        kind: KeyKind,
+        key: u8,
+        tag: u8,
+        input: &[u8],
+    ) -> Result<zeroize::Zeroizing<Vec<u8>>, KeyError> {
+        let mut inner = tlv::object(0x82, &[]);
+        tlv::put(&mut inner, tag, input);
+        let answer = self.send([0x87, kind as u8, key], &tlv::object(0x7C, &inner))?.done()?;
+        let response = tlv::find(&answer, 0x7C).and_then(|template| tlv::find(template, 0x82));
+        response.map(|r| zeroize::Zeroizing::new(r.to_vec())).ok_or_else(|| unexpected(status::OK))
+    }
+}
+
+fn not_a_signature() -> KeyError {
+    KeyError::Failed("what it answered is no signature of its key".to_owned())
+}
+
+/// r || s with low s.
+fn raw_signature(algorithm: Algorithm, answer: &[u8]) -> Option<Vec<u8>> {
+    match algorithm {
+        Algorithm::Esp256 => Some(p256::ecdsa::Signature::from_der(answer).ok()?.normalize_s().to_vec()),
+        Algorithm::Esp384 => Some(p384::ecdsa::Signature::from_der(answer).ok()?.normalize_s().to_vec()),
+        Algorithm::Ed25519 => Some(answer.to_vec()),
+    }
+}
+
+/// The key in Yubico's metadata: algorithm under 01, public key under 04.
+fn of_metadata(data: &[u8]) -> Option<RawKey> {
+    let [number] = tlv::find(data, 0x01)? else { return None };
+    let public = tlv::find(tlv::find(data, 0x04)?, 0x86)?;
+    Some(RawKey::new(KeyKind::of(*number)?, public))
+}
+
+/// The key in a certificate object: 70 holds X.509, if 71 says that it isn't compressed.
+fn of_certificate(object: &[u8]) -> Option<RawKey> {
+    if tlv::find(object, 0x71).is_some_and(|info| info != [0]) {
+        return None;
+    }
+    public_key_of(tlv::find(object, 0x70)?)
+}
+
+/// SubjectPublicKeyInfo of a certificate (RFC 5280, 4.1): the seventh field after the version, or the sixth without one.
+pub(super) fn public_key_of(certificate: &[u8]) -> Option<RawKey> {
+    let (_, body, _) = tlv::take(tlv::find(certificate, 0x30)?)?;
+    let mut rest = body;
+    let mut fields = Vec::new();
+    while let Some((tag, value, after)) = tlv::take(rest) {
+        // The version, if there is one, stands first.
+        if tag != 0xA0 {
+            fields.push(value);
+        }
+        rest = after;
+    }
+    key_info(fields.get(5)?)
+}
+
+/// The key in a SubjectPublicKeyInfo (RFC 5480, RFC 8410).
+fn key_info(info: &[u8]) -> Option<RawKey> {
+    const EC: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
+    let (_, algorithm, rest) = tlv::take(info)?;
+    let (0x03, [0, bytes @ ..], _) = tlv::take(rest)? else { return None };
+    let (_, name, parameters) = tlv::take(algorithm)?;
+    let curve = || tlv::take(parameters).map(|(_, curve, _)| curve);
+    let kind = match name {
+        EC if curve() == Some(&[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07]) => KeyKind::P256,
+        EC if curve() == Some(&[0x2B, 0x81, 0x04, 0x00, 0x22]) => KeyKind::P384,
+        [0x2B, 0x65, 0x6E] => KeyKind::X25519,
+        [0x2B, 0x65, 0x70] => KeyKind::Ed25519,
+        _ => return None,
+    };
+    Some(RawKey::new(kind, bytes))
+}

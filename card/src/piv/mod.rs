@@ -1,0 +1,64 @@
+//! PIV cards: NIST SP 800-73-4 with Yubico's instructions where the card has them, over any [`Transport`].
+//!
+//! `applet` is the card and its PIN session, shared by all handles; `card` one handle; `pcsc` brings the bytes. What is
+//! here starts no thread and keeps no PIN: one goes to the card in the call that brings it, once.
+
+mod apdu;
+mod applet;
+mod card;
+mod enrol;
+mod keys;
+mod management;
+mod tlv;
+
+use hospes_protocol::keys::KeyError;
+use zeroize::Zeroizing;
+
+pub use applet::Applet;
+pub use card::PivCard;
+pub use enrol::PivSpec;
+
+/// Brings commands to one card and answers back.
+pub trait Transport: Send {
+    /// Keeps other programs from the card until [`Transport::end`]. What they had selected may still be.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    fn begin(&mut self) -> Result<(), LinkError>;
+
+    /// Lets others at the card; `reset` makes it forget a PIN first. Never fails: a card that is gone has forgotten.
+    fn end(&mut self, reset: bool);
+
+    /// One command, one answer of at least two bytes. Only between begin and end.
+    ///
+    /// # Errors
+    /// [`LinkError`]; [`LinkError::Removed`] for a shorter answer.
+    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError>;
+}
+
+/// Why a command did not reach the card, or its answer not us.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// There is no card.
+    #[error("no card is in the reader")]
+    Absent,
+    /// It was pulled since the transaction began.
+    #[error("the card was removed")]
+    Removed,
+    /// Another program holds it; what can be done.
+    #[error("another program holds the card; {0}")]
+    Busy(&'static str),
+    /// Reader or service failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<LinkError> for KeyError {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Absent => Self::Absent,
+            LinkError::Removed => Self::Removed,
+            LinkError::Busy(_) | LinkError::Failed(_) => Self::Failed(error.to_string()),
+        }
+    }
+}
