@@ -15,6 +15,7 @@ use hospes_protocol::ids::{BlockHash, NetworkId};
 use hospes_protocol::limits::{BLOCK_BYTES_MAX, VALIDATORS_MAX};
 use hospes_protocol::wire::{Bytes, Enc, Wire};
 use hospes_protocol::wire_struct;
+use hospes_service::away::Missing;
 use hospes_storage::{Ledger, StoreError};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -76,7 +77,10 @@ pub(crate) enum ExportError {
     #[error("the stored block {0} cannot be read: {1}")]
     Block(u64, Rejected),
     /// Blocks are missing here.
-    #[error("this node has no block {0}: export from a node that has followed the ledger from its beginning")]
+    #[error(
+        "this node has no block {0}: it began with a state, or old blocks were pruned. Wait until `hospes status` \
+         names no missing history, or export from another node"
+    )]
     Missing(u64),
 }
 
@@ -101,6 +105,10 @@ impl Exporter {
         let last = ledger.tip()?.map_or(0, |tip| tip.height);
         if last > 0 && ledger.oldest_block()? != Some(1) {
             return Err(ExportError::Missing(1));
+        }
+        if let Some(history) = ledger.history()? {
+            let missing = Missing::of(&history).map_err(|e| ExportError::Block(last, e))?;
+            return Err(ExportError::Missing(missing.from));
         }
         let network = genesis.network();
         let opening = Opening { magic: MAGIC.into(), genesis: Bytes(genesis.encode()) };

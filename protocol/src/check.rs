@@ -86,6 +86,8 @@ checks! {
     Evidence = 412, Hostile, "the evidence shows nothing";
     ControlBodies = 413, Hostile, "the control bodies are not those of the control headers, in order";
     BlockHash = 414, Hostile, "the block is not the one that was certified";
+    TrustPeriod = 415, None, "the newest block known here is older than the trust period: a checkpoint is needed";
+    CheckpointBlock = 416, None, "not the block that the checkpoint names";
 
     ForeignValidators = 501, Hostile, "the certificate is of another validator set";
     QuorumMissing = 502, Hostile, "not more than two thirds of the voting power signed";
@@ -101,6 +103,7 @@ checks! {
     AlreadyExists = 606, None, "this exists already";
     OrganizationPower = 607, None, "one organization would hold more validators than the set tolerates faults";
     UnknownRole = 608, None, "the role does not exist";
+    LastValidator = 609, None, "no validator would be left that takes part";
 
     StandsOnMissing = 701, None, "an entry that it stands on is not here";
     StandsOnWrong = 702, Hostile, "an entry that it stands on is of the wrong kind or patient";

@@ -50,6 +50,8 @@ contexts! {
     PatientKey = "patient-key";
     /// The patient secret, sealed to a card or recovery code.
     PatientSecret = "patient-secret";
+    /// A block from which a node goes on, signed by a card of its organization.
+    Checkpoint = "checkpoint";
     /// HMAC key K per organization, from the patient secret.
     DeriveSubject = "derive/subject";
     /// HMAC key of locks, from the patient secret.

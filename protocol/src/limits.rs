@@ -40,6 +40,14 @@ pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
 pub const IDLE_BLOCK_MS: u64 = 60 * 60 * 1000;
 /// Handover certificates are trusted for this long, in milliseconds.
 pub const TRUST_PERIOD_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+/// Blocks that a node lacks before it asks for a state rather than for each block: some seconds of replay.
+pub const SNAPSHOT_GAP_BLOCKS: u64 = 1_000;
+/// A state in bytes, without its locks: a membership of some 100,000 people.
+pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a state that come in one part.
+pub const STATE_PART_BYTES: usize = 1024 * 1024;
+/// Closed locks that come in one part: just over a megabyte.
+pub const LOCKS_PART: usize = 32 * 1024;
 
 /// How long an erasure can be taken back, where a federation sets nothing else: 14 days, for second thoughts.
 pub const COOLING_OFF_MS_DEFAULT: u64 = 14 * 24 * 60 * 60 * 1000;

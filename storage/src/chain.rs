@@ -11,16 +11,16 @@ use hospes_protocol::wire::{Bytes, Wire};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use crate::error::{Contradiction, Result};
-use crate::headers::{HeaderTables, place_of};
+use crate::headers::place_of;
 use crate::layout::{
     BLOCK_HASHES, BLOCKS, BlockRow, FINALS, FinalRow, HEADER_IDS, LEDGER_META, LOCKS, OUTBOX, RANGE, WAL,
     id_at, key, node_key, number_at, whole_id,
 };
-use crate::ledger::{ClosedLock, Commit, Finality, Installation, Tip};
+use crate::ledger::{ClosedLock, Commit, Finality, Tip};
 use crate::rows::{Open, Rows, after};
 
 const TIP: &[u8] = b"tip";
-const STATE: &[u8] = b"state";
+pub(crate) const STATE: &[u8] = b"state";
 const WAL_END: &[u8] = b"wal";
 /// Blocks that one transaction prunes.
 const PRUNE_BATCH: usize = 1000;
@@ -36,9 +36,14 @@ fn height_in<T: ReadableTable<&'static [u8], &'static [u8]>>(meta: &Rows<T>) -> 
     Ok(tip_in(meta)?.map_or(0, |t| t.height))
 }
 
+/// The height of the newest block, inside a transaction that writes.
+pub(crate) fn newest(txn: &WriteTransaction) -> Result<u64> {
+    height_in(&LEDGER_META.write(txn)?)
+}
+
 /// Makes a height final.
 pub(crate) fn commit(txn: &WriteTransaction, commit: &Commit) -> Result<()> {
-    let tip = height_in(&LEDGER_META.write(txn)?)?;
+    let tip = newest(txn)?;
     if commit.height != tip + 1 {
         return Err(Contradiction::Height { tip, got: commit.height }.into());
     }
@@ -48,7 +53,7 @@ pub(crate) fn commit(txn: &WriteTransaction, commit: &Commit) -> Result<()> {
     put_block(txn, commit.height, &commit.hash, &commit.block, &commit.certificate, &commit.state)
 }
 
-fn finalise(txn: &WriteTransaction, commit: &Commit) -> Result<()> {
+pub(crate) fn finalise(txn: &WriteTransaction, commit: &Commit) -> Result<()> {
     let leaves: Vec<u64> = commit.range.iter().filter(|n| n.level == 0).map(|n| n.index).collect();
     if leaves.len() != commit.headers.len() {
         let (headers, leaves) = (commit.headers.len(), leaves.len());
@@ -65,19 +70,20 @@ fn finalise(txn: &WriteTransaction, commit: &Commit) -> Result<()> {
     Ok(())
 }
 
-/// Records locks at a height, 0 for locks that were only seen. The first height stands.
+/// Records locks at a height, 0 for locks that were only seen. The lowest height stands: what fills in a gap brings
+/// lower ones.
 pub(crate) fn close_locks(txn: &WriteTransaction, height: u64, locks: &[Lock]) -> Result<()> {
     let mut rows = LOCKS.write(txn)?;
     for lock in locks {
         let known = rows.get(&lock.0)?.as_deref().and_then(|p| number_at(p, 0));
-        if known.is_none_or(|k| k == 0 && height > 0) {
+        if known.is_none_or(|k| height > 0 && (k == 0 || height < k)) {
             rows.put(&lock.0, &height.to_be_bytes())?;
         }
     }
     Ok(())
 }
 
-fn extend_range(txn: &WriteTransaction, nodes: &[RangeNode]) -> Result<()> {
+pub(crate) fn extend_range(txn: &WriteTransaction, nodes: &[RangeNode]) -> Result<()> {
     let mut rows = RANGE.write(txn)?;
     for node in nodes {
         rows.put(&range_key(node.level, node.index), &node.hash)?;
@@ -94,7 +100,20 @@ fn block_row(hash: &BlockHash, block: &[u8], certificate: &CommitCertificate) ->
     BlockRow { hash: hash.0, block, certificate }.encode()
 }
 
-fn put_block(
+/// A block in its place, without a word of what is newest.
+pub(crate) fn keep_block(
+    txn: &WriteTransaction,
+    height: u64,
+    hash: &BlockHash,
+    block: &[u8],
+    certificate: &CommitCertificate,
+) -> Result<()> {
+    let at = height.to_be_bytes();
+    BLOCKS.write(txn)?.put(&at, &block_row(hash, block, certificate))?;
+    BLOCK_HASHES.write(txn)?.put(&hash.0, &at).map(drop)
+}
+
+pub(crate) fn put_block(
     txn: &WriteTransaction,
     height: u64,
     hash: &BlockHash,
@@ -103,8 +122,7 @@ fn put_block(
     state: &[u8],
 ) -> Result<()> {
     let at = height.to_be_bytes();
-    BLOCKS.write(txn)?.put(&at, &block_row(hash, block, certificate))?;
-    BLOCK_HASHES.write(txn)?.put(&hash.0, &at)?;
+    keep_block(txn, height, hash, block, certificate)?;
     let mut meta = LEDGER_META.write(txn)?;
     meta.put(TIP, &key(&[&at, &hash.0]))?;
     meta.put(STATE, state)?;
@@ -118,31 +136,6 @@ fn put_block(
         Ok(old)
     })?;
     done.iter().try_for_each(|at| wal.delete(at).map(drop))
-}
-
-/// Goes on from a certified state.
-pub(crate) fn install(txn: &WriteTransaction, new: &Installation) -> Result<()> {
-    let tip = height_in(&LEDGER_META.write(txn)?)?;
-    if new.height <= tip {
-        return Err(Contradiction::Height { tip, got: new.height }.into());
-    }
-    close_locks(txn, new.height, &new.locks)?;
-    extend_range(txn, &new.range)?;
-    let mut tables = HeaderTables::open(txn)?;
-    let mut outbox = OUTBOX.write(txn)?;
-    for head in &new.heads {
-        tables.advance(head)?;
-        let mut done = Vec::new();
-        outbox.scan(&head.node.0, &[], |at, _| {
-            let is_final = number_at(at, 32).is_some_and(|s| s <= head.sequence);
-            done.extend(is_final.then(|| at.to_vec()));
-            Ok(is_final)
-        })?;
-        done.iter().try_for_each(|at| outbox.delete(at).map(drop))?;
-    }
-    drop(outbox);
-    tables.finish()?;
-    put_block(txn, new.height, &new.hash, &new.block, &new.certificate, &new.state)
 }
 
 /// The newest block, after a look at its row.

@@ -102,6 +102,53 @@ impl<'t> HeaderTables<'t> {
         Ok(())
     }
 
+    /// Whether another header stands with the number of a certified one, or beyond it on another branch.
+    pub(crate) fn differs(&self, head: &Head) -> Result<bool> {
+        let at = node_key(&head.node, head.sequence);
+        let Some(payload) = self.headers.get(&at)? else { return Ok(false) };
+        Ok(stored(&HEADERS, &at, &payload)?.id != head.id)
+    }
+
+    /// Takes aside what stands of a node and is not final.
+    pub(crate) fn forget_pending(
+        &mut self,
+        node: &NodeId,
+        is_final: impl Fn(&HeaderId) -> Result<bool>,
+    ) -> Result<()> {
+        let mut head = self.head(node)?;
+        while let Some(last) = head {
+            let at = node_key(node, last.sequence);
+            if is_final(&last.id)? || self.headers.get(&at)?.is_none() {
+                break;
+            }
+            self.displace(node, last.sequence)?;
+            let before = node_key(node, last.sequence - 1);
+            let payload = self.headers.get(&before)?;
+            head = payload.map(|p| stored(&HEADERS, &before, &p)).transpose()?.map(|h| Head {
+                node: *node,
+                sequence: h.sequence,
+                id: h.id,
+            });
+        }
+        self.moved.insert(*node, head);
+        Ok(())
+    }
+
+    /// Stores a certified header below its node's head; another one with its number is taken aside.
+    pub(crate) fn fill(&mut self, row: &HeaderRow) -> Result<()> {
+        let head = Head { node: row.node, sequence: row.sequence, id: row.id };
+        if self.differs(&head)? {
+            self.displace(&row.node, row.sequence)?;
+        }
+        let at = node_key(&row.node, row.sequence);
+        self.headers.put(&at, &row_payload(row))?;
+        self.ids.put(&row.id.0, &at)?;
+        self.contents.put(&key(&[&row.content.0, &row.id.0]), &[])?;
+        self.forks.delete(&key(&[&at, &row.id.0]))?;
+        self.advance(&head)?;
+        self.keep_control(row)
+    }
+
     /// Stores a header where it belongs.
     pub(crate) fn place(&mut self, row: &HeaderRow) -> Result<Placed> {
         let head = self.head(&row.node)?;

@@ -8,6 +8,8 @@ use hospes_protocol::block::CommitCertificate;
 use hospes_protocol::check::Check;
 use hospes_protocol::entry::Header;
 use hospes_protocol::ids::{BlockHash, ContentId, HeaderId, Lock, NodeId};
+use hospes_protocol::wire::Bytes;
+use hospes_protocol::wire_struct;
 
 use crate::error::Result;
 
@@ -135,6 +137,31 @@ pub struct Installation {
     pub range: Vec<RangeNode>,
     /// The last final header of each node.
     pub heads: Vec<Head>,
+    /// Blocks just below it, by whose certificates the turns of proposers are known.
+    pub recent: Vec<RecentBlock>,
+}
+
+/// A block below an installed state.
+#[derive(Clone, Debug)]
+pub struct RecentBlock {
+    /// Its height.
+    pub height: u64,
+    /// Its hash.
+    pub hash: BlockHash,
+    /// The block.
+    pub block: Vec<u8>,
+    /// What makes it final.
+    pub certificate: CommitCertificate,
+}
+
+wire_struct! {
+    /// What an installation left out, and how far it was filled in since.
+    pub struct History {
+        /// The height of the installed state: what is filled in ends there.
+        pub until: u64,
+        /// The state after the last block before the gap that is here whole; empty for the one of the genesis file.
+        pub state: Bytes,
+    }
 }
 
 /// A closed lock.
@@ -260,6 +287,25 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// [`crate::Contradiction::Height`] unless it is above the newest block.
     fn install(&self, installation: &Installation) -> Result<()>;
+
+    /// Keeps blocks of heights that an installation left out, without their headers.
+    ///
+    /// # Errors
+    /// [`crate::Contradiction::Height`] for a height that is not missing.
+    fn keep_blocks(&self, blocks: &[RecentBlock]) -> Result<()>;
+
+    /// Fills in heights that an installation left out, in order, with their headers; the state of the last is where
+    /// filling goes on. Neither the newest block nor the state moves.
+    ///
+    /// # Errors
+    /// [`crate::Contradiction::Height`] for a height outside the gap, otherwise as [`Ledger::commit`].
+    fn fill(&self, headers: &[HeaderRow], heights: &[Commit]) -> Result<()>;
+
+    /// What is still to be filled in; null where nothing is.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Corrupt`] for a damaged row.
+    fn history(&self) -> Result<Option<History>>;
 
     /// The newest block; null before the first.
     ///

@@ -6,10 +6,11 @@ use hospes_protocol::ids::{BlockHash, ContentId, HeaderId, Lock, NodeId};
 use crate::error::Result;
 use crate::layout::{CONTROL, LEDGER_META, key};
 use crate::ledger::{
-    ClosedLock, Commit, Finality, Head, HeaderRow, Installation, Ledger, Placed, StoredHeader, Tip,
+    ClosedLock, Commit, Finality, Head, HeaderRow, History, Installation, Ledger, Placed, RecentBlock,
+    StoredHeader, Tip,
 };
 use crate::store::Store;
-use crate::{chain, headers};
+use crate::{chain, headers, history};
 
 fn size(rows: &[HeaderRow]) -> usize {
     rows.iter().map(|r| r.bytes.len() + r.control.as_ref().map_or(0, Vec::len) + 512).sum()
@@ -78,8 +79,24 @@ impl Ledger for Store {
     }
 
     fn install(&self, installation: &Installation) -> Result<()> {
-        let bytes = installation.state.len() + 128 * installation.locks.len();
-        self.ledger.write(bytes, |txn| chain::install(txn, installation))
+        let recent: usize = installation.recent.iter().map(|b| b.block.len() + 512).sum();
+        let bytes = installation.state.len() + 128 * installation.locks.len() + recent;
+        self.ledger.write(bytes, |txn| history::install(txn, installation))
+    }
+
+    fn keep_blocks(&self, blocks: &[RecentBlock]) -> Result<()> {
+        let bytes = blocks.iter().map(|b| b.block.len() + 512).sum();
+        self.ledger.write(bytes, |txn| history::keep(txn, blocks))
+    }
+
+    fn fill(&self, headers: &[HeaderRow], heights: &[Commit]) -> Result<()> {
+        let bytes = |c: &Commit| c.block.len() + c.state.len() + 512 * (c.headers.len() + 1);
+        let bytes = size(headers) + heights.iter().map(bytes).sum::<usize>();
+        self.ledger.write(bytes, |txn| history::fill(txn, headers, heights))
+    }
+
+    fn history(&self) -> Result<Option<History>> {
+        self.ledger.read(history::read)
     }
 
     fn tip(&self) -> Result<Option<Tip>> {

@@ -15,6 +15,7 @@ mod folder;
 mod format;
 mod headers;
 mod held;
+mod history;
 mod holding;
 mod layout;
 mod ledger;
@@ -32,7 +33,8 @@ mod store;
 pub use blob::{BlobWriter, Segments};
 pub use error::{Contradiction, Family, Item, Result, StoreError};
 pub use ledger::{
-    ClosedLock, Commit, Finality, Head, HeaderRow, Installation, Ledger, Placed, StoredHeader, Tip,
+    ClosedLock, Commit, Finality, Head, HeaderRow, History, Installation, Ledger, Placed, RecentBlock,
+    StoredHeader, Tip,
 };
 pub use medium::Medium;
 pub use objects::{

@@ -370,6 +370,9 @@ impl Service {
         bytes: &[u8],
         certificate: &CommitCertificate,
     ) -> Result<Result<bool, Rejected>, Fatal> {
+        if !self.trusts_its_state() {
+            return Ok(Err(Check::TrustPeriod.into()));
+        }
         match self.judge_certified(bytes, certificate) {
             Ok((block, Ok(executed))) => {
                 self.commit(&block, certificate, executed)?;
@@ -410,8 +413,8 @@ impl Service {
         executed: Executed,
     ) -> Result<(), Fatal> {
         let headers = self.pool.headers_of(&block.cuts).unwrap_or_default();
-        self.note_former_cards(block, &executed.state.membership)?;
         self.adopt_branches(&block.cuts)?;
+        self.note_handover(block, certificate, &executed.state.validators)?;
         self.ledger.commit(&Commit {
             height: block.height,
             hash: certificate.block,

@@ -61,6 +61,16 @@ pub(crate) enum Asked {
         /// When, in milliseconds since 1970 UTC.
         at: u64,
     },
+    /// What leads to a state of its.
+    Away {
+        /// Of whom.
+        peer: NodeId,
+    },
+    /// Old blocks, or their headers.
+    History {
+        /// Of whom.
+        peer: NodeId,
+    },
     /// Bodies that it should hold.
     Offer,
     /// Bodies that it lacked, by content.
@@ -109,6 +119,7 @@ impl Service {
     pub fn on_disconnected(&mut self, peer: NodeId) {
         self.peers.remove(&peer);
         self.forget_asked(&peer);
+        self.away_unanswered(&peer);
         self.event(Event::Peer { node: peer, connected: false });
         if !self.is_read_only() {
             self.peer_gone(peer);
@@ -170,6 +181,9 @@ impl Service {
     }
 
     fn ask_blocks(&mut self, from: NodeId) {
+        if self.is_approaching() || self.is_far_behind(&from) {
+            return;
+        }
         let now = self.now;
         let waits = |asked: &Asked| matches!(asked, Asked::Blocks { peer, at } if *peer == from || now < at + BLOCKS_PATIENCE_MS);
         if !self.asked.values().any(waits) {
@@ -253,12 +267,12 @@ impl Service {
 
     fn take_response(&mut self, from: NodeId, id: u64, bytes: Option<&[u8]>) -> Result<(), Fatal> {
         let Some(asked) = self.asked.remove(&id) else { return Ok(()) };
-        let Some(bytes) = bytes else { return self.on_unanswered(from, asked) };
+        let Some(bytes) = bytes else { return self.unanswered(from, asked) };
         let answer = match messages::read(bytes) {
             Ok(answer) => answer,
             Err(rejected) => {
                 self.judge_peer(from, Some(rejected));
-                return self.on_unanswered(from, asked);
+                return self.unanswered(from, asked);
             }
         };
         match (asked, answer) {
@@ -268,8 +282,19 @@ impl Service {
             }
             (Asked::Headers { .. }, Answer::Headers(items)) => self.on_header_page(from, items),
             (Asked::Blocks { .. }, Answer::Blocks(items)) => self.on_block_page(from, items),
+            (Asked::Away { .. }, answer) => self.on_away_answer(from, answer),
+            (Asked::History { .. }, answer) => self.on_history_answer(from, answer),
             (asked, answer) => self.on_record_answer(from, asked, answer),
         }
+    }
+
+    fn unanswered(&mut self, from: NodeId, asked: Asked) -> Result<(), Fatal> {
+        match asked {
+            Asked::Away { peer } => self.away_unanswered(&peer),
+            Asked::History { peer } => self.history_unanswered(peer),
+            asked => self.on_unanswered(from, asked)?,
+        }
+        Ok(())
     }
 
     fn on_header_page(&mut self, from: NodeId, items: Vec<HeaderItem>) -> Result<(), Fatal> {
@@ -324,6 +349,7 @@ impl Service {
             self.owe_peer(peer)?;
         }
         self.hold_upkeep()?;
+        self.away_upkeep()?;
         if !mutant!(UpkeepEnds) {
             self.set_timer(Timer::Upkeep, self.now + UPKEEP_MS);
         }

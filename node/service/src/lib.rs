@@ -3,6 +3,7 @@
 //!
 //! [`service::Service`] is the one type that the runtime, and the simulator, drive.
 
+pub mod away;
 mod branches;
 mod chain;
 pub mod consensus;

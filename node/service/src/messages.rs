@@ -3,11 +3,12 @@
 //! Gossip carries news to everyone; the validators' channel carries votes and blocks; requests carry what
 //! one node asks of another. Every answer is bounded by [`ANSWER_BYTES_MAX`] and comes in pages.
 
+use hospes_protocol::accumulator::LockPart;
 use hospes_protocol::block::CommitCertificate;
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::ids::{BlockHash, ContentId, NodeId, ObjectId, PatientId};
 use hospes_protocol::limits::ANSWER_BYTES_MAX;
-use hospes_protocol::state::Frontier;
+use hospes_protocol::state::{Frontier, Handover};
 use hospes_protocol::wire::{Bytes, Wire, items_within};
 use hospes_protocol::{wire_struct, wire_union};
 
@@ -77,6 +78,42 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// A state that a node offers to one that was away.
+    pub struct SnapshotOffer {
+        /// The block that the state follows.
+        pub item: BlockItem,
+        /// The blocks below it, newest first, as many as name the turns of proposers.
+        pub recent: Vec<Bytes>,
+        /// Root of the closed locks.
+        pub locks: [u8; 32],
+        /// The locks come in 2 to the power of so many parts.
+        pub lock_bits: u64,
+        /// The state without its locks, in bytes.
+        pub state_bytes: u64,
+    }
+}
+
+wire_struct! {
+    /// A part of an offered state: first those of the state, then those of its locks.
+    pub struct PartOf {
+        /// The height of the state.
+        pub height: u64,
+        /// The number of the part, from 0.
+        pub part: u64,
+    }
+}
+
+wire_union! {
+    /// A part of an offered state.
+    pub enum Part {
+        /// Bytes of the state, in order.
+        State(Bytes) = 1,
+        /// Closed locks, with the path to the root of all.
+        Locks(LockPart) = 2,
+    }
+}
+
 wire_union! {
     /// What one node asks of another.
     pub enum Request {
@@ -100,6 +137,12 @@ wire_union! {
         Packets(Vec<ObjectId>) = 9,
         /// K of patients, for a node of the same organization.
         SubjectKeys(Vec<PatientId>) = 10,
+        /// Handovers to other validators, by blocks from this height on.
+        Handovers(u64) = 11,
+        /// A state above this height.
+        Snapshot(u64) = 12,
+        /// A part of an offered state.
+        SnapshotPart(PartOf) = 13,
     }
 }
 
@@ -154,6 +197,12 @@ wire_union! {
         Packets(Vec<Bytes>) = 8,
         /// To `SubjectKeys`: those that are here.
         SubjectKeys(Vec<SealedSubjectKey>) = 9,
+        /// To `Handovers`, in order, as many as fit.
+        Handovers(Vec<Handover>) = 10,
+        /// To `Snapshot`.
+        Snapshot(SnapshotOffer) = 11,
+        /// To `SnapshotPart`.
+        SnapshotPart(Part) = 12,
     }
 }
 

@@ -114,6 +114,7 @@ impl Service {
         self.early.clear();
         self.recorded.clear();
         self.asked.clear();
+        self.away.stop();
         self.try_again_later();
         // What can't even be read now is read before anything is written again.
         let forgotten = self.cancel_running().and_then(|()| self.read_again());

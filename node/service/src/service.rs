@@ -24,6 +24,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use zeroize::Zeroizing;
 
+use crate::away::Away;
 use crate::chain::Candidate;
 use crate::consensus::{Driver, Input};
 use crate::effects::{Effect, Event, Member, Timer};
@@ -131,6 +132,8 @@ pub struct Service {
     pub(crate) early: BTreeMap<NodeId, Vec<u8>>,
     /// The certificates that the newest blocks carry, newest first.
     pub(crate) recorded: VecDeque<CommitCertificate>,
+    /// What this node lacks beyond single blocks, and what it gives to those who do.
+    pub(crate) away: Away,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
     /// The peer that was asked last where it is.
@@ -172,6 +175,7 @@ impl Service {
             candidates: BTreeMap::new(),
             early: BTreeMap::new(),
             recorded: VecDeque::new(),
+            away: Away::default(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
             last_asked: None,
@@ -322,6 +326,9 @@ impl Service {
             Request::SubjectKeys(patients) => {
                 self.on_subject_keys_asked(&from, &patients)?.map(Answer::SubjectKeys)
             }
+            Request::Handovers(height) => Ok(Answer::Handovers(self.on_handovers_asked(height)?)),
+            Request::Snapshot(above) => self.on_snapshot_asked(above)?.map(Answer::Snapshot),
+            Request::SnapshotPart(part) => self.on_part_asked(&part).map(Answer::SnapshotPart),
         })
     }
 

@@ -84,6 +84,7 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(proposals::show))
         .routes(routes!(proposals::vote))
         .routes(routes!(proposals::file))
+        .routes(routes!(proposals::checkpoint))
         .routes(routes!(patients::find, patients::create))
         .routes(routes!(patients::show))
         .routes(routes!(amendments::amend))

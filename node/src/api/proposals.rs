@@ -286,3 +286,27 @@ pub(crate) async fn file(
     let content = api.parts.desk.file_proposal(&caller.session, bytes).await?;
     Ok(Reply(Filed { content }))
 }
+
+/// A block, as a node that is trusted shows it in its status.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct CheckpointAsked {
+    /// Its height.
+    height: u64,
+    /// Its hash, in hexadecimal.
+    block: String,
+}
+
+/// Lets this node go on from a block, by its organization's card, after more than the trust period without news. The
+/// result is `{height, block}`.
+#[utoipa::path(post, path = "/checkpoint", request_body = CheckpointAsked, tag = "membership",
+    responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem)))]
+pub(crate) async fn checkpoint(
+    State(api): State<Api>,
+    caller: Caller,
+    Json(asked): Json<CheckpointAsked>,
+) -> Answer<Response> {
+    caller.must_administer()?;
+    let block = id("block", &asked.block)?;
+    Ok(begun(api.parts.desk.trust_checkpoint(&caller.session, asked.height, block).await?))
+}

@@ -50,6 +50,10 @@ pub(crate) struct Status {
     pub(crate) organization_name: Option<String>,
     /// The newest certified block here.
     pub(crate) height: u64,
+    /// Its hash, in hexadecimal.
+    pub(crate) block: String,
+    /// Heights of the past that are not here yet, after this node began with a state; null where none is missing.
+    pub(crate) missing_history: Option<MissingHistory>,
     /// Its time.
     pub(crate) block_time: Option<String>,
     /// What is signed here and not yet final.
@@ -68,10 +72,19 @@ pub(crate) struct Status {
     pub(crate) clock: Clock,
     /// When this node's certificate ends; null where it never does.
     pub(crate) certificate_ends: Option<String>,
-    /// `ok`, `storage-full`, `lease-over`, `no-quorum` or `behind`.
+    /// `ok`, `storage-full`, `checkpoint-needed`, `lease-over`, `no-quorum` or `behind`.
     pub(crate) state: &'static str,
     /// What an administrator should know.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Heights of the past that are not here yet.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct MissingHistory {
+    /// The first.
+    pub(crate) from: u64,
+    /// The last.
+    pub(crate) until: u64,
 }
 
 /// What is signed here and not yet final.
@@ -132,6 +145,12 @@ pub(crate) struct Clock {
     pub(crate) now: Option<String>,
 }
 
+impl MissingHistory {
+    fn of(missing: hospes_service::away::Missing) -> Self {
+        Self { from: missing.from, until: missing.until }
+    }
+}
+
 impl Status {
     fn of(api: &Api, service: &Service) -> Self {
         let (state, now) = (service.state(), service.now());
@@ -146,6 +165,8 @@ impl Status {
             organization: facts.organization.to_string(),
             organization_name: state.membership.organization(&facts.organization).map(|o| o.name.clone()),
             height: state.height,
+            block: state.block.to_string(),
+            missing_history: None,
             block_time: rfc3339(state.time),
             finality: Pending { pending_own: 0 },
             peers: peers(api, service),
@@ -189,8 +210,12 @@ impl Status {
         let (state, policy) = (service.state(), &service.state().membership.policy);
         let age = service.now().saturating_sub(state.time);
         let late = policy.idle_block_ms.saturating_mul(IDLE_INTERVALS_MAX).saturating_add(LATE_MS_MAX);
+        // A store that can't be read shows elsewhere; nothing is hidden by taking it for the better here.
+        let needs_checkpoint = service.needs_checkpoint().unwrap_or(false);
+        self.missing_history = service.missing_history().ok().flatten().map(MissingHistory::of);
         self.state = match () {
             () if service.full_since().is_some() => "storage-full",
+            () if needs_checkpoint => "checkpoint-needed",
             () if state.height > 0 && age > policy.lease_ms => "lease-over",
             () if service.is_validator() && self.validators.connected < self.validators.quorum => "no-quorum",
             () if state.height > 0 && age > late => "behind",
@@ -199,6 +224,20 @@ impl Status {
         if let Some(since) = service.full_since() {
             let since = rfc3339(since).unwrap_or_default();
             self.warnings.push(format!("The disk is full since {since}: this node is read-only."));
+        }
+        if needs_checkpoint {
+            self.warnings.push(
+                "No news for longer than the trust period: this node believes no chain by itself. Read height and \
+                 block at a node that you trust, then: hospes org checkpoint HEIGHT BLOCK."
+                    .into(),
+            );
+        }
+        if let Some(missing) = &self.missing_history {
+            self.warnings.push(format!(
+                "The ledger's past from block {} to {} is not here yet: it is being fetched; until then exports, and \
+                 reasons that rest on it, are incomplete.",
+                missing.from, missing.until
+            ));
         }
         if self.validators.faults_tolerated == 0 {
             self.warnings.push("Every validator is needed: with fewer than four, none may fail.".into());

@@ -175,6 +175,11 @@ fn node(global: &Global, data_dir: &Path, repair: bool) -> Vec<Check> {
             "read-only: the disk is full",
             "Free some space on the node's disk; it goes on by itself within a minute.",
         ),
+        "checkpoint-needed" => bad(
+            "ledger",
+            "no news for longer than the trust period",
+            "Read height and block at a node that you trust, then: hospes org checkpoint HEIGHT BLOCK.",
+        ),
         "no-quorum" => {
             bad("ledger", "too few validators answer", "Look at the other validators and the line.")
         }

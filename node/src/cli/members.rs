@@ -60,6 +60,16 @@ pub(crate) enum OrgCommand {
     },
     /// What the federation has set; with options, propose that it sets them so.
     Policy(PolicyArgs),
+    /// Show this node's newest block; or let this node go on from one, after more than the trust period without news.
+    Checkpoint {
+        /// The height of a block, as a node shows it that you trust.
+        #[arg(requires = "block")]
+        height: Option<u64>,
+        /// Its hash.
+        block: Option<String>,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// Propose that an organization leaves.
     Remove {
         /// Its id.
@@ -204,6 +214,17 @@ fn policy(global: &Global, args: &PolicyArgs) -> Outcome<Done> {
     propose_at(&seat, &args.proposal, &json!({"kind": "policy", "fields": fields}))
 }
 
+fn checkpoint(global: &Global, named: Option<(u64, &str)>, card: &CardArgs) -> Outcome<Done> {
+    if let Some((height, block)) = named {
+        let asked = json!({"height": height, "block": block});
+        return Seat::take(global, card)?.act("/checkpoint", &asked);
+    }
+    let status = global.client()?.get("/status")?;
+    let newest = json!({"height": status["height"], "block": status["block"], "time": status["block_time"]});
+    let shown = fields(&newest);
+    Ok(Done::new(newest, shown))
+}
+
 /// Proposes, and votes for it with this organization's card.
 fn propose(global: &Global, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
     propose_at(&Seat::take(global, &args.card)?, args, body)
@@ -250,6 +271,9 @@ pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Do
             propose(global, proposal, &json!({"kind": "admit-organization", "entry": entry}))
         }
         OrgCommand::Policy(args) => policy(global, args),
+        OrgCommand::Checkpoint { height, block, card } => {
+            checkpoint(global, height.zip(block.as_deref()), card)
+        }
         OrgCommand::Remove { organization, proposal } => {
             propose(global, proposal, &json!({"kind": "remove-organization", "organization": organization}))
         }

@@ -21,6 +21,7 @@
 //! tap; on any failure nothing of it is filed.
 
 mod amendments;
+mod checkpoints;
 mod compose;
 mod erasures;
 mod error;

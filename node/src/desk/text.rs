@@ -3,6 +3,7 @@
 //! Deterministic functions of what is signed; the hash of the text is in the signature. A language is one more
 //! set of these sentences. Nothing here knows keys or cards.
 
+use hospes_protocol::ids::BlockHash;
 use hospes_protocol::personal::{Category, Label, RecordEntry, Right};
 
 use super::amendments::AmendRecord;
@@ -214,6 +215,14 @@ pub(super) fn erase(titles: &[String], not_before: u64, organizations: &[String]
 /// An erasure that is taken back.
 pub(super) fn take_back() -> Shown {
     Shown::english("You take your order back: nothing of yours is destroyed.".to_owned())
+}
+
+/// A block from which a node goes on.
+pub(super) fn checkpoint(organization: &str, height: u64, block: &BlockHash) -> Shown {
+    Shown::english(format!(
+        "{organization}'s node goes on from block {height}, {block}. Compare this with a node that you trust: whoever \
+         gives you another block gives you another history."
+    ))
 }
 
 /// A vote.

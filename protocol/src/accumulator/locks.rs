@@ -81,7 +81,97 @@ wire_struct! {
     }
 }
 
+wire_struct! {
+    /// The closed locks whose first bits are the same, and the path to them: a piece of the tree that is
+    /// verified by itself.
+    pub struct LockPart {
+        /// Sibling hashes, from the root down; fewer than the part's bits where the path ends before them.
+        pub siblings: Vec<[u8; 32]>,
+        /// The locks under that path, ascending.
+        pub locks: Vec<Lock>,
+    }
+}
+
+fn collect(tree: &Tree, out: &mut Vec<Lock>) {
+    match tree.as_deref() {
+        None => {}
+        Some(Node::Leaf(lock)) => out.push(*lock),
+        Some(Node::Fork { left, right, .. }) => {
+            collect(left, out);
+            collect(right, out);
+        }
+    }
+}
+
+/// The lowest lock of part `part` of 2^`bits`.
+fn first_of(part: u64, bits: u32) -> Lock {
+    let mut lock = Lock([0; 32]);
+    let shifted = if bits == 0 { 0 } else { part << (64 - bits) };
+    lock.0[..8].copy_from_slice(&shifted.to_be_bytes());
+    lock
+}
+
+impl LockPart {
+    /// Whether these are all closed locks of part `part` of 2^`bits` under `root`, and perhaps the one beside it
+    /// where both are alone.
+    ///
+    /// # Errors
+    /// [`Check::StateRoot`] where they are not, or don't ascend.
+    pub fn verify(&self, part: u64, bits: u32, root: &[u8; 32]) -> Result<(), Rejected> {
+        let depth = self.siblings.len();
+        let whole = depth == bits as usize;
+        ensure(bits < 64 && part >> bits == 0 && depth <= bits as usize, Check::StateRoot)?;
+        ensure(whole || self.locks.len() <= 1, Check::StateRoot)?;
+        ensure(self.locks.windows(2).all(|w| w[0] < w[1]), Check::StateRoot)?;
+        let path = first_of(part, bits);
+        let on_path = |lock: &Lock| (0..depth).all(|d| bit(lock, d) == bit(&path, d));
+        ensure(self.locks.iter().all(on_path), Check::StateRoot)?;
+        let tree = self.locks.iter().fold(None, |tree, lock| insert(&tree, lock, depth));
+        let mut hash = hash(&tree);
+        for (d, sibling) in self.siblings.iter().enumerate().rev() {
+            hash = if bit(&path, d) { fork_hash(sibling, &hash) } else { fork_hash(&hash, sibling) };
+        }
+        ensure(hash == *root, Check::StateRoot)
+    }
+}
+
 impl LockTree {
+    /// Part `part` of 2^`bits`, `bits` below 64: the locks that begin with these bits, or the one that stands
+    /// alone above them.
+    #[must_use]
+    pub fn part(&self, part: u64, bits: u32) -> LockPart {
+        let (path, mut at, mut siblings) = (first_of(part, bits), &self.0, Vec::new());
+        while siblings.len() < bits as usize
+            && let Some(Node::Fork { left, right, .. }) = at.as_deref()
+        {
+            let (next, sibling) = if bit(&path, siblings.len()) { (right, left) } else { (left, right) };
+            siblings.push(hash(sibling));
+            at = next;
+        }
+        let mut locks = Vec::new();
+        collect(at, &mut locks);
+        LockPart { siblings, locks }
+    }
+
+    /// How many locks are closed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        fn count(tree: &Tree) -> usize {
+            match tree.as_deref() {
+                None => 0,
+                Some(Node::Leaf(_)) => 1,
+                Some(Node::Fork { left, right, .. }) => count(left) + count(right),
+            }
+        }
+        count(&self.0)
+    }
+
+    /// Whether none is closed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Closes a lock; closing it again changes nothing.
     pub fn close(&mut self, lock: &Lock) {
         if !self.is_closed(lock) {
@@ -175,6 +265,32 @@ mod tests {
         assert!(forged.verify(&lock(3), &tree.root()).is_err(), "a closed lock shown as open");
         let moved = tree.prove(&lock(3)).verify(&lock(4), &tree.root());
         assert!(moved.is_err(), "the proof of another lock");
+    }
+
+    #[test]
+    fn every_part_is_proved_by_itself_and_all_make_the_tree() {
+        for (count, bits) in [(0, 0), (1, 0), (1, 3), (5, 3), (200, 0), (200, 4), (200, 9)] {
+            let tree: LockTree = (0..count).map(lock).collect();
+            let mut whole = LockTree::default();
+            for part in 0..1 << bits {
+                let piece = tree.part(part, bits);
+                assert_eq!(piece.verify(part, bits, &tree.root()), Ok(()), "part {part} of {count} locks");
+                piece.locks.iter().for_each(|l| whole.close(l));
+                let mut less = piece.clone();
+                if less.locks.pop().is_some() {
+                    assert!(less.verify(part, bits, &tree.root()).is_err(), "one lock is left out");
+                }
+                let mut more = piece.clone();
+                more.locks.push(lock(1000 + part));
+                more.locks.sort_unstable();
+                assert!(more.verify(part, bits, &tree.root()).is_err(), "one lock too many");
+                assert!(piece.verify(part, bits, &[7; 32]).is_err(), "another root");
+            }
+            assert_eq!((whole.root(), whole.len()), (tree.root(), tree.len()), "the parts are the whole");
+        }
+        let tree: LockTree = (0..200).map(lock).collect();
+        assert!(tree.part(0, 4).verify(1, 4, &tree.root()).is_err(), "one part shown as another");
+        assert!(tree.part(0, 4).verify(16, 4, &tree.root()).is_err(), "a part that there is not");
     }
 
     #[test]

@@ -5,5 +5,5 @@
 mod locks;
 mod range;
 
-pub use locks::{LockProof, LockTree};
+pub use locks::{LockPart, LockProof, LockTree};
 pub use range::{Range, RangeNode, RangeProof};

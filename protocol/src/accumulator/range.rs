@@ -85,6 +85,18 @@ impl Range {
         self.peaks.len() == self.count.count_ones() as usize
     }
 
+    /// The peaks with their places, as storage keeps them.
+    #[must_use]
+    pub fn places(&self) -> Vec<RangeNode> {
+        let (mut start, mut places, mut peaks) = (0_u64, Vec::new(), self.peaks.iter());
+        for level in (0..64).rev().filter(|level| self.count >> level & 1 == 1) {
+            let Some(hash) = peaks.next() else { break };
+            places.push(RangeNode { level, index: start >> level, hash: *hash });
+            start += 1 << level;
+        }
+        places
+    }
+
     /// Proves the leaf with number `leaf`; `read` gives the hash at (level, index).
     pub fn prove(&self, leaf: u64, read: impl Fn(u64, u64) -> Option<[u8; 32]>) -> Option<RangeProof> {
         let (_, height) = mountain(leaf, self.count)?;
@@ -144,6 +156,9 @@ mod tests {
             ids.push(id);
             nodes.extend(range.append(&id).into_iter().map(|w| ((w.level, w.index), w.hash)));
             assert!(range.is_consistent(), "a peak for each bit of {n}");
+            let kept = |place: &RangeNode| nodes.get(&(place.level, place.index)) == Some(&place.hash);
+            assert!(range.places().iter().all(kept), "each peak in its place");
+            assert_eq!(range.places().len(), range.peaks.len(), "all of them");
             for (leaf, id) in ids.iter().enumerate() {
                 let read = |level, index| nodes.get(&(level, index)).copied();
                 let proof = range.prove(leaf as u64, read).expect("its nodes are kept");

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{LedgerState, authority};
+use super::{LedgerState, Membership, authority};
 use crate::accumulator::RangeNode;
 use crate::block::{Block, Cut, Fork, SignedVote, Validator, ValidatorSet, VoteKind};
 use crate::check::{Check, Rejected, ensure};
 use crate::control::Standing;
 use crate::entry::{Content, FORMAT, Header, is_control};
-use crate::ids::{BlockHash, HeaderId, Lock, NodeId, OrganizationId};
+use crate::ids::{BlockHash, HeaderId, Lock, NetworkId, NodeId, OrganizationId};
 use crate::limits::{CLOCK_SKEW_MS_MAX, HEADERS_PER_ORGANIZATION_MAX, SIGNED_AHEAD_MS_MAX};
 use crate::tap::Body;
 use crate::wire::Bytes;
@@ -105,8 +105,7 @@ impl LedgerState {
     /// # Errors
     /// The check that would void it.
     pub fn judge_control(&self, content: &Content, body: &Body) -> Result<(), Rejected> {
-        let mut membership = (*self.membership).clone();
-        authority::apply(&mut membership, content, body, &self.network).map(|_| ())
+        apply(&self.membership, &self.validators, content, body, &self.network).map(|_| ())
     }
 
     /// Names the block that led to an executed state; for the proposer, who hashes last.
@@ -137,6 +136,25 @@ impl LedgerState {
         one.verify(&node.key)?;
         other.verify(&node.key)
     }
+}
+
+/// The membership after a control body; `set` are the validators that stand so far.
+fn apply(
+    before: &Membership,
+    set: &ValidatorSet,
+    content: &Content,
+    body: &Body,
+    network: &NetworkId,
+) -> Result<(Membership, authority::Changed), Rejected> {
+    let mut after = before.clone();
+    let changed = authority::apply(&mut after, content, body, network)?;
+    let some = |members: &Membership, set: &ValidatorSet| {
+        set.validators.iter().any(|v| members.node(&v.node).is_some())
+    };
+    // Without one nothing would ever be decided again, not even a new set.
+    let left = some(&after, changed.validators.as_ref().unwrap_or(set));
+    ensure(left || !some(before, set), Check::LastValidator)?;
+    Ok((after, changed))
 }
 
 struct Run<'a> {
@@ -234,9 +252,10 @@ impl<'a> Run<'a> {
         if header.fields().lock.as_ref().is_some_and(|l| self.next.locks.is_closed(l)) {
             return Ok(Err(Check::LockClosed.into()));
         }
-        let mut membership = (*self.next.membership).clone();
-        match authority::apply(&mut membership, &content, &body, &self.next.network) {
-            Ok(changed) => {
+        let set = self.set.as_ref().unwrap_or(&self.next.validators);
+        match apply(&self.next.membership, set, &content, &body, &self.next.network) {
+            Ok((mut membership, changed)) => {
+                membership.note_former(&self.next.membership, &content, self.next.height);
                 self.next.membership = Arc::new(membership);
                 self.set = changed.validators.or(self.set.take());
                 Ok(Ok(()))

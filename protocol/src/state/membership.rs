@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use super::former::FormerCardEntry;
 use crate::context::Context;
 use crate::control::{
     CheckpointEntry, CommitteeEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry, PolicyEntry,
@@ -34,6 +35,8 @@ wire_struct! {
         pub committees: Vec<CommitteeEntry>,
         /// The newest checkpoint.
         pub checkpoint: Option<CheckpointEntry>,
+        /// Cards that ended.
+        pub former: Vec<FormerCardEntry>,
     }
 }
 
@@ -58,6 +61,8 @@ pub struct Membership {
     pub committees: BTreeMap<String, CommitteeEntry>,
     /// The newest checkpoint.
     pub checkpoint: Option<CheckpointEntry>,
+    /// Cards that ended, by their holder and signature key.
+    pub(super) former: BTreeMap<([u8; 32], KeyId), FormerCardEntry>,
     /// Who holds which register number, people that were removed included.
     pub(super) registered: BTreeMap<String, PersonId>,
     /// Who holds which card key.
@@ -84,6 +89,7 @@ impl Membership {
             keys: Vec::new(),
             committees: Vec::new(),
             checkpoint: None,
+            former: Vec::new(),
         })
     }
 
@@ -98,6 +104,7 @@ impl Membership {
             keys: s.keys.into_iter().map(|k| (k.organization, k)).collect(),
             committees: s.committees.into_iter().map(|c| (c.name.clone(), c)).collect(),
             checkpoint: s.checkpoint,
+            former: s.former.into_iter().map(|card| (card.key(), card)).collect(),
             registered: BTreeMap::new(),
             by_key: BTreeMap::new(),
             root: OnceLock::new(),
@@ -132,6 +139,7 @@ impl Membership {
             keys: self.keys.values().cloned().collect(),
             committees: self.committees.values().cloned().collect(),
             checkpoint: self.checkpoint.clone(),
+            former: self.former.values().cloned().collect(),
         }
     }
 
@@ -155,6 +163,7 @@ impl Membership {
         self.committees.values().for_each(|v| put(7, v.encode()));
         self.checkpoint.iter().for_each(|v| put(8, v.encode()));
         self.keys.values().for_each(|v| put(10, v.encode()));
+        self.former.values().for_each(|v| put(17, v.encode()));
         out
     }
 

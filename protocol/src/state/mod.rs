@@ -4,12 +4,16 @@
 //! a proposed block may be voted for. Neither looks at a clock, a disk or a body of a personal kind.
 
 mod authority;
+mod away;
 mod execute;
+mod former;
 mod membership;
 mod proof;
 
 pub use authority::{organizations_that_signed, two_thirds};
+pub use away::{Checkpoint, Handover, certified};
 pub use execute::{Draft, Executed, Outcome};
+pub use former::FormerCardEntry;
 pub use membership::{Membership, MembershipSnapshot};
 pub use proof::StandingProof;
 

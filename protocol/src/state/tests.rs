@@ -432,3 +432,59 @@ fn unknown_kinds_are_ordered_and_never_applied() {
     assert_eq!(executed.outcomes[0].void, None, "final like any other");
     assert_eq!(executed.state.membership.root(), before, "without effect");
 }
+
+/// A block that hands over to three of four validators, with its certificate.
+fn handed_over() -> (World, LedgerState, Block, CommitCertificate) {
+    let mut w = World::of(4);
+    let mut nodes: Vec<_> = w.nodes.iter().map(node_id).take(3).collect();
+    nodes.sort_unstable();
+    let content = w.content(0, Kind::ValidatorSet, &ValidatorSetEntry { nodes });
+    let body = w.body(&content, &[0, 1, 2]);
+    let header = w.header(0, &content, vec![Reveal([8; 32])]);
+    let (block, executed) = w.block(&[header], &[body], &[]).expect("a lawful block");
+    let before = std::mem::replace(&mut w.state, executed.state);
+    let certificate = w.certify();
+    (w, before, block, certificate)
+}
+
+#[test]
+fn a_state_counts_only_on_the_block_that_names_it() {
+    let (w, before, block, _) = handed_over();
+    let (set, locks) = (&*before.validators, w.state.locks.root());
+    let back = w.state.snapshot().stands_on(&block, set, &locks).expect("its own block");
+    assert_eq!(back.roots()[0], w.state.roots()[0], "the membership is the same");
+    let refused =
+        |lie: StateSnapshot, locks| lie.stands_on(&block, set, locks).map(|_| ()).unwrap_err().check;
+    let mut lie = w.state.snapshot();
+    lie.membership.organizations.pop();
+    assert_eq!(refused(lie, &locks), Check::StateRoot, "a member left out");
+    let mut lie = w.state.snapshot();
+    lie.time += 1;
+    assert_eq!(refused(lie, &locks), Check::StateRoot, "another time");
+    let mut lie = w.state.snapshot();
+    lie.range.peaks.clear();
+    assert_eq!(refused(lie, &locks), Check::StateRoot, "fewer final headers");
+    let mut lie = w.state.snapshot();
+    lie.validators.validators.pop();
+    assert_eq!(refused(lie, &locks), Check::NextValidatorsHash, "another set");
+    assert_eq!(refused(w.state.snapshot(), &[7; 32]), Check::StateRoot, "other locks");
+    let other = w.state.snapshot().stands_on(&block, &w.state.validators, &locks).map(|_| ());
+    assert_eq!(other, Err(Check::ValidatorsHash.into()), "decided by another set");
+}
+
+#[test]
+fn a_handover_counts_by_the_set_before_it() {
+    let (w, before, block, certificate) = handed_over();
+    let next = (*w.state.validators).clone();
+    let handover = Handover { block: Bytes(block.encode()), certificate, next: next.clone() };
+    assert_eq!(handover.verify(&block.network, &before.validators), Ok(1), "its own set");
+    let refused = handover.verify(&block.network, &next);
+    assert_eq!(refused, Err(Check::ValidatorsHash.into()), "another set");
+    let other = Handover { next: (*before.validators).clone(), ..handover.clone() };
+    let refused = other.verify(&block.network, &before.validators);
+    assert_eq!(refused, Err(Check::NextValidatorsHash.into()), "another set follows");
+    let mut unsigned = handover;
+    unsigned.certificate.signatures.truncate(2);
+    let refused = unsigned.verify(&block.network, &before.validators);
+    assert_eq!(refused, Err(Check::QuorumMissing.into()), "two of four signed");
+}

@@ -12,7 +12,7 @@ use hospes_protocol::keys::{
     AgreementKey, KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner, VerifyingKey,
 };
 use hospes_protocol::personal::*;
-use hospes_protocol::state::LedgerState;
+use hospes_protocol::state::{Checkpoint, FormerCardEntry, Handover, LedgerState};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
 
@@ -188,6 +188,27 @@ fn blocks() -> Vec<Sample> {
         sample("commit certificate", &certificate()),
         sample("block", &block()),
         sample("validator set", &ValidatorSet::new(vec![validator()]).unwrap()),
+        sample(
+            "handover",
+            &Handover {
+                block: Bytes(block().encode()),
+                certificate: certificate(),
+                next: ValidatorSet::new(vec![validator()]).unwrap(),
+            },
+        ),
+        sample(
+            "checkpoint",
+            &Checkpoint { organization: organization().organization, height: 9, block: BlockHash([21; 32]) },
+        ),
+        sample(
+            "former card",
+            &FormerCardEntry {
+                holder: [26; 32],
+                signature: key(28),
+                authentication: Some(key(27)),
+                until: 9,
+            },
+        ),
         sample("state after genesis", &LedgerState::genesis(&genesis()).unwrap().snapshot()),
     ]
 }
@@ -345,6 +366,7 @@ fn proofs() -> Vec<Sample> {
     (0..9).for_each(|n| nodes.extend(range.append(&HeaderId([n; 32]))));
     let read = |level, index| nodes.iter().find(|n| (n.level, n.index) == (level, index)).map(|n| n.hash);
     vec![
+        sample("lock part", &locks.part(1, 1)),
         sample("lock proof", &locks.prove(&Reveal([3; 32]).lock())),
         sample("range", &range),
         sample("range proof", &range.prove(4, read).unwrap()),

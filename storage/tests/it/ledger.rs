@@ -5,7 +5,8 @@
 use hospes_protocol::check::Check;
 use hospes_protocol::ids::HeaderId;
 use hospes_storage::{
-    ClosedLock, Contradiction, Finality, Head, Installation, Ledger, Medium, Placed, StoreError, Tip,
+    ClosedLock, Contradiction, Finality, Head, History, Installation, Ledger, Medium, Placed, RecentBlock,
+    StoreError, Tip,
 };
 
 use crate::world::{
@@ -189,6 +190,7 @@ fn an_installed_state_is_where_the_ledger_goes_on() {
             Head { node: OTHER, sequence: 40, id: header_id(&OTHER, "a", 40) },
             Head { node: ME, sequence: 2, id: header_id(&ME, "a", 2) },
         ],
+        recent: Vec::new(),
     };
     let refused = contradiction(store.install(&installation(1)));
     assert_eq!(refused, Contradiction::Height { tip: 1, got: 1 }, "not above the newest block");
@@ -202,6 +204,64 @@ fn an_installed_state_is_where_the_ledger_goes_on() {
     chain.height = 90;
     store.commit(&chain.next(&[])).unwrap();
     assert_eq!(store.scrub().unwrap(), [], "the gap is no damage");
+}
+
+#[test]
+fn what_an_installation_left_out_is_filled_in_beside_the_newest() {
+    let (full, late) = (create(&Medium::memory()), create(&Medium::memory()));
+    let mut chain = Chain::default();
+    let mut commits = Vec::new();
+    for n in 1..=9 {
+        let row = header(&OTHER, "a", n);
+        full.put_headers(std::slice::from_ref(&row)).unwrap();
+        let mut commit = chain.next(std::slice::from_ref(&row));
+        commit.closed = vec![lock(n)];
+        full.commit(&commit).unwrap();
+        commits.push(commit);
+    }
+    late.put_headers(&[header(&OTHER, "a", 1), header(&OTHER, "a", 2), header(&OTHER, "b", 3)]).unwrap();
+    late.commit(&commits[0]).unwrap();
+    assert_eq!(late.history().unwrap(), None, "nothing is missing");
+    let last = &commits[6];
+    late.install(&Installation {
+        height: 7,
+        hash: last.hash,
+        block: last.block.clone(),
+        certificate: last.certificate.clone(),
+        state: last.state.clone(),
+        locks: (1..=7).map(lock).collect(),
+        range: Vec::new(),
+        heads: vec![Head { node: OTHER, sequence: 7, id: header_id(&OTHER, "a", 7) }],
+        recent: vec![RecentBlock {
+            height: 6,
+            hash: commits[5].hash,
+            block: commits[5].block.clone(),
+            certificate: commits[5].certificate.clone(),
+        }],
+    })
+    .unwrap();
+    let gap = History { until: 7, state: hospes_protocol::wire::Bytes(Chain::state(1)) };
+    assert_eq!(late.history().unwrap(), Some(gap), "from where and to where it is missing");
+    assert!(late.block(6).unwrap().is_some() && late.block(5).unwrap().is_none(), "but for the newest");
+    late.put_headers(&[header(&OTHER, "a", 8)]).unwrap();
+    late.commit(&commits[7]).unwrap();
+
+    late.fill(&headers(&OTHER, "a", 2..=4), &commits[1..4]).unwrap();
+    assert_eq!(late.history().unwrap().unwrap().state.0, commits[3].state, "filling goes on from there");
+    assert_eq!(late.tip().unwrap().unwrap().height, 8, "the newest block stays");
+    late.fill(&headers(&OTHER, "a", 5..=7), &commits[4..7]).unwrap();
+    assert_eq!(late.history().unwrap(), None, "nothing is missing any more");
+    let refused = contradiction(late.fill(&[], &commits[7..8]));
+    assert_eq!(refused, Contradiction::Height { tip: 8, got: 8 }, "nothing else is filled in");
+    for n in 1..=8 {
+        let id = header_id(&OTHER, "a", n);
+        assert_eq!(late.block(n).unwrap(), full.block(n).unwrap(), "block {n}");
+        assert_eq!(late.finality(&id).unwrap(), full.finality(&id).unwrap(), "header {n}");
+        assert_eq!(late.lock(&lock(n)).unwrap(), full.lock(&lock(n)).unwrap(), "lock {n}, by its own height");
+    }
+    assert_eq!(late.headers(&OTHER, 1, 8).unwrap(), full.headers(&OTHER, 1, 8).unwrap(), "the whole chain");
+    assert_eq!(late.forks(&OTHER).unwrap().len(), 1, "what was on another branch is kept aside");
+    assert_eq!(late.scrub().unwrap(), [], "and all is whole");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::io::Write as _;
 use hospes_breakglass::ceremony::Said;
 use hospes_breakglass::escrow::{CardSealedEscrow, EscrowLabel, EscrowPublic, SealedEscrow};
 use hospes_breakglass::threshold::{Index, Threshold};
-use hospes_protocol::accumulator::{LockProof, Range, RangeProof};
+use hospes_protocol::accumulator::{LockPart, LockProof, Range, RangeProof};
 use hospes_protocol::block::{Block, CommitCertificate, SignedVote, ValidatorSet};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::{
@@ -30,7 +30,9 @@ use hospes_protocol::seal::envelope::{Envelope, seal_to};
 use hospes_protocol::seal::manifest::{RootPage, Segment};
 use hospes_protocol::seal::packet::open_packet;
 use hospes_protocol::sign1::Sign1;
-use hospes_protocol::state::{LedgerState, StandingProof, StateSnapshot};
+use hospes_protocol::state::{
+    Checkpoint, FormerCardEntry, Handover, LedgerState, StandingProof, StateSnapshot,
+};
 use hospes_protocol::tap::{Body, TapPayload};
 use hospes_protocol::wire::Wire;
 use hospes_service::consensus::{ConsensusMessage, WalEntry};
@@ -108,6 +110,10 @@ pub(crate) const DECODERS: &[Decoder] = &[
     decoder("verifying-key", wire::<VerifyingKey>),
     decoder("agreement-key", wire::<AgreementKey>),
     decoder("tap-payload", wire::<TapPayload>),
+    decoder("handover", handover),
+    decoder("trusted-block", wire::<Checkpoint>),
+    decoder("former-card", wire::<FormerCardEntry>),
+    decoder("lock-part", lock_part),
     decoder("lock-proof", lock_proof),
     decoder("range", wire::<Range>),
     decoder("range-proof", range_proof),
@@ -188,6 +194,19 @@ fn identity(bytes: &[u8]) -> Outcome {
         let _folded = identity.normalise();
     }
     Outcome::Read(Some(identity.encode()))
+}
+
+fn handover(bytes: &[u8]) -> Outcome {
+    let Ok(handover) = Handover::decode(bytes) else { return Outcome::Refused };
+    let _followed = handover.verify(&NET, &ValidatorSet { validators: Vec::new() });
+    Outcome::Read(Some(handover.encode()))
+}
+
+fn lock_part(bytes: &[u8]) -> Outcome {
+    let Ok(part) = LockPart::decode(bytes) else { return Outcome::Refused };
+    let _closed = part.verify(1, 4, &[0; 32]);
+    let _alone = part.verify(0, 0, &[0; 32]);
+    Outcome::Read(Some(part.encode()))
 }
 
 fn lock_proof(bytes: &[u8]) -> Outcome {

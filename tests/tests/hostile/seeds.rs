@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use hospes_breakglass::escrow::{EscrowLabel, EscrowPublic, Tier};
 use hospes_card::soft::{PinCost, SoftCardSpec};
 use hospes_card::{HolderKind, Pin, Puk};
-use hospes_protocol::accumulator::{LockProof, RangeProof};
+use hospes_protocol::accumulator::{LockPart, LockProof, RangeProof};
 use hospes_protocol::block::{CommitCertificate, CommitSignature, SignedVote, VoteKind};
 use hospes_protocol::context::Context;
 use hospes_protocol::ids::{
@@ -21,7 +21,7 @@ use hospes_protocol::patient::Identity;
 use hospes_protocol::seal::envelope::seal_to;
 use hospes_protocol::seal::layout::Layout;
 use hospes_protocol::seal::manifest::{PageFields, RootPage};
-use hospes_protocol::state::{Frontier, StandingProof};
+use hospes_protocol::state::{Frontier, Handover, StandingProof};
 use hospes_protocol::tap::TapPayload;
 use hospes_protocol::wire::{Bytes, Enc, Wire};
 use hospes_service::consensus::{
@@ -30,8 +30,8 @@ use hospes_service::consensus::{
 };
 use hospes_service::holding::order::{FetchRequest, HoldState, Order, Receipt};
 use hospes_service::messages::{
-    Answer, BlockItem, Channel, Collection, Delivery, Gossip, HeaderItem, HeaderRun, Position, Request,
-    SealedSubjectKey,
+    Answer, BlockItem, Channel, Collection, Delivery, Gossip, HeaderItem, HeaderRun, Part, PartOf, Position,
+    Request, SealedSubjectKey, SnapshotOffer,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -41,7 +41,7 @@ use crate::decoders::NET;
 const T0: u64 = 1_790_000_000_000;
 
 /// Which golden vectors are inputs of which decoder.
-const FROM_VECTORS: [(&str, &str); 34] = [
+const FROM_VECTORS: [(&str, &str); 38] = [
     ("genesis", "genesis"),
     ("content", "content"),
     ("body", "body"),
@@ -74,6 +74,10 @@ const FROM_VECTORS: [(&str, &str); 34] = [
     ("access", "24 access"),
     ("erasure", "25 erasure"),
     ("erasure-receipt", "26 receipt"),
+    ("handover", "handover"),
+    ("trusted-block", "checkpoint"),
+    ("former-card", "former card"),
+    ("lock-part", "lock part"),
     ("lock-proof", "lock proof"),
     ("range", "range"),
 ];
@@ -272,13 +276,26 @@ fn requests() -> Vec<Seed> {
         ("request", "orders", Request::Orders(signed()).encode()),
         ("request", "receipts", Request::Receipts(signed()).encode()),
         ("request", "packets", Request::Packets(vec![ObjectId::of_structured(b"packet")]).encode()),
+        ("request", "handovers", Request::Handovers(1).encode()),
+        ("request", "snapshot", Request::Snapshot(7).encode()),
+        ("request", "snapshot part", Request::SnapshotPart(PartOf { height: 9, part: 1 }).encode()),
         ("request", "subject keys", Request::SubjectKeys(vec![PatientId([1; 32])]).encode()),
     ]
 }
 
 fn answers() -> Vec<Seed> {
+    let handover = Handover::decode(&vector("handover")).unwrap();
+    let recent = vec![Bytes(vector("block"))];
+    let offer =
+        SnapshotOffer { item: block_item(), recent, locks: [1; 32], lock_bits: 1, state_bytes: 1_000 };
+    let locks = LockPart::decode(&vector("lock part")).unwrap();
+    let state = Bytes(vector("state after genesis"));
     let key = SealedSubjectKey { patient: PatientId([1; 32]), sealed: Bytes(vec![1; 100]) };
     vec![
+        ("answer", "handovers", Answer::Handovers(vec![handover]).encode()),
+        ("answer", "snapshot", Answer::Snapshot(offer).encode()),
+        ("answer", "state part", Answer::SnapshotPart(Part::State(state)).encode()),
+        ("answer", "locks part", Answer::SnapshotPart(Part::Locks(locks)).encode()),
         ("answer", "packets", Answer::Packets(vec![Bytes(vec![1; 50])]).encode()),
         ("answer", "subject keys", Answer::SubjectKeys(vec![key]).encode()),
         ("answer", "position", Answer::Position(position()).encode()),

@@ -129,7 +129,7 @@ impl Service {
     }
 
     /// Membership or policy changed: everyone's turn comes.
-    pub(super) fn on_control_final(&mut self, kind: u64) -> Result<(), Fatal> {
+    pub(crate) fn on_control_final(&mut self, kind: u64) -> Result<(), Fatal> {
         if matches!(Kind::from_code(kind), Some(Kind::Organization | Kind::Node | Kind::Policy)) {
             self.write(&[row(sweep_key(), None::<PatientId>.encode())])?;
         }

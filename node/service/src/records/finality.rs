@@ -46,20 +46,43 @@ impl Service {
             return self.write(&[settled_row(self.state.height)]);
         };
         for height in settled + 1..=self.state.height {
-            let Some((bytes, _)) = self.ledger.block(height)? else { continue };
-            let block = Block::read(&bytes, &self.network).map_err(Fatal::Contradiction)?;
-            let (mut headers, mut outcomes) = (Vec::new(), Vec::new());
-            for cut in &block.cuts {
-                for bytes in self.ledger.headers(&cut.node, cut.from, cut.to)? {
-                    let header = Header::read(&bytes, &self.network).map_err(Fatal::Contradiction)?;
-                    let void = self.ledger.finality(&header.id())?.and_then(|f| f.void);
-                    outcomes.push(Outcome { header: header.id(), void });
-                    headers.push(header);
-                }
+            if let Some((headers, outcomes)) = self.final_at(height)? {
+                self.on_final(height, &headers, &outcomes)?;
             }
-            self.on_final(height, &headers, &outcomes)?;
         }
         Ok(())
+    }
+
+    /// Says that this is done up to a height.
+    pub(crate) fn settled_at(&self, height: u64) -> Result<(), Fatal> {
+        self.write(&[settled_row(height)])
+    }
+
+    /// The same for heights that were filled in, whose neighbours are done or come in their turn.
+    pub(crate) fn settle_filled(&mut self, heights: std::ops::RangeInclusive<u64>) -> Result<(), Fatal> {
+        for height in heights {
+            if let Some((headers, outcomes)) = self.final_at(height)? {
+                let writes = self.take_final(height, &headers, &outcomes)?;
+                self.write(&writes)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::type_complexity, reason = "headers, and one outcome for each")]
+    fn final_at(&self, height: u64) -> Result<Option<(Vec<Header>, Vec<Outcome>)>, Fatal> {
+        let Some((bytes, _)) = self.ledger.block(height)? else { return Ok(None) };
+        let block = Block::read(&bytes, &self.network).map_err(Fatal::Contradiction)?;
+        let (mut headers, mut outcomes) = (Vec::new(), Vec::new());
+        for cut in &block.cuts {
+            for bytes in self.ledger.headers(&cut.node, cut.from, cut.to)? {
+                let header = Header::read(&bytes, &self.network).map_err(Fatal::Contradiction)?;
+                let Some(finality) = self.ledger.finality(&header.id())? else { continue };
+                outcomes.push(Outcome { header: header.id(), void: finality.void });
+                headers.push(header);
+            }
+        }
+        Ok(Some((headers, outcomes)))
     }
 
     /// A block made these headers final.
@@ -69,6 +92,20 @@ impl Service {
         headers: &[Header],
         outcomes: &[Outcome],
     ) -> Result<(), Fatal> {
+        let mut writes = self.take_final(height, headers, outcomes)?;
+        if !writes.is_empty() || height.is_multiple_of(SETTLED_EVERY) {
+            writes.push(settled_row(height));
+        }
+        self.write(&writes)
+    }
+
+    /// Does what becoming final does here; gives what is still to be written.
+    fn take_final(
+        &mut self,
+        height: u64,
+        headers: &[Header],
+        outcomes: &[Outcome],
+    ) -> Result<Vec<Write>, Fatal> {
         let (mut ours, mut writes) = (Vec::new(), Vec::new());
         for (header, outcome) in headers.iter().zip(outcomes) {
             let fields = header.fields();
@@ -88,14 +125,10 @@ impl Service {
                 writes.extend(self.on_entry_final(height, header, outcome.void)?);
             }
         }
-        if !writes.is_empty() || height.is_multiple_of(SETTLED_EVERY) {
-            writes.push(settled_row(height));
-        }
-        self.write(&writes)?;
         if !ours.is_empty() {
             self.event(Event::Finalised { height, headers: ours });
         }
-        Ok(())
+        Ok(writes)
     }
 
     /// The first final header of a content counts; then it is judged for good.
@@ -110,7 +143,7 @@ impl Service {
         let Some(held) = self.objects.body(&id)? else { return Ok(Vec::new()) };
         let (body, content) = Body::read(&held.bytes, &self.network).map_err(Fatal::Contradiction)?;
         let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;
-        if facts.height.is_some() || header.matches(&content).is_err() {
+        if facts.height.is_some_and(|h| h <= height) || header.matches(&content).is_err() {
             if let (Personal::Patient(entry), Some(true)) = (&payload, facts.height.map(|h| h == height)) {
                 // A crash may have come before them.
                 self.settle_home(&entry.patient)?;

@@ -4,7 +4,6 @@
 //! |---|---|
 //! | `keep` | judges bodies and stores them with their index rows |
 //! | `index` | the rows, and how they are read |
-//! | `former` | cards that ended, and when |
 //! | `finality` | what a block makes final, and where a patient is at home |
 //! | `again` | what is judged again because something came that bears on it |
 //! | `view` | what decisions read: the rows as `policy::View` |
@@ -28,7 +27,6 @@ mod erasing;
 mod erasures;
 mod exchange;
 mod finality;
-mod former;
 mod index;
 mod keep;
 mod query;

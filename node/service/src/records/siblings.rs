@@ -201,7 +201,11 @@ impl Service {
 
     /// A peer is gone: what was asked of it is asked again when it is back.
     pub(crate) fn forget_asked(&mut self, gone: &NodeId) {
-        let of = |a: &Asked| matches!(a, Asked::Packets { peer, .. } | Asked::SubjectKeys { peer, .. } if peer == gone);
+        let of = |a: &Asked| match a {
+            Asked::Packets { peer, .. } | Asked::SubjectKeys { peer, .. } => peer == gone,
+            Asked::Away { peer } | Asked::History { peer } => peer == gone,
+            _ => false,
+        };
         self.asked.retain(|_, asked| !of(asked));
     }
 

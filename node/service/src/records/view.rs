@@ -19,7 +19,7 @@ use hospes_protocol::policy::{
     Actor, Decision, Known, LockState, Newest, PatientView, Personal, RecordFacts, Request, Unreadable, View,
     decide,
 };
-use hospes_protocol::state::Membership;
+use hospes_protocol::state::{FormerCardEntry, Membership};
 use hospes_protocol::tap::{Body, TapPayload};
 use hospes_protocol::wire::Wire;
 use hospes_storage::{SealedKey, SealedRow};
@@ -252,14 +252,19 @@ impl PatientView for ServiceView<'_> {
     }
 
     fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {
-        self.service.former_cards_of(person).map_err(unreadable)
+        let card = |former: &FormerCardEntry| {
+            let (signature, authentication) = (former.signature.clone(), former.authentication.clone()?);
+            Some(FormerCard { signature, authentication, until: former.until })
+        };
+        Ok(self.membership().former_cards(&person.0).filter_map(card).collect())
     }
 
     fn former_organization_cards(
         &self,
         organization: &OrganizationId,
     ) -> Result<Vec<(VerifyingKey, u64)>, Unreadable> {
-        self.service.former_cards_of_organization(organization).map_err(unreadable)
+        let card = |former: &FormerCardEntry| (former.signature.clone(), former.until);
+        Ok(self.membership().former_cards(&organization.0).map(card).collect())
     }
 
     fn all_grants(&self, patient: &PatientId, each: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {

@@ -1,13 +1,16 @@
 //! Services of a whole network in one thread, over memory and virtual time, from one seed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod away;
 mod cards;
 mod chain;
 mod erasing;
 mod forks;
 mod full;
 mod fuse;
+mod growth;
 mod heal;
+mod leases;
 mod orders;
 mod orphans;
 mod people;
@@ -16,5 +19,6 @@ mod records;
 mod refusals;
 mod renewal;
 mod siblings;
+mod trust;
 mod votes;
 mod world;

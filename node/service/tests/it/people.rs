@@ -307,6 +307,17 @@ impl World {
         grantee: Grantee,
         category: Category,
     ) -> Draft {
+        self.grant_for(i, patient, (grantee, category), 3_600_000)
+    }
+
+    /// The same for so many milliseconds.
+    pub(crate) fn grant_for(
+        &self,
+        i: usize,
+        patient: &mut Patient,
+        (grantee, category): (Grantee, Category),
+        ms: u64,
+    ) -> Draft {
         let grant = GrantEntry {
             patient: patient.id,
             by_proxy: None,
@@ -314,7 +325,7 @@ impl World {
             scope: Scope { categories: vec![category], label: Label::Normal, records: Vec::new() },
             rights: Right::Read.code(),
             from: self.now,
-            until: self.now + 3_600_000,
+            until: self.now + ms,
             purpose: Purpose::Treatment,
             study: None,
             anonymity: Anonymity::AsIs,

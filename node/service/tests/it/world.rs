@@ -6,15 +6,18 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use hospes_protocol::block::Block;
+use hospes_protocol::check::Check;
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyFields, Standing};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::{ContentId, NodeId, OrganizationId};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
+use hospes_protocol::limits::SNAPSHOT_GAP_BLOCKS;
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::effects::{Effect, Event, Timer};
 use hospes_service::filing::{FileError, Filed, Filing};
+use hospes_service::messages::Answer;
 use hospes_service::service::{Identity, Service};
 use hospes_storage::fault::FaultyMedium;
 use hospes_storage::{Ledger, Medium, Objects, Options, Store};
@@ -66,6 +69,9 @@ impl Ord for Due {
     }
 }
 
+/// What a node makes of its answers to others.
+pub(crate) type Lie = fn(Answer) -> Answer;
+
 /// One node.
 pub(crate) struct Place {
     /// Null while it is off.
@@ -74,6 +80,10 @@ pub(crate) struct Place {
     pub(crate) events: Vec<Event>,
     /// The peers that it last let in.
     pub(crate) admitted: BTreeSet<NodeId>,
+    /// What it said of others.
+    pub(crate) blamed: Vec<(NodeId, Check)>,
+    /// How it changes its answers, if it lies.
+    pub(crate) lie: Option<Lie>,
     /// How often it lost power by its fuse.
     pub(crate) power_cuts: u32,
     fuse: Fuse,
@@ -92,6 +102,10 @@ pub(crate) struct World {
     pub(crate) now: u64,
     pub(crate) loss: f64,
     pub(crate) votes: Votes,
+    /// Blocks that a node may lack before it asks for a state.
+    pub(crate) gap: u64,
+    /// Bytes of answers to each node.
+    pub(crate) answered: BTreeMap<usize, usize>,
     /// Nodes that hear nobody.
     cut: BTreeSet<usize>,
     queue: BinaryHeap<Due>,
@@ -135,6 +149,8 @@ impl Place {
             fuse: Fuse::default(),
             power_cuts: 0,
             events: Vec::new(),
+            blamed: Vec::new(),
+            lie: None,
             admitted: BTreeSet::new(),
             medium,
             seed,
@@ -199,6 +215,8 @@ impl World {
             now: T0,
             loss: 0.0,
             votes: Votes::default(),
+            gap: SNAPSHOT_GAP_BLOCKS,
+            answered: BTreeMap::new(),
             cut: BTreeSet::new(),
             queue: BinaryHeap::new(),
             rng: ChaCha20Rng::seed_from_u64(seed),
@@ -230,6 +248,28 @@ impl World {
         i
     }
 
+    /// A card of an organization that is no member yet, and what it would join as.
+    pub(crate) fn organization_to_join(&mut self) -> (usize, OrganizationEntry) {
+        let card = signer(10 + u8::try_from(self.cards.len()).unwrap());
+        let entry = organization(&card, "Hospital that joins");
+        self.cards.push(card);
+        (self.cards.len() - 1, entry)
+    }
+
+    /// A node of that organization, which is off and not certified.
+    pub(crate) fn node_of(&mut self, card: usize, organization: OrganizationId) -> usize {
+        let seed = 50 + u8::try_from(card).unwrap();
+        assert_eq!(card, self.nodes.len(), "cards and nodes have the same numbers");
+        self.nodes.push(Place::new(seed, organization, Medium::memory()));
+        card
+    }
+
+    /// The certificate of a node, by these cards, as node 0 would file it.
+    pub(crate) fn certificate(&mut self, i: usize, cards: &[usize]) -> Filing {
+        let entry = entry(self.nodes[i].seed, self.nodes[i].organization);
+        self.control(0, Kind::Node, &entry, cards)
+    }
+
     /// A node starts over what its medium holds.
     pub(crate) fn start(&mut self, i: usize) {
         let place = &self.nodes[i];
@@ -242,7 +282,8 @@ impl World {
         let store = Arc::new(store);
         let me = Identity::new(&[place.seed; 32], &[place.seed.wrapping_add(100); 32], place.organization);
         let (ledger, objects): (Arc<dyn Ledger>, Arc<dyn Objects>) = (store.clone(), self.fused(i, &store));
-        let service = Service::open(self.now, me, &self.genesis, ledger, objects).unwrap();
+        let mut service = Service::open(self.now, me, &self.genesis, ledger, objects).unwrap();
+        service.set_snapshot_gap(self.gap);
         self.nodes[i].service = Some(service);
         self.nodes[i].store = Some(store);
         self.nodes[i].timers.clear();
@@ -390,6 +431,9 @@ impl World {
             Effect::Request { id, to, bytes } => self.ask(i, &to, id, bytes),
             Effect::Respond { token, bytes } => {
                 if let Some((to, id)) = self.nodes[i].tokens.remove(&token) {
+                    let lie = |lie: Lie| lie(Answer::decode(&bytes).unwrap()).encode();
+                    let bytes = self.nodes[i].lie.map_or(bytes.clone(), lie);
+                    *self.answered.entry(to).or_default() += bytes.len();
                     self.send(i, to, Packet::Answer { id, bytes: Some(bytes) });
                 }
             }
@@ -412,7 +456,8 @@ impl World {
             Effect::Admit(members) => {
                 self.nodes[i].admitted = members.into_iter().map(|m| m.node).collect();
             }
-            Effect::CancelFetch(_) | Effect::Blame { .. } => {}
+            Effect::Blame { node, check } => self.nodes[i].blamed.push((node, check)),
+            Effect::CancelFetch(_) => {}
         }
     }
 
@@ -478,6 +523,11 @@ impl World {
             Err(fatal) => panic!("node {i} stops: {fatal}"),
         }
         true
+    }
+
+    /// All machines sleep for so long: what was due meanwhile comes late.
+    pub(crate) fn sleep(&mut self, ms: u64) {
+        self.now += ms;
     }
 
     /// Runs for so many virtual milliseconds.
@@ -574,7 +624,12 @@ impl World {
         for (i, place) in self.nodes.iter().enumerate() {
             let Some(store) = &place.store else { continue };
             for height in 1..=self.height(i) {
-                let (bytes, certificate) = store.block(height).unwrap().unwrap();
+                let Some((bytes, certificate)) = store.block(height).unwrap() else {
+                    let missing = place.service.as_ref().unwrap().missing_history().unwrap();
+                    let said = missing.is_some_and(|m| m.from <= height && height <= m.until);
+                    assert!(said, "node {i} has no block {height}, and says so");
+                    continue;
+                };
                 let block = Block::read(&bytes, &self.genesis.network()).unwrap();
                 assert_eq!(certificate.block, block.hash(), "node {i} holds what was certified at {height}");
                 let (first, other) = by_height.entry(height).or_insert_with(|| (i, bytes.clone()));

@@ -153,6 +153,7 @@ fn membership() -> MembershipSnapshot {
         keys: Vec::new(),
         committees: Vec::new(),
         checkpoint: None,
+        former: Vec::new(),
     }
 }
 
