@@ -43,7 +43,7 @@ pub const TRUST_PERIOD_MS: u64 = 90 * 24 * 60 * 60 * 1000;
 /// Blocks that a node lacks before it asks for a state rather than for each block: some seconds of replay.
 pub const SNAPSHOT_GAP_BLOCKS: u64 = 1_000;
 /// A state in bytes, without its locks: a membership of some 100,000 people.
-pub const STATE_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub const STATE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of a state that come in one part.
 pub const STATE_PART_BYTES: usize = 1024 * 1024;
 /// Closed locks that come in one part: just over a megabyte.

@@ -296,8 +296,7 @@ pub(crate) struct CheckpointAsked {
     block: String,
 }
 
-/// Lets this node go on from a block, by its organization's card, after more than the trust period without news. The
-/// result is `{height, block}`.
+/// Lets this node go on from a block, by its organization's card. The result is `{height, block}`.
 #[utoipa::path(post, path = "/checkpoint", request_body = CheckpointAsked, tag = "membership",
     responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 422, body = Problem)))]

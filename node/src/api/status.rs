@@ -232,6 +232,13 @@ impl Status {
                     .into(),
             );
         }
+        if let Some(refuted) = service.refuted_checkpoint().ok().flatten() {
+            self.warnings.push(format!(
+                "The checkpoint that was signed names block {} at height {}, and another node has a different one there: \
+                 compare it again.",
+                refuted.block, refuted.height
+            ));
+        }
         if let Some(missing) = &self.missing_history {
             self.warnings.push(format!(
                 "The ledger's past from block {} to {} is not here yet: it is being fetched; until then exports, and \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hospes_card::Slot;
 use hospes_protocol::context::Context;
-use hospes_protocol::ids::BlockHash;
+use hospes_protocol::ids::{BlockHash, sha256};
 use hospes_protocol::sign1::sign1;
 use hospes_protocol::state::Checkpoint;
 use hospes_protocol::wire::Wire as _;
@@ -33,8 +33,14 @@ impl Desk {
     ) -> Result<TapView, DeskError> {
         self.administers(session).await?;
         let (serial, organization) = self.organization_card().await?;
-        let checkpoint = Checkpoint { organization: organization.organization, height, block };
         let shown = text::checkpoint(&organization.name, height, &block);
+        let checkpoint = Checkpoint {
+            organization: organization.organization,
+            height,
+            block,
+            text_hash: sha256(&[shown.text.as_bytes()]),
+            language: shown.language.clone(),
+        };
         let (desk, network) = (self.clone(), self.0.parts.network);
         self.0.taps.begin("checkpoint", shown, serial, move |mut tap| async move {
             let signed = tap

@@ -370,6 +370,26 @@ async fn a_proposal_is_filed_once_the_cards_of_two_thirds_have_voted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_is_signed_by_the_organizations_card() {
+    let mut world = World::new().await;
+    let cast = world.cast().await;
+    let block = hospes_protocol::ids::BlockHash([7; 32]);
+    let denied = world.desk.trust_checkpoint(&cast.doctor, 9_000, block).await;
+    assert_eq!(code(denied), "not-allowed", "a practitioner names none");
+    let tap = world.desk.trust_checkpoint(&cast.organization, 1, block).await.unwrap();
+    assert!(
+        tap.text.contains("block 1,") && tap.text.contains(&block.to_string()),
+        "what is signed: {}",
+        tap.text
+    );
+    let late = world.pins_until_over(tap).await;
+    assert_eq!(late.error.map(|e| e.code), Some("rejected-401".into()), "nothing newer than what is here");
+    let tap = world.desk.trust_checkpoint(&cast.organization, 9_000, block).await.unwrap();
+    let taken = world.finish(tap).await;
+    assert_eq!(taken["height"], 9_000, "the node goes on from there once it finds it: {taken}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_practitioner_reads_and_signs_in_no_more() {
     let mut world = World::new().await;
     let cast = world.cast().await;

@@ -36,6 +36,10 @@ wire_struct! {
         pub height: u64,
         /// The block.
         pub block: BlockHash,
+        /// SHA-256 of the text that was shown before it was signed.
+        pub text_hash: [u8; 32],
+        /// The text's language.
+        pub language: String,
     }
 }
 

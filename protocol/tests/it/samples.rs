@@ -198,7 +198,13 @@ fn blocks() -> Vec<Sample> {
         ),
         sample(
             "checkpoint",
-            &Checkpoint { organization: organization().organization, height: 9, block: BlockHash([21; 32]) },
+            &Checkpoint {
+                organization: organization().organization,
+                height: 9,
+                block: BlockHash([21; 32]),
+                text_hash: [1; 32],
+                language: "en".into(),
+            },
         ),
         sample(
             "former card",

@@ -89,7 +89,7 @@ impl Service {
         if self.away.under_way.is_some() {
             return Ok(());
         }
-        if self.needs_checkpoint()? {
+        if !self.trusts_its_state() && self.checkpoint()?.is_none() {
             return Ok(());
         }
         let step = if self.base()?.is_some() { Step::Handovers } else { Step::Named };
@@ -203,6 +203,7 @@ impl Service {
     fn take_named(&mut self, items: &[BlockItem]) -> Result<Result<Option<Step>, Rejected>, Fatal> {
         let Some(checkpoint) = self.checkpoint()? else { return Ok(Err(Check::ObjectMissing.into())) };
         let named = items.first().and_then(|item| Block::read(&item.block, &self.network).ok());
+        self.away.refuted |= named.is_some();
         let Some(block) = named.filter(|b| b.height == checkpoint.height && b.hash() == checkpoint.block)
         else {
             return Ok(Err(Check::CheckpointBlock.into()));
@@ -259,7 +260,9 @@ impl Service {
         let mut plan = Box::new(Plan { offer, block, set, next: 0, state: None });
         let bytes = plan.offer.encode();
         if self.objects.sealed(&offer_key())?.as_ref() == Some(&bytes) {
-            plan.next = self.objects.sealed_rows(PARTS, Some(&[]), None, usize::MAX)?.len() as u64;
+            while plan.next < plan.parts() && self.objects.sealed(&part_key(plan.next))?.is_some() {
+                plan.next += 1;
+            }
         } else {
             self.forget_parts()?;
             self.write(&[row(offer_key(), bytes)])?;
@@ -345,7 +348,7 @@ impl Service {
     /// Drops an offer and what is here of it.
     pub(super) fn forget_parts(&self) -> Result<(), Fatal> {
         loop {
-            let rows = self.objects.sealed_rows(PARTS, None, None, 64)?;
+            let rows = self.objects.sealed_rows(PARTS, None, None, 8)?;
             let mut drops: Vec<_> = rows.into_iter().map(|row| Write::DropSealed(row.key)).collect();
             if drops.is_empty() {
                 return self.write(&[Write::DropSealed(offer_key())]);

@@ -59,7 +59,10 @@ pub(super) struct Filling {
     lowest: u64,
     /// Blocks that the next page is to have.
     page: u64,
+    /// Headers that came for runs that are not whole yet.
     found: BTreeMap<(NodeId, u64), Header>,
+    /// What was asked for.
+    wanted: Vec<HeaderRun>,
     /// Peers that don't have it either.
     lacking: BTreeSet<NodeId>,
 }
@@ -91,9 +94,11 @@ impl Service {
         };
         match self.peers.iter().find(has).map(|(id, _)| *id) {
             Some(peer) => self.ask_history(peer),
-            None => filling.lacking.clear(),
+            None => {
+                filling.lacking.clear();
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     /// Takes up what is missing; gives whether anything is.
@@ -112,9 +117,15 @@ impl Service {
         let lowest = self.lowest_block(state.height + 1, history.until)?;
         // What a crash left undone in the objects.
         self.settle_filled(state.height.saturating_sub(HEIGHTS_AT_ONCE) + 1..=state.height)?;
-        let (found, lacking) = (BTreeMap::new(), BTreeSet::new());
-        let filling = Filling { state, until: history.until, lowest, page: BLOCKS_PAGE, found, lacking };
-        self.away.filling = Some(filling);
+        self.away.filling = Some(Filling {
+            state,
+            until: history.until,
+            lowest,
+            page: BLOCKS_PAGE,
+            found: BTreeMap::new(),
+            wanted: Vec::new(),
+            lacking: BTreeSet::new(),
+        });
         Ok(true)
     }
 
@@ -142,18 +153,20 @@ impl Service {
         Ok(low)
     }
 
-    fn ask_history(&mut self, peer: NodeId) {
-        let Some(filling) = &self.away.filling else { return };
+    fn ask_history(&mut self, peer: NodeId) -> Result<(), Fatal> {
+        let Some(filling) = &self.away.filling else { return Ok(()) };
         let next = filling.state.height + 1;
-        let request = if filling.lowest > next {
-            Request::Blocks(next.max(filling.lowest.saturating_sub(filling.page)))
-        } else {
-            match self.missing_runs() {
-                Ok(runs) if !runs.is_empty() => Request::Headers(runs),
-                _ => return,
-            }
-        };
-        self.ask(peer, &request, Asked::History { peer });
+        if filling.lowest > next {
+            let from = next.max(filling.lowest.saturating_sub(filling.page));
+            self.ask(peer, &Request::Blocks(from), Asked::History { peer });
+            return Ok(());
+        }
+        let runs = self.missing_runs()?;
+        if let Some(filling) = self.away.filling.as_mut().filter(|_| !runs.is_empty()) {
+            filling.wanted.clone_from(&runs);
+            self.ask(peer, &Request::Headers(runs), Asked::History { peer });
+        }
+        Ok(())
     }
 
     /// Headers of the next heights that are not here.
@@ -165,7 +178,8 @@ impl Service {
             for cut in &block.cuts {
                 if self.old_run(cut, filling)?.is_none() {
                     count += usize::try_from(cut.to - cut.from).unwrap_or(usize::MAX).saturating_add(1);
-                    runs.push(HeaderRun { node: cut.node, from: cut.from, to: cut.to });
+                    let here = filling.found.range((cut.node, cut.from)..=(cut.node, cut.to)).count() as u64;
+                    runs.push(HeaderRun { node: cut.node, from: cut.from + here, to: cut.to });
                 }
             }
             if count >= HEADERS_PAGE {
@@ -236,21 +250,46 @@ impl Service {
         let Some(filling) = self.away.filling.as_mut() else { return Ok(false) };
         filling.lowest = above.height;
         // A page that ends early does not reach the blocks that are here: the next one begins further up.
-        filling.page = if rows.is_empty() && count > 0 { count } else { BLOCKS_PAGE };
-        Ok(!rows.is_empty() || count > 0 && count < BLOCKS_PAGE)
+        let shorter = rows.is_empty() && count > 0 && count < filling.page;
+        filling.page = if shorter { count } else { BLOCKS_PAGE };
+        Ok(!rows.is_empty() || shorter)
     }
 
     fn take_old_headers(&mut self, items: Vec<HeaderItem>) -> Result<bool, Fatal> {
         let network = self.network;
         let Some(filling) = self.away.filling.as_mut() else { return Ok(false) };
-        filling.found.clear();
+        let (before, had) = (filling.state.height, filling.found.len());
         for item in items.iter().take(HEADERS_PAGE) {
             let Ok(header) = Header::read(&item.header, &network) else { break };
-            filling.found.insert((header.fields().node, header.fields().sequence), header);
+            let (node, sequence) = (header.fields().node, header.fields().sequence);
+            let asked = |run: &HeaderRun| run.node == node && (run.from..=run.to).contains(&sequence);
+            if filling.wanted.iter().any(asked) {
+                filling.found.insert((node, sequence), header);
+            }
         }
-        let before = filling.state.height;
+        let more = filling.found.len() > had;
         self.fill_in()?;
-        Ok(self.away.filling.as_ref().is_none_or(|f| f.state.height > before))
+        let wrong = self.drop_wrong_runs()?;
+        Ok(!wrong && (more || self.away.filling.as_ref().is_none_or(|f| f.state.height > before)))
+    }
+
+    /// Lets go of runs that came whole and are not those that the next block names.
+    fn drop_wrong_runs(&mut self) -> Result<bool, Fatal> {
+        let Some(next) = self.away.filling.as_ref().map(|f| f.state.height + 1) else { return Ok(false) };
+        let Some(block) = self.old_block(next)? else { return Ok(false) };
+        let Some(filling) = self.away.filling.as_mut() else { return Ok(false) };
+        let mut wrong = false;
+        for cut in &block.cuts {
+            let run = (cut.node, cut.from)..=(cut.node, cut.to);
+            let came: Vec<_> = filling.found.range(run).map(|(_, header)| header.clone()).collect();
+            if came.len() as u64 > cut.to - cut.from && !is_run(cut, &came) {
+                wrong = true;
+                filling.found.retain(|(node, sequence), _| {
+                    *node != cut.node || !(cut.from..=cut.to).contains(sequence)
+                });
+            }
+        }
+        Ok(wrong)
     }
 
     /// Fills in the heights of which all is here, some at a time.
@@ -301,6 +340,9 @@ impl Service {
             return Err(Fatal::Contradiction(Check::StateRoot.into()));
         }
         executed.state.seal(certificate.block);
+        filling.found.retain(|(node, sequence), _| {
+            executed.state.frontiers.get(node).is_none_or(|(last, _)| sequence > last)
+        });
         self.note_handover(&block, &certificate, &executed.state.validators)?;
         filling.state = executed.state;
         let commit = Commit {

@@ -7,8 +7,9 @@ use hospes_protocol::accumulator::LockTree;
 use hospes_protocol::block::Block;
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::Kind;
+use hospes_protocol::limits::STATE_BYTES_MAX;
 use hospes_protocol::state::{LedgerState, StateSnapshot};
-use hospes_protocol::wire::Wire;
+use hospes_protocol::wire::{Wire, items_within};
 use hospes_storage::{Head, Installation, RecentBlock};
 
 use super::approach::{Plan, part_key};
@@ -16,6 +17,9 @@ use super::serve::state_parts;
 use crate::effects::Event;
 use crate::messages::Part;
 use crate::service::{Fatal, Service};
+
+/// Data items of a state: some 15 for each of 100,000 people.
+const STATE_ITEMS_MAX: usize = 2 * 1024 * 1024;
 
 impl Service {
     /// The state of an offer without its locks, out of the parts that are here.
@@ -27,7 +31,11 @@ impl Service {
                 _ => return Ok(Err(Check::ObjectMissing.into())),
             }
         }
-        let read = StateSnapshot::decode_within(&bytes, hospes_protocol::limits::STATE_BYTES_MAX);
+        // Before it is verified it takes a few times its bytes in memory, and not a hundred times.
+        if !items_within(&bytes, STATE_ITEMS_MAX) {
+            return Ok(Err(Check::TooLarge.into()));
+        }
+        let read = StateSnapshot::decode_within(&bytes, STATE_BYTES_MAX);
         Ok(read.and_then(|state| state.stands_on(&plan.block, &plan.set, &plan.offer.locks)))
     }
 

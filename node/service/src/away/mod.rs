@@ -50,12 +50,14 @@ pub(crate) struct Away {
     /// Peers that did not bring us further; each is followed block by block instead.
     failed: BTreeSet<NodeId>,
     filling: Option<Filling>,
+    /// Whether a peer that should have the checkpoint's block has another.
+    refuted: bool,
 }
 
 impl Default for Away {
     fn default() -> Self {
         let (offered, failed) = (VecDeque::new(), BTreeSet::new());
-        Self { gap: SNAPSHOT_GAP_BLOCKS, offered, under_way: None, failed, filling: None }
+        Self { gap: SNAPSHOT_GAP_BLOCKS, offered, under_way: None, failed, filling: None, refuted: false }
     }
 }
 

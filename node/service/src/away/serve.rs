@@ -6,7 +6,7 @@
 use hospes_protocol::accumulator::LockTree;
 use hospes_protocol::block::{Block, CommitCertificate, ValidatorSet};
 use hospes_protocol::check::{Check, Rejected, ensure};
-use hospes_protocol::limits::{LOCKS_PART, STATE_PART_BYTES};
+use hospes_protocol::limits::{ANSWER_BYTES_MAX, LOCKS_PART, STATE_BYTES_MAX, STATE_PART_BYTES};
 use hospes_protocol::state::Handover;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_storage::{SealedKey, SealedRow, Write};
@@ -32,6 +32,8 @@ pub(super) struct Offered {
     height: u64,
     bytes: Vec<u8>,
     locks: LockTree,
+    /// Whether it can be sent: four blocks of a megabyte and a certificate are too much, and for a moment only.
+    fits: bool,
     made: u64,
     asked: u64,
 }
@@ -96,7 +98,7 @@ impl Service {
             let over = self.away.offered.len().saturating_sub(OFFERS_MAX);
             self.away.offered.drain(..over);
         }
-        let newest = self.away.offered.back_mut().filter(|o| o.height > above);
+        let newest = self.away.offered.back_mut().filter(|o| o.height > above && o.fits);
         Ok(newest.ok_or_else(|| Check::ObjectMissing.into()).map(|offered| {
             offered.asked = now;
             offered.offer.clone()
@@ -121,7 +123,8 @@ impl Service {
             lock_bits: u64::from(lock_bits),
             state_bytes: bytes.len() as u64,
         };
-        Ok(Offered { offer, height, bytes, locks, made: self.now, asked: self.now })
+        let fits = offer.encode().len() < ANSWER_BYTES_MAX - 64 && bytes.len() <= STATE_BYTES_MAX;
+        Ok(Offered { offer, height, bytes, locks, fits, made: self.now, asked: self.now })
     }
 
     pub(crate) fn on_part_asked(&mut self, asked: &PartOf) -> Result<Part, Rejected> {

@@ -27,12 +27,20 @@ impl Service {
         self.now.saturating_sub(self.state.time) <= TRUST_PERIOD_MS
     }
 
-    /// Whether nothing but a checkpoint brings this node further.
+    /// Whether nothing but a checkpoint brings this node further: none was given, or no peer has its block yet.
     ///
     /// # Errors
     /// [`Fatal`] of the store.
     pub fn needs_checkpoint(&self) -> Result<bool, Fatal> {
-        Ok(!self.trusts_its_state() && self.checkpoint()?.is_none())
+        Ok(!self.trusts_its_state() && self.base()?.is_none())
+    }
+
+    /// A checkpoint whose block a peer that is far enough doesn't have.
+    ///
+    /// # Errors
+    /// [`Fatal`] of the store.
+    pub fn refuted_checkpoint(&self) -> Result<Option<Checkpoint>, Fatal> {
+        Ok(self.checkpoint()?.filter(|_| self.away.refuted))
     }
 
     /// Takes a checkpoint, a COSE_Sign1 by a card of this node's organization; it goes on from there.
@@ -58,6 +66,7 @@ impl Service {
         self.ledger.put_property(CHECKPOINT, signed)?;
         self.ledger.put_property(BASE, &[])?;
         self.away.failed.clear();
+        self.away.refuted = false;
         self.away_upkeep()
     }
 
@@ -81,7 +90,8 @@ impl Service {
         <(u64, ValidatorSet)>::decode(&bytes).map(Some).map_err(Fatal::Contradiction)
     }
 
-    pub(super) fn keep_base(&self, height: u64, set: &ValidatorSet) -> Result<(), Fatal> {
+    pub(super) fn keep_base(&mut self, height: u64, set: &ValidatorSet) -> Result<(), Fatal> {
+        self.away.refuted = false;
         Ok(self.ledger.put_property(BASE, &(height, set.clone()).encode())?)
     }
 

@@ -291,3 +291,28 @@ fn decisions_are_those_of_a_node_that_was_never_away() {
     assert!(!w.may_read(4, &reader, &bob, &withdrawn).is_permitted(), "and denied where they are denied");
     w.check();
 }
+
+#[test]
+fn the_past_comes_from_whoever_has_it() {
+    let mut w = away(10, 30);
+    w.start(4);
+    assert!(w.run_until(20_000, |w| caught_up(w, 4) && missing(w, 4)), "a state is here");
+    for i in 0..3 {
+        w.nodes[i].lie = Some(|answer| match answer {
+            Answer::Blocks(_) => Answer::Blocks(Vec::new()),
+            Answer::Headers(mut items) => {
+                items.truncate(items.len() / 2);
+                items.reverse();
+                Answer::Headers(items)
+            }
+            other => other,
+        });
+    }
+    w.cut(3);
+    w.run(20_000);
+    assert!(missing(&w, 4), "peers that pruned it bring nothing");
+    w.heal(3);
+    assert!(w.run_until(60_000, |w| !missing(w, 4)), "one that has it does");
+    alike(&w, 0, 4);
+    w.check();
+}

@@ -55,7 +55,7 @@ fn caught_up(w: &World) -> bool {
 
 fn signed(w: &mut World, card: usize, (organization, height, block): (usize, u64, BlockHash)) -> Vec<u8> {
     let organization = w.nodes[organization].organization;
-    let checkpoint = Checkpoint { organization, height, block };
+    let checkpoint = Checkpoint { organization, height, block, text_hash: [1; 32], language: "en".into() };
     let network = w.genesis.network();
     sign1(&mut w.cards[card], Context::Checkpoint, &network, &checkpoint.encode()).unwrap()
 }
@@ -125,6 +125,9 @@ fn beyond_the_trust_period_only_a_checkpoint_of_its_own_organization_helps() {
     assert_eq!(trust(&mut w, &wrong), Ok(tip), "well signed");
     w.run(60_000);
     assert_eq!(w.height(RURAL), height, "but there is no such block");
+    let refuted = w.nodes[RURAL].service.as_ref().unwrap().refuted_checkpoint().unwrap();
+    assert_eq!(refuted.map(|c| c.height), Some(tip), "and that is said");
+    assert!(w.nodes[RURAL].service.as_ref().unwrap().needs_checkpoint().unwrap(), "another is needed");
 
     // The block before the newest handover: the set that decided it is no longer the one of today.
     let earlier = tip - 1;
