@@ -11,6 +11,7 @@ pub mod context;
 pub mod control;
 mod ed25519;
 pub mod entry;
+pub mod failpoints;
 pub mod genesis;
 pub mod ids;
 pub mod keys;

@@ -135,6 +135,15 @@ pub enum StoreError {
     },
 }
 
+#[cfg(feature = "failpoints")]
+impl StoreError {
+    /// What a medium says that fails when a test wants it to.
+    #[must_use]
+    pub fn wanted() -> Self {
+        Self::Io { file: "a fail point", source: std::io::Error::other("wanted by a test") }
+    }
+}
+
 fn process(pid: &Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

@@ -190,6 +190,12 @@ impl FaultyMedium {
         self.world().cut_after = Some(operations);
     }
 
+    /// Whether the power is off by now.
+    #[must_use]
+    pub fn is_dark(&self) -> bool {
+        self.world().alive().is_err()
+    }
+
     /// Lets syncs report success and do nothing.
     pub fn lie_about_syncs(&self, lie: bool) {
         self.world().syncs_lie = lie;

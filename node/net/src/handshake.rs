@@ -165,6 +165,11 @@ impl Greeter {
         socket.write_all(&self.greeting).await?;
         socket.flush().await?;
         let hello = read_greeting(socket).await?;
+        #[cfg(feature = "failpoints")]
+        hospes_protocol::fail_point!(
+            HelloUnanswered,
+            return Err(std::io::Error::other("wanted by a test").into())
+        );
         match hello.strip_prefix(&self.network) {
             Some(opaque) => Ok(opaque.to_vec()),
             None => Err(Refusal::WrongNetwork.into()),

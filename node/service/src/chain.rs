@@ -8,10 +8,10 @@ use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Header, is_control};
 use hospes_protocol::ids::{BlockHash, NodeId, Reveal};
 use hospes_protocol::limits::GOSSIP_BYTES_MAX;
-use hospes_protocol::mutant;
 use hospes_protocol::state::Executed;
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::{fail_point, mutant};
 use hospes_storage::{Commit, HeaderRow};
 
 use crate::branches::Aside;
@@ -68,7 +68,9 @@ impl Service {
             }
         }
         if !taken.is_empty() {
+            fail_point!(HeaderUnkept, return Err(hospes_storage::StoreError::wanted().into()));
             self.ledger.put_headers(&rows)?;
+            self.look_for_own_headers(&taken)?;
             self.see_reveals(&taken)?;
             self.after_headers(&taken)?;
         }
@@ -127,6 +129,7 @@ impl Service {
         if fresh.is_empty() || mutant!(RevealsUnseen) {
             return Ok(());
         }
+        fail_point!(LockUnseen, return Err(hospes_storage::StoreError::wanted().into()));
         self.ledger.see_locks(&fresh)?;
         for lock in fresh {
             self.seen.insert(lock);
@@ -149,6 +152,7 @@ impl Service {
             Check::SequenceGap => self.ask_headers(from, run(self.pool.head(&node).0 + 1)),
             Check::Fork => {
                 self.pool.suspect(node);
+                self.look_for_own_headers(std::slice::from_ref(&header))?;
                 if let Some(other) = self.pool.get(&node, sequence).cloned() {
                     self.pool.keep_fork(node, &other, &header);
                 }
@@ -181,6 +185,7 @@ impl Service {
             && self.verify_header(header).is_ok()
         {
             self.pool.suspect(node);
+            self.look_for_own_headers(std::slice::from_ref(header))?;
             self.pool.keep_fork(node, &standing, header);
             self.want_block();
         }
@@ -375,6 +380,7 @@ impl Service {
         }
         match self.judge_certified(bytes, certificate) {
             Ok((block, Ok(executed))) => {
+                self.look_for_own_vote(certificate)?;
                 self.commit(&block, certificate, executed)?;
                 Ok(Ok(true))
             }
@@ -415,6 +421,7 @@ impl Service {
         let headers = self.pool.headers_of(&block.cuts).unwrap_or_default();
         self.adopt_branches(&block.cuts)?;
         self.note_handover(block, certificate, &executed.state.validators)?;
+        fail_point!(BlockUnwritten, return Err(hospes_storage::StoreError::wanted().into()));
         self.ledger.commit(&Commit {
             height: block.height,
             hash: certificate.block,
@@ -425,6 +432,7 @@ impl Service {
             range: executed.range.clone(),
             state: executed.state.snapshot().encode(),
         })?;
+        fail_point!(BlockUnindexed, return Err(hospes_storage::StoreError::wanted().into()));
         let before = self.standing_nodes();
         let membership_changed = !std::sync::Arc::ptr_eq(&self.state.membership, &executed.state.membership);
         self.state = executed.state;
@@ -439,6 +447,7 @@ impl Service {
             self.event(Event::MembershipChanged { left: before.difference(&now).copied().collect() });
         }
         self.on_final(block.height, &headers, &executed.outcomes)?;
+        fail_point!(BlockUnsaid, return Err(hospes_storage::StoreError::wanted().into()));
         self.after_commit(block)
     }
 }

@@ -140,6 +140,8 @@ pub enum Event {
     },
     /// The disk is full and the node read-only, or no longer.
     DiskFull(bool),
+    /// The store is older than what this node signed: it signs nothing more under its key.
+    Outdated,
     /// A peer is connected, or no longer.
     Peer {
         /// Which.

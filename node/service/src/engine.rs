@@ -7,8 +7,8 @@
 use hospes_protocol::block::{Block, CommitCertificate};
 use hospes_protocol::check::Rejected;
 use hospes_protocol::ids::{BlockHash, NodeId};
-use hospes_protocol::mutant;
 use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::{fail_point, mutant};
 
 use crate::consensus::{
     ABSENT_COMMITS, Consensus, ConsensusConfig, Decision, Driver, Effect as Step, Evidence, Input, NewHeight,
@@ -70,6 +70,9 @@ impl Service {
 
     /// Hands an input over, and carries out what follows from it.
     pub(crate) fn run_engine(&mut self, input: Input) -> Result<(), Fatal> {
+        if self.outdated {
+            return Ok(());
+        }
         self.steps.push_back(input);
         // An effect of the batch that is being carried out brought this input; it waits for its turn.
         let Some(mut engine) = self.engine.take() else { return Ok(()) };
@@ -128,7 +131,10 @@ impl Service {
             }
             rows.push(entry.encode());
         }
-        Ok(self.ledger.wal_append(height, &rows)?)
+        fail_point!(VoteUnlogged, return Err(hospes_storage::StoreError::wanted().into()));
+        self.ledger.wal_append(height, &rows)?;
+        fail_point!(VoteUnsent, return Err(hospes_storage::StoreError::wanted().into()));
+        Ok(())
     }
 
     fn resend_block(&mut self, to: &[NodeId], block: &BlockHash) {

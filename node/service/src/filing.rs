@@ -7,11 +7,11 @@ use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields, Kind, is_control};
 use hospes_protocol::ids::{ContentId, HeaderId, Reveal};
 use hospes_protocol::limits::CLOCK_SKEW_MS_MAX;
-use hospes_protocol::mutant;
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::policy::{Batch, HeaderFacts, Verified, judge_body};
 use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
+use hospes_protocol::{fail_point, mutant};
 use hospes_storage::HeaderRow;
 
 use crate::messages::HeaderItem;
@@ -53,6 +53,9 @@ pub enum FileError {
     /// The disk is full.
     #[error("the node's disk is full, so it files nothing")]
     DiskFull,
+    /// The store is older than what this node signed.
+    #[error("this node's disk is older than what it signed, so it signs nothing more")]
+    Outdated,
     /// The service stops.
     #[error(transparent)]
     Fatal(#[from] Fatal),
@@ -72,6 +75,9 @@ impl Service {
     pub fn file(&mut self, filings: Vec<Filing>) -> Result<Vec<Filed>, FileError> {
         if self.is_read_only() {
             return Err(FileError::DiskFull);
+        }
+        if self.is_outdated() {
+            return Err(FileError::Outdated);
         }
         let (wanted, mut filed) = (filings.len(), Vec::new());
         match self.file_in_room(filings, &mut filed) {
@@ -114,6 +120,7 @@ impl Service {
         self.judge_certificate(&contents)?;
         let personal = filings.iter().zip(&contents).filter(|(_, content)| !is_control(content.kind));
         self.keep_own_bodies(personal.map(|(filing, _)| filing).zip(&verified).collect())?;
+        fail_point!(BodyUnheaded, return Err(hospes_storage::StoreError::wanted().into()));
         let headers = self.sign_headers(&filings, &contents)?;
         let (mut items, mut rows) = (Vec::new(), Vec::new());
         for (filing, header) in filings.into_iter().zip(&headers) {
@@ -125,6 +132,7 @@ impl Service {
         }
         let rows = if mutant!(HeaderUnkept) { Vec::new() } else { rows };
         self.ledger.put_own(&rows)?;
+        fail_point!(HeaderUnsent, return Err(hospes_storage::StoreError::wanted().into()));
         self.see_reveals(&headers)?;
         self.publish_headers(items);
         self.after_filing(&headers)?;

@@ -14,6 +14,7 @@ mod follow;
 pub mod holding;
 pub mod messages;
 mod open;
+mod outdated;
 pub mod pool;
 pub mod records;
 mod room;

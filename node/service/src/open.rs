@@ -101,6 +101,7 @@ impl Service {
         let durable = read_durable(&*ledger, genesis)?;
         let mut service = Self::with(me, genesis, (ledger, objects), durable);
         service.tick(now);
+        service.recall_outdated()?;
         service.admit();
         service.writing(Self::take_up)?;
         Ok(service)

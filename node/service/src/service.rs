@@ -145,6 +145,8 @@ pub struct Service {
     pub(crate) taps: RefCell<Taps>,
     /// Whether there is room on the disk.
     pub(crate) room: Room,
+    /// Whether the store is older than what this node signed.
+    pub(crate) outdated: bool,
     /// What reading and serving found damaged.
     pub(crate) damage: Damage,
     outbox: Vec<Effect>,
@@ -168,6 +170,7 @@ impl Service {
             pool,
             seen,
             room: Room::default(),
+            outdated: false,
             damage: Damage::default(),
             engine: None,
             steps: VecDeque::new(),

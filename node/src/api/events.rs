@@ -210,6 +210,7 @@ fn told(event: &Event) -> Option<(&'static str, Value)> {
         Event::Object { root, held } => {
             ("sync", json!({ "what": "object", "root": root.to_string(), "held": held }))
         }
+        Event::Outdated => ("sync", json!({ "what": "outdated" })),
         Event::DiskFull(full) => ("sync", json!({ "what": "storage", "full": full })),
         Event::BodyKept { content, kind } => {
             let access = *kind == Kind::Access.code();

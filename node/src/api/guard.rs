@@ -65,6 +65,7 @@ pub(crate) async fn pass(State(api): State<Api>, request: Request, next: Next) -
         Ok(()) => as_problem(next.run(request).await),
         Err(problem) => problem.into_response(),
     };
+    hospes_protocol::fail_point!(AnswerUnsent, return Problem::of(Code::Stopping).into_response());
     api.counters.answered(response.status());
     for (name, value) in HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));

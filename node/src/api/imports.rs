@@ -100,6 +100,7 @@ pub(crate) async fn inspect(
             .detail("At most 64 MiB are looked into; file larger ones as they are.")
     })?;
     let look = move || hospes_import::inspect(&bytes, query.file_name.as_deref()).map(Proposal::of);
+    hospes_protocol::fail_point!(ImportUnread, return Err(Code::Stopping.into()));
     let looked = tokio::task::spawn_blocking(look).await.map_err(|_| Code::Stopping)?;
     let damaged = |e: hospes_import::ImportError| {
         let status = axum::http::StatusCode::UNPROCESSABLE_ENTITY;

@@ -72,7 +72,7 @@ pub(crate) struct Status {
     pub(crate) clock: Clock,
     /// When this node's certificate ends; null where it never does.
     pub(crate) certificate_ends: Option<String>,
-    /// `ok`, `storage-full`, `checkpoint-needed`, `lease-over`, `no-quorum` or `behind`.
+    /// `ok`, `storage-full`, `outdated`, `checkpoint-needed`, `lease-over`, `no-quorum` or `behind`.
     pub(crate) state: &'static str,
     /// What an administrator should know.
     pub(crate) warnings: Vec<String>,
@@ -215,6 +215,7 @@ impl Status {
         self.missing_history = service.missing_history().ok().flatten().map(MissingHistory::of);
         self.state = match () {
             () if service.full_since().is_some() => "storage-full",
+            () if service.is_outdated() => "outdated",
             () if needs_checkpoint => "checkpoint-needed",
             () if state.height > 0 && age > policy.lease_ms => "lease-over",
             () if service.is_validator() && self.validators.connected < self.validators.quorum => "no-quorum",
@@ -245,6 +246,13 @@ impl Status {
                  reasons that rest on it, are incomplete.",
                 missing.from, missing.until
             ));
+        }
+        if service.is_outdated() {
+            self.warnings.push(
+                "This node's disk was put back from a copy, and its key signed more since: it signs nothing. Stop it \
+                 and give it a new key: hospes init --new-key."
+                    .into(),
+            );
         }
         if self.validators.faults_tolerated == 0 {
             self.warnings.push("Every validator is needed: with fewer than four, none may fail.".into());

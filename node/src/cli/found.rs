@@ -67,6 +67,9 @@ pub(crate) struct InitArgs {
     /// File whose first line seals the node key.
     #[arg(long, value_name = "FILE", requires = "organization")]
     passphrase_file: Option<PathBuf>,
+    /// The folder holds a node already, put back from a copy: give it a new key, as a new node.
+    #[arg(long, requires = "organization", conflicts_with_all = ["new_card", "network", "found_only"])]
+    new_key: bool,
     /// Only write the founding file: others make the network.
     #[arg(long, requires = "organization")]
     found_only: bool,
@@ -199,7 +202,9 @@ fn accreditation(args: &InitArgs) -> Outcome<Option<[u8; 32]>> {
 
 fn new_node(global: &Global, args: &InitArgs, name: &str) -> Outcome<Done> {
     let data_dir = global.folder()?;
-    refuse_second(&data_dir)?;
+    if !args.new_key {
+        refuse_second(&data_dir)?;
+    }
     let missing = || Failure::usage("--org-card is missing", "Name the card's file.");
     let card_path = absolute(args.org_card.as_deref().ok_or_else(missing)?);
     let passphrase = args.passphrase_file.as_deref().map(passphrase).transpose()?;
@@ -208,6 +213,9 @@ fn new_node(global: &Global, args: &InitArgs, name: &str) -> Outcome<Done> {
     let (mut card, pin, puk) = open_card(args, name, &card_path)?;
     let addresses = if args.announce.is_empty() { &args.p2p } else { &args.announce };
     let founder = Founder { name, accreditation, addresses, emergency, now: now_ms() };
+    if args.new_key {
+        return super::new_key::renew(&data_dir, &founder, (card, pin), passphrase.as_ref());
+    }
     let (founding, key) = found(&founder, &mut card, &pin)?;
     make_folders(&data_dir)?;
     configure(global, args, &data_dir)?;

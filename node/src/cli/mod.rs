@@ -14,6 +14,7 @@ mod ledger;
 mod manuals;
 mod members;
 mod networks;
+mod new_key;
 mod patients;
 mod people;
 mod pins;

@@ -133,6 +133,16 @@ fn of_start(error: &StartError) -> Failure {
     }
 }
 
+/// What a test wants to fail in this process.
+#[cfg(feature = "failpoints")]
+fn choose_what_fails() {
+    let Ok(text) = std::env::var("HOSPES_FAILPOINT") else { return };
+    if hospes_protocol::failpoints::set(&text, || std::process::abort()).is_err() {
+        note(&format!("there is no fail point {text}"));
+        std::process::exit(2);
+    }
+}
+
 /// `hospes run`; gives the exit code.
 pub(crate) fn run(global: &Global, args: &RunArgs) -> ExitCode {
     let prepared = prepare(global, args);
@@ -141,6 +151,8 @@ pub(crate) fn run(global: &Global, args: &RunArgs) -> ExitCode {
         Err(failure) => return conclude(global.json, Err(failure)),
     };
     log(&config);
+    #[cfg(feature = "failpoints")]
+    choose_what_fails();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -333,10 +345,10 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Ok(()),
             _ = self.interrupt.recv() => Ok(()),
-            ended = &mut running.ended => match ended {
-                Ok(None) => Ok(()),
-                Ok(Some(fatal)) => Err(of_fatal(&fatal)),
-                Err(_) => {
+            ended = running.ended() => match ended {
+                Some(None) => Ok(()),
+                Some(Some(fatal)) => Err(of_fatal(&fatal)),
+                None => {
                     let (message, next) = ("the service ended without a word", "Look at the log, then start again.");
                     Err(Failure::new(Exit::Failed, "service", message, next))
                 }

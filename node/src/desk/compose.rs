@@ -4,6 +4,7 @@
 
 use hospes_card::{CardSerial, Slot};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
+use hospes_protocol::fail_point;
 use hospes_protocol::ids::{ContentId, Lock, NetworkId, OrganizationId, Reveal};
 use hospes_protocol::keys::Signer;
 use hospes_protocol::patient::{LockKey, PatientKey};
@@ -157,6 +158,7 @@ pub(super) async fn file_filings(service: &Handle, filings: Vec<Filing>) -> Resu
             Err(FileError::Fatal(fatal)) => (Err(DeskError::Stopping), Err(fatal)),
             Err(refused) => (Err(refused.into()), Ok(())),
         };
+        fail_point!(FiledUnsaid, return Err(hospes_storage::StoreError::wanted().into()));
         // Whoever asked may have gone; what is filed stands all the same.
         let _gone = done.send(answer);
         fatal

@@ -90,6 +90,9 @@ pub(crate) enum DeskError {
         /// By how much.
         behind_ms: u64,
     },
+    /// The node's disk is older than what it signed.
+    #[error("this node's disk was put back from a copy, and its key signed more since")]
+    Outdated,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -128,6 +131,7 @@ impl DeskError {
             Self::Seal(_) => "too-large".into(),
             Self::UploadBroken => "upload-broken".into(),
             Self::Clock { .. } => "clock-behind".into(),
+            Self::Outdated => "node-outdated".into(),
             Self::Store(e) if is_corrupt(e) => "store-corrupt".into(),
             Self::Store(StoreError::Full) => "storage-full".into(),
             Self::Store(_) => "store-failed".into(),
@@ -169,6 +173,7 @@ impl DeskError {
             Self::Seal(_) => "Split the file: a record has at most 64 GiB.",
             Self::UploadBroken => "Send the file again.",
             Self::Clock { .. } => "Set the clock, then try again.",
+            Self::Outdated => "Stop the node and give it a new key: hospes init --new-key.",
             Self::Store(e) if is_corrupt(e) => "Run `hospes doctor` on this node.",
             Self::Store(StoreError::Full) => {
                 "Free some space on the node's disk. It goes on by itself within a minute; then try again."
@@ -262,6 +267,7 @@ impl From<FileError> for DeskError {
             FileError::Rejected(r) => Self::Rejected(r),
             FileError::Clock { behind_ms } => Self::Clock { behind_ms },
             FileError::DiskFull => Self::Store(StoreError::Full),
+            FileError::Outdated => Self::Outdated,
             FileError::Fatal(e) => e.into(),
         }
     }

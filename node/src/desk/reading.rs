@@ -120,6 +120,7 @@ impl Desk {
         let (patient, content) = (found.entry.patient, found.closed.content);
         let act = errand.act(content);
         let access = self.file_access(session, actor, content, errand, &found).await?;
+        hospes_protocol::fail_point!(AccessUnshown, return Err(DeskError::Stopping));
         let (objects, network, unlocked) =
             (self.0.parts.objects.clone(), self.0.parts.network, session.clone());
         let closed = found.closed;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use hospes_card::Slot;
 use hospes_protocol::control::OrganizationKeyEntry;
 use hospes_protocol::entry::Kind;
+use hospes_protocol::fail_point;
 use hospes_protocol::ids::{ContentId, OrganizationId, PatientId};
 use hospes_protocol::keys::AgreementKey;
 use hospes_protocol::patient::PatientKey;
@@ -283,8 +284,10 @@ impl Desk {
         let held = pieces.clone();
         let begun = self.0.taps.begin("add-record", shown, serial, move |tap| async move {
             let done = desk.run_records(tap, serial, signed, entries, &held).await;
-            if done.is_err() {
-                desk.drop_shared(held).await?;
+            match &done {
+                // The service stopped before it answered: what names the file may be durable, so the file stays.
+                Ok(_) | Err(DeskError::Stopping) => {}
+                Err(_) => desk.drop_shared(held).await?,
             }
             done
         });
@@ -309,6 +312,7 @@ impl Desk {
                 Ok(entries)
             })
             .await?;
+        fail_point!(BlobUnfiled, return Err(DeskError::UploadBroken));
         let filed = file(&self.0.parts.service, entries).await?;
         let one = |(filed, piece): (&hospes_service::filing::Filed, &Piece)| {
             json!({

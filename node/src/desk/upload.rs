@@ -230,6 +230,10 @@ impl Sealing {
         // What is in the buffer now is ciphertext; the next segment fills a fresh one.
         let sealed = std::mem::replace(&mut *self.buffer, Vec::with_capacity(SEGMENT_BYTES));
         let length = sealed.len();
+        hospes_protocol::fail_point!(
+            SegmentUnwritten,
+            return Err(hospes_storage::StoreError::wanted().into())
+        );
         let id = writer.push(sealed)?;
         self.written.push(id);
         let manifest = self.manifest.as_mut().ok_or(SealError::Finished)?;

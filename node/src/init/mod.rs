@@ -18,6 +18,7 @@ use hospes_protocol::ids::sha256;
 use hospes_protocol::keys::{KeyAgreement as _, KeyError, Signer as _, SoftwareAgreement, SoftwareSigner};
 use rand_core::CryptoRng;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use founding::Founding;
 use node_key::{NodeKey, NodeKeyError};
@@ -101,6 +102,19 @@ pub(crate) fn found(
     card: &mut SoftCard,
     pin: &Pin,
 ) -> Result<(Founding, NodeKey), InitError> {
+    found_under(founder, card, pin, None)
+}
+
+/// As [`found()`], for a node over a store that another secret seals already.
+///
+/// # Errors
+/// [`InitError`].
+pub(crate) fn found_under(
+    founder: &Founder<'_>,
+    card: &mut SoftCard,
+    pin: &Pin,
+    at_rest: Option<Zeroizing<[u8; 32]>>,
+) -> Result<(Founding, NodeKey), InitError> {
     if HolderLabel::new(founder.name).is_none() {
         return Err(InitError::Name);
     }
@@ -116,7 +130,8 @@ pub(crate) fn found(
         accreditation: founder.accreditation.unwrap_or_else(|| sha256(&[])),
         standing: Standing::Active,
     };
-    let key = NodeKey::generate(organization.organization)?;
+    let fresh = NodeKey::generate(organization.organization)?;
+    let key = NodeKey { at_rest: at_rest.unwrap_or_else(|| fresh.at_rest.clone()), ..fresh };
     let mut signer = SoftwareSigner::from_seed(&key.signing);
     let node = NodeEntry {
         key: signer.verifying_key(),

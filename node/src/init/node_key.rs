@@ -14,7 +14,7 @@ use hospes_protocol::wire_struct;
 use thiserror::Error;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::durable::{Readers, write_new};
+use crate::durable::{Readers, write, write_new};
 
 /// Begins the file, and is what the seal is bound to.
 const FORMAT: &str = "hospes/1/node-key";
@@ -149,6 +149,23 @@ impl NodeKey {
     /// # Errors
     /// [`NodeKeyError::System`].
     pub(crate) fn write(&self, data_dir: &Path, passphrase: Option<&[u8]>) -> Result<(), NodeKeyError> {
+        self.put(data_dir, passphrase, write_new)
+    }
+
+    /// Writes the file in place of the one that is there, whole or not at all.
+    ///
+    /// # Errors
+    /// [`NodeKeyError::System`].
+    pub(crate) fn replace(&self, data_dir: &Path, passphrase: Option<&[u8]>) -> Result<(), NodeKeyError> {
+        self.put(data_dir, passphrase, write)
+    }
+
+    fn put(
+        &self,
+        data_dir: &Path,
+        passphrase: Option<&[u8]>,
+        write: fn(&Path, &[u8], Readers) -> std::io::Result<()>,
+    ) -> Result<(), NodeKeyError> {
         let path = path(data_dir);
         let system = |cause| NodeKeyError::System { path: path.clone(), cause };
         let secrets = Zeroizing::new([&self.signing[..], &self.agreement[..], &self.at_rest[..]].concat());
@@ -177,7 +194,7 @@ impl NodeKey {
             secrets: secrets.into(),
         };
         let mut bytes = file.encode();
-        let written = write_new(&path, &bytes, Readers::Owner).map_err(system);
+        let written = write(&path, &bytes, Readers::Owner).map_err(system);
         bytes.zeroize();
         wipe(file);
         written

@@ -136,8 +136,12 @@ impl Bridge {
                 }
             }
             Effect::Event(event) => {
-                if let Event::DiskFull(full) = event {
-                    tell_disk(full);
+                match event {
+                    Event::DiskFull(full) => tell_disk(full),
+                    Event::Outdated => tracing::error!(
+                        "the disk is older than what this node signed: it signs nothing more until it has a new key"
+                    ),
+                    _ => {}
                 }
                 // Nobody may be watching.
                 let _unwatched = self.watchers.send(event);

@@ -98,8 +98,8 @@ pub(crate) struct Running {
     pub(crate) organization: OrganizationId,
     /// The network.
     pub(crate) network: NetworkId,
-    /// Hears why the service ended: null for an orderly end.
-    pub(crate) ended: oneshot::Receiver<Option<Fatal>>,
+    /// Hears why the service ended; null once that was heard.
+    ended: Option<oneshot::Receiver<Option<Fatal>>>,
     store: Arc<Store>,
     scrub: scrub::Scrub,
     stop: oneshot::Sender<()>,
@@ -112,13 +112,26 @@ impl Running {
         self.scrub.damages.clone()
     }
 
+    /// Waits for the end of the service and gives why it ended: a null reason for an orderly end, null where it
+    /// ended without a word.
+    pub(crate) async fn ended(&mut self) -> Option<Option<Fatal>> {
+        let why = match &mut self.ended {
+            Some(ended) => ended.await.ok(),
+            None => None,
+        };
+        self.ended = None;
+        why
+    }
+
     /// Ends the node in order: the network first, then the service, whose store closes with it.
     pub(crate) async fn stop(mut self) {
         let _ended = self.stop.send(());
         let _joined = self.bridge.await;
         drop(self.service);
         drop(self.scrub);
-        let _why = tokio::time::timeout(Duration::from_secs(4), &mut self.ended).await;
+        if let Some(ended) = self.ended.take() {
+            let _why = tokio::time::timeout(Duration::from_secs(4), ended).await;
+        }
         self.store.close();
     }
 }
@@ -165,7 +178,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, StartError> {
         node,
         organization: settings.organization,
         network,
-        ended,
+        ended: Some(ended),
         scrub: scrub::start(store.clone())?,
         store,
         stop,

@@ -12,5 +12,6 @@ mod heal;
 mod members;
 mod offline;
 mod program;
+mod restored;
 mod siblings;
 mod verify;

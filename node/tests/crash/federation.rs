@@ -194,8 +194,20 @@ impl Hospital {
         command
     }
 
+    /// How the process ended, once it has.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn ended(&self) -> Option<std::process::ExitStatus> {
+        self.child.lock().unwrap().as_mut().and_then(|child| child.try_wait().unwrap())
+    }
+
+    /// What it logged from this byte on.
+    pub(crate) fn log_since(&self, from: usize) -> String {
+        let log = fs::read(self.dir.join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&log[from..]).into_owned()
+    }
+
     fn end_of_log(&self) -> String {
-        let log = fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        let log = self.log_since(0);
         log.lines().rev().take(8).collect::<Vec<_>>().join(" | ")
     }
 }

@@ -40,13 +40,13 @@ impl World {
     }
 
     /// Runs `strike` while every hospital works.
-    pub(crate) fn under_load(&self, seed: u64, strike: impl FnOnce()) {
+    pub(crate) fn under_load(&self, seed: u64, pause: Duration, strike: impl FnOnce()) {
         let stop = AtomicBool::new(false);
         let work: Vec<_> = (0..HOSPITALS).map(|i| self.work(i)).collect();
         std::thread::scope(|scope| {
             for (desk, part) in work.iter().zip(100..) {
                 let (stop, dice) = (&stop, Dice::of(seed, part));
-                scope.spawn(move || desk.run(dice, stop));
+                scope.spawn(move || desk.run(dice, pause, stop));
             }
             // Whatever happens in there, the desks must end.
             let struck = std::panic::catch_unwind(std::panic::AssertUnwindSafe(strike));
@@ -119,7 +119,7 @@ fn whatever_was_answered_is_there_after_nodes_were_killed_at_any_time() {
     let (seed, rounds) = (setting("HOSPES_CRASH_SEED", 1), setting("HOSPES_CRASH_ROUNDS", 12));
     println!("seed {seed}, {rounds} rounds");
     let (world, mut table, mut dice) = (World::start(), Table::default(), Dice::of(seed, 0));
-    world.under_load(seed, || {
+    world.under_load(seed, Duration::ZERO, || {
         for _ in 0..rounds {
             strike(&world, &mut dice, &mut table);
         }

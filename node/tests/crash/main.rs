@@ -13,6 +13,8 @@
 
 mod api;
 mod dice;
+#[cfg(feature = "failpoints")]
+mod failing;
 mod federation;
 mod killed;
 mod ledgers;

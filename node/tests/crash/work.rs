@@ -27,7 +27,7 @@ pub(crate) struct Work<'a> {
 
 impl Work<'_> {
     /// Works until `stop`.
-    pub(crate) fn run(&self, mut dice: Dice, stop: &AtomicBool) {
+    pub(crate) fn run(&self, mut dice: Dice, pause: Duration, stop: &AtomicBool) {
         let mut practitioner = Seat::new(self.hospital, &self.people.practitioner);
         let mut patient = Seat::new(self.hospital, &self.people.patient);
         while !stop.load(Ordering::SeqCst) {
@@ -44,6 +44,7 @@ impl Work<'_> {
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
+            std::thread::sleep(pause);
         }
     }
 

@@ -53,6 +53,7 @@ impl Service {
         let head =
             |(node, (sequence, id)): (&_, &(u64, _))| Head { node: *node, sequence: *sequence, id: *id };
         let before = self.standing_nodes();
+        self.look_for_own_sequence(&state)?;
         self.ledger.install(&Installation {
             height: state.height,
             hash: state.block,

@@ -412,8 +412,11 @@ impl Service {
             Ok(_) => {}
             Err(FileError::Rejected(refused)) if refused.check == Check::ContentFiled => {}
             Err(FileError::Fatal(fatal)) => return Err(fatal),
-            // The clock, a full disk, or a node that was retired: all is destroyed, the receipt comes at another upkeep.
-            Err(FileError::Rejected(_) | FileError::Clock { .. } | FileError::DiskFull) => return Ok(()),
+            // The clock, a full disk, a key that signs no more, or a node that was retired: all is destroyed, the
+            // receipt comes at another upkeep.
+            Err(
+                FileError::Rejected(_) | FileError::Clock { .. } | FileError::DiskFull | FileError::Outdated,
+            ) => return Ok(()),
         }
         let mut writes = vec![
             Write::DropSealed(bare(BEGUN, &id.0)),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::{Content, Header, is_control};
+use hospes_protocol::fail_point;
 use hospes_protocol::ids::{ContentId, NodeId, ObjectId, PatientId};
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{LockerEntry, SubjectKey};
@@ -185,6 +186,7 @@ impl Service {
             Ok(verified) => verified,
             Err(rejected) => return Ok(Err(rejected)),
         };
+        fail_point!(DeliveryUnkept, return Err(hospes_storage::StoreError::wanted().into()));
         self.keep(&delivery.body, &verified, (node, packets)).map(Ok)
     }
 

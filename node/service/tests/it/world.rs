@@ -86,6 +86,8 @@ pub(crate) struct Place {
     pub(crate) lie: Option<Lie>,
     /// How often it lost power by its fuse.
     pub(crate) power_cuts: u32,
+    /// A medium that may fail with the power.
+    dark: Option<FaultyMedium>,
     fuse: Fuse,
     medium: Medium,
     seed: u8,
@@ -148,6 +150,7 @@ impl Place {
             store: None,
             fuse: Fuse::default(),
             power_cuts: 0,
+            dark: None,
             events: Vec::new(),
             blamed: Vec::new(),
             lie: None,
@@ -325,6 +328,17 @@ impl World {
         self.nodes[i].service = None;
         self.nodes[i].store = None;
         self.drop_links(i);
+    }
+
+    /// The power of a node may fail with its medium; then it is off.
+    pub(crate) fn goes_dark(&mut self, i: usize, medium: &FaultyMedium) {
+        self.nodes[i].dark = Some(medium.clone());
+    }
+
+    /// The disk of a node that is off is put back from a copy.
+    pub(crate) fn put_back(&mut self, i: usize, copy: &FaultyMedium) {
+        self.nodes[i].medium = Medium::Faulty(copy.clone());
+        self.nodes[i].dark = None;
     }
 
     /// A node's cable is pulled.
@@ -520,6 +534,7 @@ impl World {
         match done {
             Ok(()) => self.effects(i),
             Err(_) if self.nodes[i].fuse.is_blown() => self.lose_power(i),
+            Err(_) if self.nodes[i].dark.as_ref().is_some_and(FaultyMedium::is_dark) => self.kill(i),
             Err(fatal) => panic!("node {i} stops: {fatal}"),
         }
         true
