@@ -22,9 +22,12 @@ const BASE: &str = "checkpoint-base";
 
 impl Service {
     /// Whether blocks and handovers may be followed from the newest block known here.
+    ///
+    /// A node that has nothing but the genesis file follows them whatever their age: the ledger that would name the
+    /// cards of its organization is what it is about to learn.
     #[must_use]
     pub fn trusts_its_state(&self) -> bool {
-        self.now.saturating_sub(self.state.time) <= TRUST_PERIOD_MS
+        self.state.height == 0 || self.now.saturating_sub(self.state.time) <= TRUST_PERIOD_MS
     }
 
     /// Whether nothing but a checkpoint brings this node further: none was given, or no peer has its block yet.

@@ -142,6 +142,22 @@ fn beyond_the_trust_period_only_a_checkpoint_of_its_own_organization_helps() {
 }
 
 #[test]
+fn a_new_node_follows_the_handovers_from_the_genesis_file_whatever_its_age() {
+    let mut w = World::new(5, 4, 0);
+    w.gap = 2;
+    w.run(50);
+    for n in 0..4 {
+        w.sleep(60 * DAY);
+        let role = w.role(0, &format!("role {n}"));
+        let filed = w.file(0, role);
+        assert!(w.run_until(60_000, |w| (0..4).all(|i| w.is_final(i, &filed))), "a block after two months");
+    }
+    let ward = w.second_node(0);
+    assert!(w.run_until(60_000, |w| w.height(ward) == w.height(0)), "it joins a network of eight months");
+    w.check();
+}
+
+#[test]
 fn the_sets_that_a_node_learned_are_given_on() {
     let mut w = months(4, 20);
     w.start(RURAL);
