@@ -282,3 +282,6 @@ impl Header {
         &self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests;

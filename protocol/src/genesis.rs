@@ -94,3 +94,6 @@ impl Genesis {
         ValidatorSet::new(self.validators.iter().map(one).collect::<Result<_, Rejected>>()?)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -255,4 +255,73 @@ mod tests {
             assert!(verdict.is_err(), "byte {i}");
         }
     }
+
+    #[test]
+    fn what_is_not_of_our_form_is_refused_with_what_is_wrong() {
+        use coset::{CoseSign1Builder, HeaderBuilder};
+        let message = |algorithm, kid: usize, payload: bool| {
+            let header = HeaderBuilder::new().algorithm(algorithm).key_id(vec![7; kid]).build();
+            let message = CoseSign1Builder::new().protected(header).signature(vec![9; 64]);
+            let message = if payload { message.payload(vec![1]) } else { message };
+            message.build().to_vec().expect("coset writes")
+        };
+        let refused = |bytes: &[u8]| Sign1::parse(bytes).map(|_| ()).map_err(|r| r.check);
+        let eddsa = iana::Algorithm::Ed25519;
+        assert_eq!(refused(&message(eddsa, 32, true)), Ok(()), "our form");
+        assert_eq!(
+            refused(&message(iana::Algorithm::ES512, 32, true)),
+            Err(Check::WrongAlgorithm),
+            "not ours"
+        );
+        assert_eq!(refused(&message(eddsa, 31, true)), Err(Check::Malformed), "a kid that is no hash");
+        assert_eq!(refused(&message(eddsa, 32, false)), Err(Check::Malformed), "a payload that is elsewhere");
+        assert_eq!(refused(&[0x84]), Err(Check::Malformed), "cut off");
+        let good = message(eddsa, 32, true);
+        assert_eq!(refused(&[&good[..], &[0]].concat()), Err(Check::Malformed), "followed by a byte");
+        let longer = [&[0x98, 0x04], &good[1..]].concat();
+        assert_eq!(refused(&longer), Err(Check::NonCanonical), "a longer head than needed");
+        let read = Sign1::parse(&good).expect("our form");
+        assert_eq!(
+            (read.kid(), read.payload(), read.signature()),
+            (KeyId([7; 32]), &[1][..], &[9; 64][..]),
+            "its parts"
+        );
+    }
+
+    #[test]
+    fn a_message_of_another_algorithm_than_its_keys_is_refused() {
+        let mut signer = SoftwareSigner::from_seed(&[1; 32]);
+        let key = signer.verifying_key();
+        let bytes = sign1(&mut signer, Context::Header, &NET, b"payload").expect("software signs");
+        let good = Sign1::parse(&bytes).expect("our form");
+        let forged = message(&protected(Algorithm::Esp256, &key.id()), good.payload(), good.signature());
+        let forged = Sign1::parse(&forged).expect("our form");
+        let alone = forged.verify(&key, Context::Header, &NET);
+        assert_eq!(alone, Err(Check::WrongAlgorithm.into()), "the algorithm is the key's");
+        assert!(!all_verify(&[(good, &key), (forged, &key)], Context::Header, &NET), "nor in a batch");
+        assert!(all_verify(&[(good, &key), (good, &key)], Context::Header, &NET), "sound ones are");
+    }
+
+    #[test]
+    fn what_a_signer_returns_is_verified_before_it_leaves() {
+        struct Confused(SoftwareSigner, SoftwareSigner);
+        impl Signer for Confused {
+            fn verifying_key(&self) -> VerifyingKey {
+                self.0.verifying_key()
+            }
+            fn sign(&mut self, message: &[u8]) -> Result<Vec<u8>, KeyError> {
+                self.1.sign(message)
+            }
+        }
+        let [one, other, same] = [1, 2, 1].map(|seed| SoftwareSigner::from_seed(&[seed; 32]));
+        let [also, sound] = [1, 1].map(|seed| SoftwareSigner::from_seed(&[seed; 32]));
+        let wrong = sign1(&mut Confused(one, other), Context::Header, &NET, b"payload");
+        assert!(matches!(wrong, Err(KeyError::Failed(_))), "another key's signature");
+        assert!(sign1(&mut Confused(also, same), Context::Header, &NET, b"payload").is_ok(), "its own");
+        let key = sound.verifying_key();
+        let text = to_be_signed(&key, Context::Vote, &NET, b"payload");
+        let expected =
+            sig_structure(&protected(Algorithm::Ed25519, &key.id()), Context::Vote, &NET, b"payload");
+        assert_eq!(text, expected, "the Sig_structure under the key's own header");
+    }
 }

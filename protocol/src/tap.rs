@@ -340,4 +340,101 @@ mod tests {
         let swapped = signed[0].verify(&ids[1], &key, &NET);
         assert_eq!(swapped, Err(Check::TapPath.into()), "another content's path");
     }
+
+    #[test]
+    fn a_tree_is_that_of_the_rfc() {
+        let ids = ids(7);
+        let l: Vec<_> = ids.iter().map(|id| sha256(&[&[0], &id.0])).collect();
+        let pair = |a: &[u8; 32], b: &[u8; 32]| sha256(&[&[1], a, b]);
+        let four = pair(&pair(&l[0], &l[1]), &pair(&l[2], &l[3]));
+        assert_eq!(merkle_root(&[]), sha256(&[]), "of nothing");
+        assert_eq!(merkle_root(&ids[..1]), l[0], "of one leaf");
+        assert_eq!(merkle_root(&ids[..4]), four, "of four");
+        assert_eq!(merkle_root(&ids), pair(&four, &pair(&pair(&l[4], &l[5]), &l[6])), "of seven");
+        assert_eq!(merkle_path(&ids, 6), [pair(&l[4], &l[5]), four], "the last leaf's path");
+        assert_eq!(merkle_path(&ids, 7), Vec::<[u8; 32]>::new(), "of no leaf, none");
+        assert_eq!(merkle_path(&ids[..1], 0), Vec::<[u8; 32]>::new(), "of the only one, none");
+    }
+
+    #[test]
+    fn index_number_and_path_must_fit_together() {
+        let ids = ids(6);
+        let path = merkle_path(&ids, 5);
+        let climb = |index, leaves, path: &[_]| merkle_climb(&ids[5], index, leaves, path);
+        assert_eq!(climb(5, 6, &path), Ok(merkle_root(&ids)), "as it was made");
+        for (index, leaves) in [(6, 6), (7, 6), (0, 0), (5, 5)] {
+            assert_eq!(
+                climb(index, leaves, &path),
+                Err(Check::TapPath.into()),
+                "no leaf {index} of {leaves}"
+            );
+        }
+        assert_eq!(climb(5, 6, &path[..1]), Err(Check::TapPath.into()), "a path cut short");
+        assert_eq!(climb(0, 1, &[]), Ok(sha256(&[&[0], &ids[5].0])), "the only leaf is the root");
+        let deep = vec![[0; 32]; 12];
+        let most = TAP_CONTENTS_MAX as u64;
+        assert!(climb(0, most, &deep).is_ok(), "as many as a tap may hold");
+        assert_eq!(
+            climb(0, most + 1, &[deep, vec![[0; 32]]].concat()),
+            Err(Check::TapPath.into()),
+            "one more"
+        );
+    }
+
+    #[test]
+    fn a_tap_is_of_1_to_4096_contents() {
+        let mut card = SoftwareSigner::from_seed(&[1; 32]);
+        let mut sign = |n: usize| sign_tap(&mut card, &NET, ("t", "en"), &vec![ContentId([1; 32]); n]);
+        let refused = Err(KeyError::Unsupported("a tap of no or of too many contents"));
+        assert_eq!(sign(0), refused, "nothing to sign");
+        assert_eq!(sign(1).map(|s| s.len()), Ok(1), "one");
+        assert_eq!(sign(TAP_CONTENTS_MAX + 1), refused, "too many");
+    }
+
+    fn body(card: &mut SoftwareSigner, payload: usize, signatures: usize) -> Body {
+        let content = Content {
+            format: crate::entry::FORMAT,
+            network: NET,
+            kind: 21,
+            organization: crate::ids::OrganizationId([2; 32]),
+            salt: [4; 32],
+            lock: None,
+            stands_on: Vec::new(),
+            payload: Bytes(vec![0; payload]),
+        };
+        let signed = sign_tap(card, &NET, ("t", "en"), &[content.id()]).expect("software signs");
+        Body { content: Bytes(content.encode()), signatures: vec![signed[0].clone(); signatures] }
+    }
+
+    #[test]
+    fn a_body_is_read_within_its_limits() {
+        let mut card = SoftwareSigner::from_seed(&[1; 32]);
+        let mut read = |payload, signatures| {
+            let body = body(&mut card, payload, signatures);
+            Body::read(&body.encode(), &NET).map(|(read, content)| (read == body, content.id() == body.id()))
+        };
+        assert_eq!(read(1, SIGNATURES_MAX), Ok((true, true)), "as many signatures as there may be");
+        assert_eq!(read(1, SIGNATURES_MAX + 1), Err(Check::TooLarge.into()), "one more");
+        assert_eq!(read(1, 0), Ok((true, true)), "without any it is read all the same");
+        assert_eq!(read(70_000, 1), Err(Check::TooLarge.into()), "a content beyond its limit");
+        let abroad = Body::read(&body(&mut card, 1, 1).encode(), &NetworkId([4; 32])).map(|_| ());
+        assert_eq!(abroad, Err(Check::WrongNetwork.into()), "another network's");
+    }
+
+    #[test]
+    fn a_body_says_who_signed_it_and_why_a_signature_fails() {
+        let mut card = SoftwareSigner::from_seed(&[1; 32]);
+        let (key, other) = (card.verifying_key(), SoftwareSigner::from_seed(&[2; 32]).verifying_key());
+        let good = body(&mut card, 1, 1);
+        assert_eq!(good.signatures[0].kid(), Ok(key.id()), "the key that is named");
+        let shown = good.signed_by(&key, &NET).map(|payload| payload.language);
+        assert_eq!(shown, Ok("en".into()), "its card, and what it showed");
+        assert_eq!(good.signed_by(&other, &NET), Err(Check::MissingSignature.into()), "nobody else's");
+        let mut torn = good.clone();
+        torn.signatures[0].leaves = 2;
+        assert_eq!(torn.signed_by(&key, &NET), Err(Check::TapPath.into()), "why it fails");
+        torn.signatures.push(good.signatures[0].clone());
+        assert!(torn.signed_by(&key, &NET).is_ok(), "a good one beside a torn one");
+        assert_eq!(good.id(), ContentId(sha256(&[&good.content])), "a body's id is its content's");
+    }
 }
