@@ -15,6 +15,8 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
 use sha2::{Digest, Sha512};
 
+use crate::tally;
+
 /// The bytes of 2^255 - 19, the order of the field, from the lowest on.
 const FIELD_LOWEST: u8 = 0xed;
 
@@ -56,6 +58,7 @@ fn read(claim: &Claim<'_>) -> Option<Read> {
 
 /// Whether a signature holds.
 pub(crate) fn verify(claim: &Claim<'_>) -> bool {
+    tally::count(|t| t.alone += 1);
     let (Some(a), Some(read)) = (point(claim.key), read(claim)) else { return false };
     let sum = EdwardsPoint::vartime_double_scalar_mul_basepoint(&-read.k, &a, &read.s) - read.r;
     sum.mul_by_cofactor().is_identity()
@@ -66,7 +69,10 @@ pub(crate) fn verify_batch(claims: &[Claim<'_>]) -> bool {
     match claims {
         [] => true,
         [one] => verify(one),
-        _ => holds(claims).unwrap_or(false),
+        _ => {
+            tally::count(|t| t.in_batches += claims.len() as u64);
+            holds(claims).unwrap_or(false)
+        }
     }
 }
 

@@ -24,5 +24,6 @@ pub mod seal;
 mod secret;
 pub mod sign1;
 pub mod state;
+pub mod tally;
 pub mod tap;
 pub mod wire;

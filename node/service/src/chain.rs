@@ -24,6 +24,9 @@ use crate::service::{Fatal, Service};
 /// Candidates of one validator that are kept for a height: an honest one proposes one a round that it leads. So many
 /// of each, and not so many of all: who floods fills its own share.
 const CANDIDATES_PER_VALIDATOR: usize = 16;
+/// Validators that tell everyone of a block that was decided. If each did, what a node carries would grow with the square
+/// of their number.
+const ANNOUNCERS: u64 = 5;
 
 /// A proposed block.
 pub(crate) struct Candidate {
@@ -69,6 +72,7 @@ impl Service {
         }
         if !taken.is_empty() {
             fail_point!(HeaderUnkept, return Err(hospes_storage::StoreError::wanted().into()));
+            self.stirred.set(true);
             self.ledger.put_headers(&rows)?;
             self.look_for_own_headers(&taken)?;
             self.see_reveals(&taken)?;
@@ -344,8 +348,11 @@ impl Service {
         match self.candidates.remove(&certificate.block) {
             Some(Candidate { block, executed: Some(executed), .. }) => {
                 let item = (certificate.clone(), Some(Bytes(block.encode())));
+                let announces = self.announces(certificate.height);
                 self.commit(&block, &certificate, executed)?;
-                self.announce(item);
+                if announces {
+                    self.announce(item);
+                }
                 Ok(())
             }
             _ => {
@@ -356,6 +363,15 @@ impl Service {
                 Ok(())
             }
         }
+    }
+
+    /// Whether this validator tells everyone of the block of a height: a few do, in turn. If all of them lie or are cut
+    /// off, a peer that lacks the block learns of it from the next that it asks where it is.
+    fn announces(&self, height: u64) -> bool {
+        let set = &self.state.validators.validators;
+        let many = set.len() as u64;
+        let place = set.iter().position(|v| v.node == self.me.node).map(|place| place as u64);
+        place.is_some_and(|place| (place + many - height % many) % many < ANNOUNCERS)
     }
 
     fn announce(&mut self, (certificate, block): (CommitCertificate, Option<Bytes>)) {
@@ -422,6 +438,7 @@ impl Service {
         self.adopt_branches(&block.cuts)?;
         self.note_handover(block, certificate, &executed.state.validators)?;
         fail_point!(BlockUnwritten, return Err(hospes_storage::StoreError::wanted().into()));
+        self.stirred.set(true);
         self.ledger.commit(&Commit {
             height: block.height,
             hash: certificate.block,

@@ -81,7 +81,10 @@ impl Service {
         }
         let (wanted, mut filed) = (filings.len(), Vec::new());
         match self.file_in_room(filings, &mut filed) {
-            Ok(()) => Ok(filed),
+            Ok(()) => {
+                self.stir();
+                Ok(filed)
+            }
             Err(FileError::Fatal(fatal)) if fatal.is_full() => {
                 self.enter_read_only()?;
                 self.after_no_room(wanted, filed)
@@ -131,6 +134,7 @@ impl Service {
             self.pool_header(header.clone(), control);
         }
         let rows = if mutant!(HeaderUnkept) { Vec::new() } else { rows };
+        self.stirred.set(true);
         self.ledger.put_own(&rows)?;
         fail_point!(HeaderUnsent, return Err(hospes_storage::StoreError::wanted().into()));
         self.see_reveals(&headers)?;

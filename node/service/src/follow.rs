@@ -28,6 +28,10 @@ const RUNS_MAX: usize = 1024;
 pub(crate) const GOSSIP_RESERVE: usize = 1024;
 /// How often peers are asked where they are, in milliseconds; news normally comes by gossip.
 pub(crate) const UPKEEP_MS: u64 = 2_000;
+/// How often while nothing happens, at last, in milliseconds: an idle node costs next to nothing.
+const UPKEEP_MS_MAX: u64 = 30_000;
+/// Rounds without anything new before they become rarer.
+const CALM_ROUNDS: u32 = 3;
 /// Peers that are asked where they are at a time, in turn, so that none that is silent or lies is the only one asked.
 const POSITIONS_AT_ONCE: usize = 2;
 /// How long one peer's page of blocks is waited for before another is asked too, in milliseconds.
@@ -104,6 +108,7 @@ impl Service {
     /// [`Fatal`] only.
     pub fn on_connected(&mut self, peer: NodeId) -> Result<(), Fatal> {
         self.peers.insert(peer, Peer::default());
+        self.stirred.set(true);
         self.event(Event::Peer { node: peer, connected: true });
         self.writing(|service| service.greet(peer)).map(drop)
     }
@@ -350,10 +355,27 @@ impl Service {
         }
         self.hold_upkeep()?;
         self.away_upkeep()?;
-        if !mutant!(UpkeepEnds) {
-            self.set_timer(Timer::Upkeep, self.now + UPKEEP_MS);
-        }
+        self.calm = self.calm.saturating_add(1);
+        self.next_upkeep();
         Ok(())
+    }
+
+    fn next_upkeep(&mut self) {
+        if !mutant!(UpkeepEnds) {
+            let doublings = self.calm.saturating_sub(CALM_ROUNDS).min(8);
+            self.set_timer(Timer::Upkeep, self.now + (UPKEEP_MS << doublings).min(UPKEEP_MS_MAX));
+        }
+    }
+
+    /// After an input that stored something or asked for something, upkeep is frequent again.
+    pub(crate) fn stir(&mut self) {
+        if self.stirred.take() {
+            let slow = self.calm > CALM_ROUNDS;
+            self.calm = 0;
+            if slow {
+                self.next_upkeep();
+            }
+        }
     }
 
     /// The peers after the one that was asked last, without those that have not answered.

@@ -89,7 +89,10 @@ impl Service {
         }
         match run(self) {
             Err(fatal) if fatal.is_full() => self.enter_read_only().map(|()| None),
-            done => done.map(Some),
+            done => {
+                self.stir();
+                done.map(Some)
+            }
         }
     }
 

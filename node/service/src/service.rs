@@ -6,7 +6,7 @@
 //! commits, `follow` catches up, `filing` puts this node's own entries on the ledger, `records` keeps
 //! bodies and what they permit, `holding` places objects.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -149,6 +149,10 @@ pub struct Service {
     pub(crate) outdated: bool,
     /// What reading and serving found damaged.
     pub(crate) damage: Damage,
+    /// Whether something was stored or asked for since it was last looked.
+    pub(crate) stirred: Cell<bool>,
+    /// Rounds of upkeep since then.
+    pub(crate) calm: u32,
     outbox: Vec<Effect>,
     pub(crate) now: u64,
 }
@@ -184,6 +188,8 @@ impl Service {
             last_asked: None,
             next_id: 0,
             taps: RefCell::default(),
+            stirred: Cell::new(false),
+            calm: 0,
             outbox: Vec::new(),
             now: 0,
         }
@@ -351,6 +357,10 @@ impl Service {
     /// Sends a request; what comes back is matched by its id.
     pub(crate) fn ask(&mut self, to: NodeId, request: &Request, asked: Asked) {
         let id = self.fresh_id();
+        // Where peers are is asked for its own sake; anything else is something that this node lacks or owes.
+        if !matches!(asked, Asked::Position { .. }) {
+            self.stirred.set(true);
+        }
         self.asked.insert(id, asked);
         self.emit(Effect::Request { id, to, bytes: request.encode() });
     }

@@ -26,13 +26,14 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
+use crate::book::Book;
 use crate::people::{CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry};
 use crate::plan::{Act, Taken, To};
 use crate::world::World;
 use crate::world::node::Off;
 
 /// An entry on its way to a tap.
-struct Draft {
+pub(crate) struct Draft {
     content: Content,
     signers: Vec<SoftwareSigner>,
     reveal: Vec<Reveal>,
@@ -40,7 +41,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn by(content: Content, signers: Vec<SoftwareSigner>) -> Self {
+    pub(crate) fn by(content: Content, signers: Vec<SoftwareSigner>) -> Self {
         Self { content, signers, reveal: Vec::new(), packets: Vec::new() }
     }
 }
@@ -60,15 +61,27 @@ impl World {
             Act::Validators { without } => self.set_validators(without),
             Act::Backup { of, partner } => self.backup(of, partner),
             Act::Role { at } => self.role(at, number),
+            Act::Amend { patient, nth } => self.amend(patient, nth),
+            Act::Replace { patient } => self.replace_card(patient),
+            Act::Consult { by, patient, nth } => self.consult(by, patient, nth),
+            Act::Renew { node } => self.renew(node),
+            Act::Found { at } => self.found(at),
+            Act::Practitioner { at } => self.enrol_practitioner(at),
         }
     }
 
     /// Whether people can work at a node.
-    fn is_open(&self, i: usize) -> bool {
+    pub(crate) fn is_open(&self, i: usize) -> bool {
         self.nodes[i].is_running() && self.nodes[i].is_honest()
     }
 
-    fn draft(&mut self, i: usize, kind: Kind, stands_on: &[ContentId], payload: &impl Wire) -> Content {
+    pub(crate) fn draft(
+        &mut self,
+        i: usize,
+        kind: Kind,
+        stands_on: &[ContentId],
+        payload: &impl Wire,
+    ) -> Content {
         let mut stands_on = stands_on.to_vec();
         stands_on.sort_unstable();
         Content {
@@ -84,7 +97,7 @@ impl World {
     }
 
     /// Files what one tap signed, as a batch, at node `i`; null where it was not reported durable.
-    fn tap(&mut self, i: usize, patient: Option<usize>, drafts: Vec<Draft>) -> Option<Vec<Filed>> {
+    pub(crate) fn tap(&mut self, i: usize, patient: Option<usize>, drafts: Vec<Draft>) -> Option<Vec<Filed>> {
         let network = self.genesis.network();
         let k = patient.map(|p| self.people.patients[p].secret.k(&self.nodes[i].organization_id));
         let mut personal = Vec::new();
@@ -105,6 +118,7 @@ impl World {
         for (one, personal) in filed.iter().zip(personal) {
             let (header, content, at) = (one.header, one.content, self.now);
             self.people.reported.push(Reported { node: i, header, content, personal, at });
+            self.note_filed(i, header);
             self.coverage.reported += 1;
         }
         Some(filed)
@@ -112,9 +126,12 @@ impl World {
 
     fn file(&mut self, i: usize, filings: Vec<Filing>) -> Option<Vec<Filed>> {
         let now = self.local(i);
+        let begun = self.book.as_ref().map(Book::begin);
         let service = self.nodes[i].service.as_mut()?;
         service.tick(now);
-        match service.file(filings) {
+        let filed = service.file(filings);
+        self.charge(i, begun);
+        match filed {
             Ok(filed) => {
                 self.effects(i);
                 self.watch_step(i);
@@ -219,6 +236,11 @@ impl World {
     }
 
     pub(crate) fn file_record(&mut self, p: usize, category: usize, size: usize) {
+        self.write_record(p, category, size, None);
+    }
+
+    /// Files a record, or an amendment of one.
+    pub(crate) fn write_record(&mut self, p: usize, category: usize, size: usize, amends: Option<ContentId>) {
         let Some(at) = self.people.patients[p].home.filter(|at| self.is_open(*at)) else { return };
         let Some(person) = self.people.organizations[at].person else { return };
         let salt = self.people.salt();
@@ -238,10 +260,11 @@ impl World {
             source: "s".into(),
             created: self.local(at),
             keys: Vec::new(),
-            amends: None,
+            amends,
             derived_from: None,
         };
-        let content = self.draft(at, Kind::Record, &[], &entry);
+        let kind = if amends.is_some() { Kind::Amendment } else { Kind::Record };
+        let content = self.draft(at, kind, amends.as_slice(), &entry);
         let id = content.id();
         let signers = vec![self.people.organizations[at].practitioner.signer()];
         let number = self.people.records.len();
@@ -356,6 +379,7 @@ impl World {
             knew,
             lock,
             salt,
+            card: self.people.patients[p].card_lock,
         });
         let epoch = self.epoch(at, p, card, id, to.organization());
         let drafts = std::iter::once(Draft::by(content, vec![signer])).chain(epoch).collect();
@@ -419,7 +443,8 @@ impl World {
         let content = self.draft(at, Kind::Revocation, &[card], &entry);
         let id = content.id();
         let signer = self.people.patients[p].card.signer();
-        self.people.revocations.push(Revocation { content: id, patient: p, revoked });
+        let card = self.people.patients[p].card_lock;
+        self.people.revocations.push(Revocation { content: id, patient: p, revoked, card });
         let draft = Draft { reveal, ..Draft::by(content, vec![signer]) };
         if self.tap(at, Some(p), vec![draft]).is_some() {
             self.coverage.revocations += 1;
@@ -575,8 +600,8 @@ impl World {
         }
     }
 
-    fn all_cards(&self) -> Vec<SoftwareSigner> {
-        self.people.organizations.iter().map(|o| o.card.signer()).collect()
+    pub(crate) fn all_cards(&self) -> Vec<SoftwareSigner> {
+        self.people.organizations.iter().take(self.plan.shape.founders()).map(|o| o.card.signer()).collect()
     }
 
     fn set_validators(&mut self, without: u64) {

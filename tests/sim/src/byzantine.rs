@@ -12,8 +12,6 @@ use crate::dice::Dice;
 use crate::plan::Trick;
 use crate::world::{Due, Packet, World};
 
-/// How often a hostile node does something of its own accord, in virtual milliseconds.
-const MISCHIEF_MS: u64 = 150;
 /// Copies of each message of a flood.
 const COPIES: usize = 6;
 
@@ -158,7 +156,7 @@ impl World {
                 }
             }
         }
-        self.due(self.now + MISCHIEF_MS, Due::Mischief { node: i });
+        self.due(self.now + self.pace.mischief_ms, Due::Mischief { node: i });
     }
 
     fn garbage(&self, i: usize) -> Vec<Packet> {

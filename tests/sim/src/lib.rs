@@ -5,9 +5,12 @@
 //! README says what it simulates, and what it doesn't.
 
 mod acts;
+mod book;
 mod byzantine;
 pub mod coverage;
+pub mod day;
 pub mod dice;
+pub mod growth;
 mod model;
 mod morning;
 mod mutants;

@@ -42,7 +42,7 @@ impl Knowledge<'_> {
         let open = !self.seen.contains(&grant.lock);
         in_time
             && open
-            && self.counts(grant.patient, &grant.content)
+            && self.counts(grant.card, &grant.content)
             && !self.is_replaced(grant)
             && !self.is_revoked(grant)
     }
@@ -52,8 +52,8 @@ impl Knowledge<'_> {
     }
 
     // It is here, and the card that signed it was good, or it was final before the card was closed.
-    fn counts(&self, patient: usize, content: &ContentId) -> bool {
-        let Some(card) = self.people.patients[patient].card_lock else { return false };
+    fn counts(&self, card: Option<Lock>, content: &ContentId) -> bool {
+        let Some(card) = card else { return false };
         let final_at = self.height_of(content);
         let good = match self.closed.get(&card).filter(|at| **at <= self.height) {
             Some(at) => final_at.is_some_and(|h| h < *at),
@@ -67,12 +67,12 @@ impl Knowledge<'_> {
         let age = |g: &Grant| (g.after, self.height_of(&g.content).unwrap_or(u64::MAX), g.content);
         let same =
             |g: &Grant| (g.patient, &g.grantee, g.category) == (old.patient, &old.grantee, old.category);
-        self.people.grants.iter().any(|g| same(g) && age(g) > age(old) && self.counts(g.patient, &g.content))
+        self.people.grants.iter().any(|g| same(g) && age(g) > age(old) && self.counts(g.card, &g.content))
     }
 
     fn is_revoked(&self, grant: &Grant) -> bool {
         let organization = self.people.organizations[grant.to.organization()].id;
-        let counts = |v: &Revocation| v.patient == grant.patient && self.counts(v.patient, &v.content);
+        let counts = |v: &Revocation| v.patient == grant.patient && self.counts(v.card, &v.content);
         self.people.revocations.iter().any(|v| {
             counts(v)
                 && takes(&v.revoked, grant, &organization)

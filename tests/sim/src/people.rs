@@ -15,7 +15,7 @@ use hospes_protocol::personal::{Category, Grantee};
 use zeroize::Zeroizing;
 
 use crate::dice::Dice;
-use crate::plan::{PATIENTS, Plan, To};
+use crate::plan::{Plan, To};
 use crate::world::T0;
 use crate::world::node::Secrets;
 
@@ -30,7 +30,7 @@ pub(crate) struct Card {
 }
 
 impl Card {
-    fn of(parts: &[u64]) -> Self {
+    pub(crate) fn of(parts: &[u64]) -> Self {
         let mut dice = Dice::of(parts);
         Self { signature: dice.bytes(), authentication: dice.bytes(), agreement: dice.bytes() }
     }
@@ -107,6 +107,8 @@ pub(crate) struct Grant {
     pub(crate) knew: Vec<ContentId>,
     pub(crate) lock: Lock,
     pub(crate) salt: [u8; 32],
+    /// Lock of the card that signed it.
+    pub(crate) card: Option<Lock>,
 }
 
 /// What a revocation takes back.
@@ -122,6 +124,8 @@ pub(crate) struct Revocation {
     pub(crate) content: ContentId,
     pub(crate) patient: usize,
     pub(crate) revoked: Revoked,
+    /// Lock of the card that signed it.
+    pub(crate) card: Option<Lock>,
 }
 
 /// An opened record.
@@ -184,7 +188,7 @@ impl People {
         };
         Self {
             organizations: (0..plan.shape.organizations()).map(organization).collect(),
-            patients: (0..=PATIENTS).map(patient).collect(),
+            patients: (0..=plan.shape.patients).map(patient).collect(),
             records: Vec::new(),
             grants: Vec::new(),
             revocations: Vec::new(),
@@ -207,10 +211,10 @@ impl People {
     /// The first state of the network.
     pub(crate) fn genesis(&self, plan: &Plan) -> Genesis {
         let shape = &plan.shape;
-        let mut organizations: Vec<_> =
-            self.organizations.iter().enumerate().map(|(i, o)| organization_entry(i, o)).collect();
+        let founders = self.organizations.iter().take(shape.founders()).enumerate();
+        let mut organizations: Vec<_> = founders.map(|(i, o)| organization_entry(i, o)).collect();
         organizations.sort_by_key(|o| o.organization);
-        let mut nodes: Vec<_> = (0..shape.organizations())
+        let mut nodes: Vec<_> = (0..shape.founders())
             .map(|place| node_entry(plan.seed, place, self.organizations[place].id, Standing::Active))
             .collect();
         nodes.sort_by_key(|n| n.key.id());
@@ -231,7 +235,8 @@ impl People {
     }
 }
 
-fn organization_entry(place: usize, organization: &Organization) -> OrganizationEntry {
+/// The entry of the organization at a place.
+pub(crate) fn organization_entry(place: usize, organization: &Organization) -> OrganizationEntry {
     OrganizationEntry {
         organization: organization.id,
         name: format!("Hospital {place}"),

@@ -17,6 +17,10 @@ pub struct Shape {
     pub replicas: usize,
     /// Further nodes, of the first organizations, that the genesis does not name: to be admitted.
     pub spares: usize,
+    /// Of the organizations, so many last ones are not in the genesis: they are to be admitted with their nodes.
+    pub late: usize,
+    /// Patients, at most.
+    pub patients: usize,
     /// How long people act and faults happen, in virtual milliseconds.
     pub active_ms: u64,
     /// The policy's lease, in milliseconds.
@@ -26,10 +30,16 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Organizations, one for each node that the genesis names.
+    /// Organizations, one for each node but the spares.
     #[must_use]
     pub const fn organizations(&self) -> usize {
         self.validators + self.replicas
+    }
+
+    /// Organizations that the genesis names, and their nodes.
+    #[must_use]
+    pub const fn founders(&self) -> usize {
+        self.organizations() - self.late
     }
 
     /// Nodes, spares included.
@@ -139,6 +149,42 @@ pub enum Act {
         of: usize,
         /// Its partner.
         partner: usize,
+    },
+    /// The practitioner of the patient's home amends a record of the patient's.
+    Amend {
+        /// Of whom.
+        patient: usize,
+        /// Which of the patient's records, modulo their number.
+        nth: usize,
+    },
+    /// The home gives the patient a new card.
+    Replace {
+        /// To whom.
+        patient: usize,
+    },
+    /// A practitioner asks for a record of a patient at the own organization.
+    Consult {
+        /// The practitioner's organization.
+        by: usize,
+        /// Whose record.
+        patient: usize,
+        /// Which of the patient's, modulo their number.
+        nth: usize,
+    },
+    /// An organization renews the certificate of its node.
+    Renew {
+        /// Which.
+        node: usize,
+    },
+    /// The organizations admit one that the genesis does not name, and it certifies its node.
+    Found {
+        /// Which.
+        at: usize,
+    },
+    /// An organization enrols its practitioner.
+    Practitioner {
+        /// Which.
+        at: usize,
     },
     /// An organization renames a role: a control entry that changes nothing else.
     Role {
@@ -350,6 +396,8 @@ fn shape(dice: &mut Dice) -> Shape {
         validators,
         replicas: if validators == 4 { dice.place(3) } else { 1 },
         spares: usize::from(dice.permille(400)),
+        late: 0,
+        patients: PATIENTS,
         active_ms: if short_lease { 13_000 } else { dice.range(6_000, 14_000) },
         lease_ms: if short_lease { 8_000 } else { 72 * 3_600_000 },
         idle_block_ms: if short_lease { 3_000 } else { 3_600_000 },

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::coverage::Coverage;
+use crate::day;
+use crate::growth;
 use crate::mutants;
 use crate::plan::Plan;
 use crate::run::{Outcome, run};
@@ -29,19 +31,35 @@ pub struct Job {
     pub seed: Option<u64>,
     /// Every mutant instead.
     pub mutants: bool,
+    /// A day instead, of that one seed.
+    pub day: bool,
+    /// The same load in federations of many sizes instead.
+    pub growth: bool,
+    /// As JSON, where there is such a form.
+    pub json: bool,
     /// This mutant lives in the one seed.
     pub mutant: Option<String>,
 }
 
 impl Job {
     /// How it is called.
-    pub const USAGE: &'static str =
-        "hospes-sim [--seeds N] [--from K] [--jobs J] | --mutants yes [--seeds N] | --seed N [--mutant NAME]";
+    pub const USAGE: &'static str = "hospes-sim [--seeds N] [--from K] [--jobs J] | --mutants yes [--seeds N] | --seed N [--mutant NAME]\n\
+     hospes-sim --day yes [--seed N] | --growth yes [--json yes]";
 
     /// Reads arguments; null where they make no sense.
     #[must_use]
     pub fn read(mut args: impl Iterator<Item = String>) -> Option<Self> {
-        let mut job = Self { from: 0, seeds: 200, jobs: 2, seed: None, mutants: false, mutant: None };
+        let mut job = Self {
+            from: 0,
+            seeds: 200,
+            jobs: 2,
+            seed: None,
+            mutants: false,
+            day: false,
+            growth: false,
+            json: false,
+            mutant: None,
+        };
         while let Some(name) = args.next() {
             let value = args.next()?;
             match name.as_str() {
@@ -50,6 +68,9 @@ impl Job {
                 "--jobs" => job.jobs = value.parse().ok().filter(|j| *j > 0)?,
                 "--seed" => job.seed = Some(value.parse().ok()?),
                 "--mutants" => job.mutants = value == "yes",
+                "--day" => job.day = value == "yes",
+                "--growth" => job.growth = value == "yes",
+                "--json" => job.json = value == "yes",
                 "--mutant" => job.mutant = Some(value),
                 _ => return None,
             }
@@ -63,6 +84,12 @@ impl Job {
 /// # Errors
 /// Of the output only.
 pub fn tell(job: &Job, out: &mut impl Write) -> io::Result<bool> {
+    if job.day {
+        return day::tell(job.seed.unwrap_or(1), job.mutant.as_deref() == Some("story"), out);
+    }
+    if job.growth {
+        return growth::tell(job.json, out);
+    }
     if job.mutants {
         return mutants::tell(job, out);
     }

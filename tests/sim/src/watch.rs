@@ -54,6 +54,7 @@ struct Seen {
     locks: BTreeSet<Lock>,
     scanned: BTreeMap<NodeId, u64>,
     stale: bool,
+    looked: u64,
 }
 
 /// The watch.
@@ -83,8 +84,6 @@ const ACCESS: &str = "every read has its access entry";
 /// A healed federation serves its patients.
 pub(crate) const WORKS: &str = "what is permitted works, what is not is refused";
 const BOUNDED: &str = "all is final in bounded time";
-/// How often objects are looked for, in virtual milliseconds.
-const PLACES_MS: u64 = 2_000;
 
 impl Watch {
     pub(crate) fn new(genesis: &Genesis) -> Self {
@@ -287,16 +286,17 @@ impl World {
 
     /// Something happened at a node.
     pub(crate) fn watch_step(&mut self, i: usize) {
-        let stale = self.watch.seen.get(&i).is_some_and(|s| s.stale);
+        let (now, pause) = (self.now, self.pace.permits_ms);
+        let stale = self.watch.seen.get(&i).is_some_and(|s| s.stale && now >= s.looked + pause);
         if stale && self.nodes[i].is_honest() && self.nodes[i].is_running() && !self.nodes[i].is_dark() {
             self.watch.look_at(i);
             if let Some(seen) = self.watch.seen.get_mut(&i) {
-                seen.stale = false;
+                (seen.stale, seen.looked) = (false, now);
             }
             self.scan(i);
             self.watch_permits(i);
         }
-        if self.now >= self.watch.last_places + PLACES_MS {
+        if self.now >= self.watch.last_places + self.pace.places_ms {
             self.watch.last_places = self.now;
             self.watch_places(false);
         }
@@ -383,7 +383,7 @@ impl World {
 
 impl World {
     /// Organizations that a record's blob was ever to be held by, or is to be held by now.
-    fn placed(&self, record: &Record, now: Option<&Knowledge<'_>>) -> BTreeSet<usize> {
+    pub(crate) fn placed(&self, record: &Record, now: Option<&Knowledge<'_>>) -> BTreeSet<usize> {
         let of = |g: &&crate::people::Grant| (g.patient, g.category) == (record.patient, record.category);
         let grants = self.people.grants.iter().filter(of);
         let live = grants.filter(|g| now.is_none_or(|k| k.lives(g)));
@@ -415,7 +415,7 @@ impl World {
     }
 
     /// Nodes that are watched at the end: honest, running, members.
-    fn settled_nodes(&self) -> Vec<usize> {
+    pub(crate) fn settled_nodes(&self) -> Vec<usize> {
         let member = |i: &usize| {
             let node = &self.nodes[*i];
             node.is_honest() && node.is_running() && node.removed_at.is_none()
@@ -493,7 +493,7 @@ impl World {
         first.map(|r| (BOUNDED, format!("what node {} filed at {} ms is not final", r.node, r.at)))
     }
 
-    fn has_body(&self, i: usize, content: &ContentId) -> bool {
+    pub(crate) fn has_body(&self, i: usize, content: &ContentId) -> bool {
         self.nodes[i].store.as_ref().is_some_and(|s| matches!(s.body(content), Ok(Some(_))))
     }
 

@@ -57,6 +57,7 @@ impl Service {
     /// Makes changes in one durable transaction; none, where there are none.
     pub(crate) fn write(&self, writes: &[Write]) -> Result<(), Fatal> {
         if !writes.is_empty() {
+            self.stirred.set(true);
             self.objects.apply(writes)?;
         }
         Ok(())

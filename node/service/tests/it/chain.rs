@@ -6,6 +6,7 @@
 use hospes_protocol::check::Check;
 use hospes_protocol::control::{NodeEntry, Standing};
 use hospes_protocol::entry::Kind;
+use hospes_service::effects::Timer;
 use hospes_service::filing::FileError;
 
 use crate::world::{World, for_seeds};
@@ -25,6 +26,24 @@ fn what_each_node_files_is_final_everywhere() {
         assert!(w.run_until(2_000, all), "all five are final on all five nodes within two seconds");
         w.check();
     });
+}
+
+#[test]
+fn an_idle_node_looks_after_its_peers_rarely_and_often_again_once_something_happens() {
+    let mut w = World::new(1, 4, 1);
+    let next = |w: &World, i: usize| w.nodes[i].timers[&Timer::Upkeep];
+    w.run(300_000);
+    for i in 0..5 {
+        let before = next(&w, i);
+        assert!(w.run_until(40_000, |w| next(w, i) != before), "an idle node goes on looking");
+        assert!(next(&w, i) - before >= 29_000, "but only twice a minute");
+    }
+    let role = w.role(0, "doctor");
+    w.file(0, role);
+    w.run(500);
+    for i in 0..5 {
+        assert!(next(&w, i) <= w.now + 2_000, "two seconds after news it looks again");
+    }
 }
 
 #[test]

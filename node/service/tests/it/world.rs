@@ -92,7 +92,7 @@ pub(crate) struct Place {
     medium: Medium,
     seed: u8,
     pub(crate) organization: OrganizationId,
-    timers: BTreeMap<Timer, u64>,
+    pub(crate) timers: BTreeMap<Timer, u64>,
     tokens: BTreeMap<u64, (usize, u64)>,
 }
 

@@ -75,6 +75,7 @@ impl World {
     fn happened(&mut self, i: usize, event: &Event) {
         match event {
             Event::BlockCommitted { height, .. } => self.watch_committed(i, *height),
+            Event::Finalised { headers, .. } => self.note_finalised(i, headers),
             Event::LockClosed(_) | Event::BodyKept { .. } => self.watch.look_at(i),
             _ => {}
         }

@@ -153,7 +153,9 @@ impl World {
     }
 
     fn turn(&mut self, i: usize, trick: Trick) {
-        if !self.nodes[i].is_running() || self.nodes[i].trick.is_some() {
+        // Who has a twin keeps it; any other trick may be changed for another.
+        let before = self.nodes[i].trick;
+        if !self.nodes[i].is_running() || before == Some(Trick::Twin) || before == Some(trick) {
             return;
         }
         self.tell(format!("node {i} turns hostile: {trick:?}"));

@@ -51,6 +51,8 @@ pub(crate) struct Links {
     stream_end: BTreeMap<(usize, usize), u64>,
     sent: BTreeMap<(usize, usize), u64>,
     banned: BTreeMap<(usize, usize), u64>,
+    /// Bytes that each node sent.
+    pub(crate) bytes: BTreeMap<usize, u64>,
     /// Directions in which a stream lost something: it carries nothing more until the link comes up anew.
     torn: BTreeSet<(usize, usize)>,
     /// Messages that were lost on the way.
@@ -146,6 +148,7 @@ impl Links {
     pub(crate) fn fate(&mut self, (from, to): (usize, usize), now: u64, bytes: u64, manner: Manner) -> Fate {
         let number = self.sent.entry((from, to)).or_default();
         *number += 1;
+        *self.bytes.entry(from).or_default() += bytes;
         let mut dice = Dice::of(&[self.seed, 4, from as u64, to as u64, *number]);
         let here: Vec<_> = self.weather.iter().filter(|w| now < w.until).copied().collect();
         let (stream, blocked) = (manner == Manner::Stream, self.is_blocked(from, to, now));

@@ -17,6 +17,7 @@ use hospes_service::service::{Fatal, Service};
 
 use self::links::Links;
 use self::node::{Node, Off};
+use crate::book::Book;
 use crate::coverage::Coverage;
 use crate::dice::Dice;
 use crate::people::People;
@@ -67,6 +68,23 @@ pub(crate) enum Due {
     Item(usize),
 }
 
+/// How often something is done that a long run can't afford at every step, in virtual milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// All records are asked for at a node that learned something, at most so often.
+    pub(crate) permits_ms: u64,
+    /// Objects are looked for where nothing puts them.
+    pub(crate) places_ms: u64,
+    /// A hostile node does something of its own accord.
+    pub(crate) mischief_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { permits_ms: 0, places_ms: 2_000, mischief_ms: 150 }
+    }
+}
+
 /// The federation and all around it.
 pub(crate) struct World {
     pub(crate) plan: Plan,
@@ -82,6 +100,10 @@ pub(crate) struct World {
     queue: BTreeMap<(u64, u64), Due>,
     order: u64,
     next_token: u64,
+    /// How closely is looked, and how often liars act.
+    pub(crate) pace: Pace,
+    /// What is counted where somebody asked for it.
+    pub(crate) book: Option<Book>,
     /// Penalties of peers, by judge and judged.
     scores: BTreeMap<(usize, usize), u32>,
 }
@@ -102,6 +124,8 @@ impl World {
             queue: BTreeMap::new(),
             order: 0,
             next_token: 0,
+            pace: Pace::default(),
+            book: None,
             scores: BTreeMap::new(),
             plan,
         };
@@ -114,7 +138,7 @@ impl World {
         for number in 0..world.plan.items.len() {
             world.due(world.plan.items[number].at, Due::Item(number));
         }
-        (0..shape.organizations()).for_each(|place| world.start(place));
+        (0..shape.founders()).for_each(|place| world.start(place));
         world
     }
 
@@ -171,9 +195,12 @@ impl World {
         f: impl FnOnce(&mut Service) -> Result<R, Fatal>,
     ) -> Option<R> {
         let now = self.local(i);
+        let begun = self.book.as_ref().map(Book::begin);
         let service = self.nodes[i].service.as_mut()?;
         service.tick(now);
-        match f(service) {
+        let done = f(service);
+        self.charge(i, begun);
+        match done {
             Ok(done) => {
                 self.effects(i);
                 Some(done)
@@ -264,7 +291,7 @@ impl World {
         }
     }
 
-    fn is_cut(&self, a: usize, b: usize) -> bool {
+    pub(crate) fn is_cut(&self, a: usize, b: usize) -> bool {
         self.links.is_blocked(a, b, self.now) || self.links.is_blocked(b, a, self.now)
     }
 
