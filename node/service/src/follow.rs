@@ -355,7 +355,8 @@ impl Service {
         }
         self.hold_upkeep()?;
         self.away_upkeep()?;
-        self.calm = self.calm.saturating_add(1);
+        let behind = self.peers.values().any(|peer| peer.height > self.state.height);
+        self.calm = if behind { 0 } else { self.calm.saturating_add(1) };
         self.next_upkeep();
         Ok(())
     }

@@ -72,7 +72,14 @@ impl Book {
     }
 }
 
-fn cpu_ns() -> u64 {
+/// The value at a share of a thousand of an ascending list.
+pub(crate) fn quantile(sorted: &[u64], permille: usize) -> u64 {
+    let place = (sorted.len() * permille).div_ceil(1000).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or(0)
+}
+
+/// CPU time of this thread, in nanoseconds.
+pub(crate) fn cpu_ns() -> u64 {
     let spent = clock_gettime(ClockId::ThreadCPUTime);
     let nanoseconds = spent.tv_sec * 1_000_000_000 + spent.tv_nsec;
     u64::try_from(nanoseconds).unwrap_or(0)

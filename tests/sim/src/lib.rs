@@ -11,6 +11,7 @@ pub mod coverage;
 pub mod day;
 pub mod dice;
 pub mod growth;
+pub mod history;
 mod model;
 mod morning;
 mod mutants;

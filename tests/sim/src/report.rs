@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::coverage::Coverage;
 use crate::day;
 use crate::growth;
+use crate::history;
 use crate::mutants;
 use crate::plan::Plan;
 use crate::run::{Outcome, run};
@@ -35,6 +36,8 @@ pub struct Job {
     pub day: bool,
     /// The same load in federations of many sizes instead.
     pub growth: bool,
+    /// A chain of so many blocks instead.
+    pub history: Option<u64>,
     /// As JSON, where there is such a form.
     pub json: bool,
     /// This mutant lives in the one seed.
@@ -44,7 +47,7 @@ pub struct Job {
 impl Job {
     /// How it is called.
     pub const USAGE: &'static str = "hospes-sim [--seeds N] [--from K] [--jobs J] | --mutants yes [--seeds N] | --seed N [--mutant NAME]\n\
-     hospes-sim --day yes [--seed N] | --growth yes [--json yes]";
+     hospes-sim --day yes [--seed N] | --growth yes [--json yes] | --history N [--json yes]";
 
     /// Reads arguments; null where they make no sense.
     #[must_use]
@@ -57,6 +60,7 @@ impl Job {
             mutants: false,
             day: false,
             growth: false,
+            history: None,
             json: false,
             mutant: None,
         };
@@ -70,6 +74,7 @@ impl Job {
                 "--mutants" => job.mutants = value == "yes",
                 "--day" => job.day = value == "yes",
                 "--growth" => job.growth = value == "yes",
+                "--history" => job.history = Some(value.parse().ok()?),
                 "--json" => job.json = value == "yes",
                 "--mutant" => job.mutant = Some(value),
                 _ => return None,
@@ -89,6 +94,9 @@ pub fn tell(job: &Job, out: &mut impl Write) -> io::Result<bool> {
     }
     if job.growth {
         return growth::tell(job.json, out);
+    }
+    if let Some(blocks) = job.history {
+        return history::tell(blocks, job.json, out);
     }
     if job.mutants {
         return mutants::tell(job, out);

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::book::Took;
+use crate::book::{Took, quantile};
 use crate::coverage::Coverage;
 use crate::world::World;
 
@@ -64,12 +64,6 @@ pub(super) fn row(name: &str, (a, b): (&Hour, &Hour), out: &mut impl Write) -> i
         (b.bytes - a.bytes) / 1000
     )?;
     out.flush()
-}
-
-/// The value at a share of a thousand of an ascending list.
-fn quantile(sorted: &[u64], permille: usize) -> u64 {
-    let place = (sorted.len() * permille).div_ceil(1000).saturating_sub(1);
-    sorted.get(place).copied().unwrap_or(0)
 }
 
 /// From tap to final, in virtual time.
