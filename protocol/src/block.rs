@@ -10,7 +10,7 @@ use crate::check::{Check, Rejected, ensure};
 use crate::context::Context;
 use crate::entry::FORMAT;
 use crate::ids::{BlockHash, HeaderId, NetworkId, NodeId, OrganizationId, StateRoot, ValidatorsHash, sha256};
-use crate::keys::{Algorithm, KeyError, Signer, VerifyingKey};
+use crate::keys::{Algorithm, KeyError, Signed, Signer, VerifyingKey, verify_all};
 use crate::limits::{BLOCK_BYTES_MAX, VALIDATORS_MAX};
 use crate::sign1::to_be_signed;
 use crate::wire::{Bytes, Wire};
@@ -294,12 +294,16 @@ impl CommitCertificate {
         ensure(self.validators == set.hash(), Check::ForeignValidators)?;
         ensure(self.signatures.windows(2).all(|w| w[0].validator < w[1].validator), Check::DuplicateSigner)?;
         ensure(self.signatures.len() >= set.quorum() || crate::mutant!(QuorumOfOne), Check::QuorumMissing)?;
+        let mut votes = Vec::new();
         for signed in &self.signatures {
             let validator = set.get(&signed.validator).ok_or(Check::ForeignValidators)?;
             let vote = self.precommit(network, signed.validator);
-            SignedVote { vote, signature: signed.signature }.verify(&validator.key)?;
+            ensure(validator.key.id().0 == signed.validator.0, Check::UnknownSigner)?;
+            let message = to_be_signed(&validator.key, Context::Vote, network, &vote.encode());
+            votes.push((&validator.key, message, &signed.signature[..]));
         }
-        Ok(())
+        let all = votes.iter().map(|(key, message, signature)| Signed { key, message, signature });
+        ensure(verify_all(&all.collect::<Vec<_>>()), Check::BadSignature)
     }
 
     /// Validators of `set` whose signature is not here.

@@ -48,6 +48,8 @@ mutants! {
     OrphansStay,
     /// Access entries don't go home.
     AccessUnsent,
+    /// What an input says leaves before what it wrote is durable.
+    SaidUnsettled,
     /// Own headers are published without being kept.
     HeaderUnkept,
     /// Peers are asked once where they are, and never again.

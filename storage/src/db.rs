@@ -1,12 +1,13 @@
 //! One redb file: opening, transactions, and what becomes of errors.
 //!
-//! Every write is a two-phase commit with quick repair, so that a crash costs milliseconds and no walk.
+//! Every durable write is a two-phase commit with quick repair, so that a crash costs milliseconds and no walk.
+//! A write that waits is seen by every reader at once, and is durable with the next durable write.
 //! redb refuses everything after a failed write; after a full disk it is opened again here, so that reading
 //! goes on. A panic inside redb, which damaged pages can cause, is reported as damage of the file.
 
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, WriteTransaction};
@@ -40,7 +41,12 @@ pub(crate) fn medium_error(file: &'static str, e: impl Into<redb::Error>) -> Sto
     }
 }
 
+/// What may wait to become durable, in bytes: it is held in the page cache, and one sync is to bear it.
+const WAITING_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 struct Handle {
+    /// Which opening of the file this is, from 1.
+    number: u64,
     /// Null only while it is dropped.
     db: Option<Database>,
     retired: Retired,
@@ -83,6 +89,11 @@ pub(crate) struct Db {
     closed: AtomicBool,
     /// Counts commits, so that the scrub knows whether anything changed under it.
     generation: AtomicU64,
+    /// How often the file was opened.
+    opened: AtomicU64,
+    /// The handle under which writes wait to become durable; 0 for none.
+    waiting: AtomicU64,
+    waiting_bytes: AtomicUsize,
 }
 
 impl Db {
@@ -103,6 +114,9 @@ impl Db {
             handle: RwLock::new(None),
             closed: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            opened: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
+            waiting_bytes: AtomicUsize::new(0),
         };
         db.handle()?;
         Ok(db)
@@ -130,7 +144,8 @@ impl Db {
             Ok((db.map_err(|e| medium_error(self.file.name(), e))?, retired))
         })?;
         let (closing, full) = (AtomicBool::new(false), AtomicBool::new(false));
-        let handle = Arc::new(Handle { db: Some(db), retired, closing, full });
+        let number = self.opened.fetch_add(1, Ordering::AcqRel) + 1;
+        let handle = Arc::new(Handle { number, db: Some(db), retired, closing, full });
         *slot = Some(handle.clone());
         Ok(handle)
     }
@@ -181,18 +196,63 @@ impl Db {
     pub(crate) fn write<T>(&self, bytes: usize, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
         // A row may be written twice on the way into its page, and pages grow by powers of two.
         self.has_room(self.reserve_bytes.saturating_add(4 * bytes as u64))?;
-        self.write_in_room(f)
+        self.write_in_room(true, f)
+    }
+
+    /// As [`Db::write`], but durable only once [`Db::settle`] has ended. Only one thread at a time may wait.
+    pub(crate) fn write_waiting<T>(
+        &self,
+        bytes: usize,
+        f: impl FnOnce(&WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        if self.waiting_bytes.fetch_add(bytes, Ordering::AcqRel) + bytes > WAITING_BYTES_MAX {
+            self.settle()?;
+            self.waiting_bytes.store(bytes, Ordering::Release);
+        }
+        self.has_room(self.reserve_bytes.saturating_add(4 * bytes as u64))?;
+        self.write_in_room(false, f)
+    }
+
+    /// Makes durable what waits. [`StoreError::Full`] also where a disk that was full meanwhile took it.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let waiting = self.waiting.swap(0, Ordering::AcqRel);
+        self.waiting_bytes.store(0, Ordering::Release);
+        if waiting == 0 {
+            return Ok(());
+        }
+        if self.handle()?.number != waiting {
+            return Err(StoreError::Full);
+        }
+        self.write_in_room(true, |_| Ok(()))
+    }
+
+    /// Takes back what waits, as a crash would.
+    pub(crate) fn give_up(&self) {
+        let waiting = self.waiting.swap(0, Ordering::AcqRel);
+        let mut slot = self.handle.write().unwrap_or_else(PoisonError::into_inner);
+        if slot.as_ref().is_some_and(|h| h.number == waiting) {
+            *slot = None;
+        }
     }
 
     /// As [`Db::write`], for what gives space back: it may use most of the reserve.
     pub(crate) fn write_freeing<T>(&self, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
         self.has_room(self.reserve_bytes / 4)?;
-        self.write_in_room(f)
+        self.write_in_room(true, f)
     }
 
-    fn write_in_room<T>(&self, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
+    /// As [`Db::write_freeing`], but durable only once [`Db::settle`] has ended.
+    pub(crate) fn write_freeing_waiting<T>(
+        &self,
+        f: impl FnOnce(&WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
+        self.has_room(self.reserve_bytes / 4)?;
+        self.write_in_room(false, f)
+    }
+
+    fn write_in_room<T>(&self, durable: bool, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
         let handle = self.handle()?;
-        let result = self.guarded(|| self.write_once(&handle, f));
+        let result = self.guarded(|| self.write_once(&handle, durable, f));
         match result {
             Err(StoreError::Full) => handle.full.store(true, Ordering::Release),
             Err(StoreError::Io { .. }) if handle.full.load(Ordering::Acquire) => {}
@@ -202,16 +262,26 @@ impl Db {
         Err(StoreError::Full)
     }
 
-    fn write_once<T>(&self, handle: &Handle, f: impl FnOnce(&WriteTransaction) -> Result<T>) -> Result<T> {
+    fn write_once<T>(
+        &self,
+        handle: &Handle,
+        durable: bool,
+        f: impl FnOnce(&WriteTransaction) -> Result<T>,
+    ) -> Result<T> {
         let file = self.file.name();
         let mut txn = handle.db().begin_write().map_err(|e| medium_error(file, e))?;
-        txn.set_two_phase_commit(true);
-        txn.set_quick_repair(true);
-        if self.unsynced {
+        if durable && !self.unsynced {
+            txn.set_two_phase_commit(true);
+            txn.set_quick_repair(true);
+        } else {
+            // Refused only for persistent savepoints, which nothing here makes; then it is durable.
             let _no_savepoints = txn.set_durability(Durability::None);
         }
         let value = f(&txn)?;
         txn.commit().map_err(|e| medium_error(file, e))?;
+        if !durable {
+            self.waiting.store(handle.number, Ordering::Release);
+        }
         self.generation.fetch_add(1, Ordering::Release);
         Ok(value)
     }

@@ -1,8 +1,8 @@
 //! The erasable keys: one random key for each patient, in a small file that is rewritten whole.
 //!
 //! Erasing a patient drops his key from the file; what was sealed under it opens nowhere again, whatever
-//! pages or free space still hold of it. Keys stand sealed under the node key and are opened one at a time,
-//! when used. Who is erased, and when, is the caller's decision.
+//! pages or free space still hold of it. Keys stand sealed under the node key and are opened when used; a few that
+//! were used last stay open in memory. Who is erased, and when, is the caller's decision.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError, RwLock};
@@ -19,6 +19,8 @@ use crate::medium::{KEY_FILE, Medium};
 use crate::seal::{Sealer, Tag};
 
 const CHECK_BYTES: usize = 32;
+/// Keys that stay open, at most: those of the patients whose rows are read together.
+const OPEN_MAX: usize = 64;
 
 mod file {
     #![allow(unreachable_pub, reason = "wire_struct! declares what it makes public; the module is private")]
@@ -43,6 +45,8 @@ pub(crate) struct ErasableKeys {
     medium: Medium,
     store: [u8; 16],
     keys: RwLock<BTreeMap<Tag, Vec<u8>>>,
+    /// Filled while `keys` is read and emptied while it is written, so that no key outlives its patient's erasure.
+    open: Mutex<BTreeMap<PatientId, Zeroizing<[u8; 32]>>>,
     /// Held while the file is rewritten, so that no change is lost between two writers.
     writing: Mutex<()>,
 }
@@ -60,11 +64,14 @@ fn medium_failed(source: std::io::Error) -> StoreError {
 }
 
 impl ErasableKeys {
+    fn over(medium: &Medium, store: [u8; 16], keys: BTreeMap<Tag, Vec<u8>>) -> Self {
+        let (open, writing) = (Mutex::default(), Mutex::default());
+        Self { medium: medium.clone(), store, keys: RwLock::new(keys), open, writing }
+    }
+
     /// Writes an empty file.
     pub(crate) fn create(medium: &Medium, store: [u8; 16]) -> Result<()> {
-        let empty =
-            Self { medium: medium.clone(), store, keys: RwLock::default(), writing: Mutex::default() };
-        empty.rewrite(&BTreeMap::new())
+        Self::over(medium, store, BTreeMap::new()).rewrite(&BTreeMap::new())
     }
 
     /// Reads the file.
@@ -85,8 +92,7 @@ impl ErasableKeys {
         if file.store != store {
             return Err(StoreError::Mixed(KEY_FILE));
         }
-        let keys = file.keys.into_iter().map(|(tag, sealed)| (tag, sealed.0)).collect();
-        Ok(Self { medium: medium.clone(), store, keys: RwLock::new(keys), writing: Mutex::default() })
+        Ok(Self::over(medium, store, file.keys.into_iter().map(|(tag, sealed)| (tag, sealed.0)).collect()))
     }
 
     fn rewrite(&self, keys: &BTreeMap<Tag, Vec<u8>>) -> Result<()> {
@@ -99,12 +105,21 @@ impl ErasableKeys {
 
     /// A patient's key; null for one that was erased or never had one.
     pub(crate) fn key(&self, sealer: &Sealer, patient: &PatientId) -> Result<Option<Zeroizing<[u8; 32]>>> {
-        let tag = patient_tag(sealer, patient);
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = open.get(patient) {
+            return Ok(Some(key.clone()));
+        }
+        let tag = patient_tag(sealer, patient);
         let Some(sealed) = keys.get(&tag) else { return Ok(None) };
-        let open = sealer.open_node(&aad(&tag), sealed).map(Zeroizing::new);
-        let key = open.and_then(|k| k.as_slice().try_into().ok());
-        key.map(|k| Some(Zeroizing::new(k))).ok_or(StoreError::Corrupt(Item::File(KEY_FILE)))
+        let opened = sealer.open_node(&aad(&tag), sealed).map(Zeroizing::new);
+        let key = opened.and_then(|k| k.as_slice().try_into().ok()).map(Zeroizing::new);
+        let key: Zeroizing<[u8; 32]> = key.ok_or(StoreError::Corrupt(Item::File(KEY_FILE)))?;
+        if open.len() >= OPEN_MAX {
+            open.clear();
+        }
+        open.insert(*patient, key.clone());
+        Ok(Some(key))
     }
 
     /// Makes keys for those patients that have none, durably, in one rewriting.
@@ -125,7 +140,8 @@ impl ErasableKeys {
     /// Whether every one of these patients has a key.
     pub(crate) fn have(&self, sealer: &Sealer, patients: &[PatientId]) -> bool {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
-        patients.iter().all(|p| keys.contains_key(&patient_tag(sealer, p)))
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        patients.iter().all(|p| open.contains_key(p) || keys.contains_key(&patient_tag(sealer, p)))
     }
 
     /// Drops a patient's key, durably.
@@ -140,7 +156,9 @@ impl ErasableKeys {
 
     fn replace(&self, keys: BTreeMap<Tag, Vec<u8>>) -> Result<()> {
         self.rewrite(&keys)?;
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
+        let mut standing = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *standing = keys;
         Ok(())
     }
 }

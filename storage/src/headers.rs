@@ -26,8 +26,8 @@ pub(crate) struct HeaderTables<'t> {
     ids: Open<'t>,
     contents: Open<'t>,
     heads: Open<'t>,
-    forks: Open<'t>,
-    control: Open<'t>,
+    /// Opens those tables that few headers touch.
+    txn: &'t WriteTransaction,
     /// Heads as they are now; null where none stands any more. Written once, at the end.
     moved: BTreeMap<NodeId, Option<Head>>,
 }
@@ -72,8 +72,7 @@ impl<'t> HeaderTables<'t> {
             ids: HEADER_IDS.write(txn)?,
             contents: HEADER_CONTENTS.write(txn)?,
             heads: HEADS.write(txn)?,
-            forks: FORKS.write(txn)?,
-            control: CONTROL.write(txn)?,
+            txn,
             moved: BTreeMap::new(),
         })
     }
@@ -144,7 +143,7 @@ impl<'t> HeaderTables<'t> {
         self.headers.put(&at, &row_payload(row))?;
         self.ids.put(&row.id.0, &at)?;
         self.contents.put(&key(&[&row.content.0, &row.id.0]), &[])?;
-        self.forks.delete(&key(&[&at, &row.id.0]))?;
+        FORKS.write(self.txn)?.delete(&key(&[&at, &row.id.0]))?;
         self.advance(&head)?;
         self.keep_control(row)
     }
@@ -199,21 +198,21 @@ impl<'t> HeaderTables<'t> {
     }
 
     fn keep_aside(&mut self, row: &HeaderRow) -> Result<()> {
-        let mut kept = 0;
-        self.forks.scan(&row.node.0, &[], |_, _| {
+        let (mut kept, mut forks) = (0, FORKS.write(self.txn)?);
+        forks.scan(&row.node.0, &[], |_, _| {
             kept += 1;
             Ok(kept < FORKS_PER_NODE_MAX)
         })?;
         if kept < FORKS_PER_NODE_MAX {
             let at = key(&[&node_key(&row.node, row.sequence), &row.id.0]);
-            self.forks.put(&at, &row_payload(row))?;
+            forks.put(&at, &row_payload(row))?;
         }
         Ok(())
     }
 
     fn keep_control(&mut self, row: &HeaderRow) -> Result<()> {
         match &row.control {
-            Some(body) => self.control.put(&row.content.0, body).map(drop),
+            Some(body) => CONTROL.write(self.txn)?.put(&row.content.0, body).map(drop),
             None => Ok(()),
         }
     }
@@ -227,7 +226,7 @@ impl<'t> HeaderTables<'t> {
         self.ids.delete(&old.id.0)?;
         let content = HEADERS.part(&at, id_at(&payload, 32))?;
         self.contents.delete(&key(&[&content, &old.id.0]))?;
-        self.forks.put(&key(&[&at, &old.id.0]), &payload)?;
+        FORKS.write(self.txn)?.put(&key(&[&at, &old.id.0]), &payload)?;
         Ok(old.id)
     }
 }
@@ -324,7 +323,7 @@ pub(crate) fn adopt(txn: &WriteTransaction, rows: &[HeaderRow]) -> Result<()> {
         if row.node != first.node || tables.place(row)? != Placed::Stored {
             return Err(Contradiction::HeaderNotHere(row.id).into());
         }
-        tables.forks.delete(&key(&[&node_key(&row.node, row.sequence), &row.id.0]))?;
+        FORKS.write(txn)?.delete(&key(&[&node_key(&row.node, row.sequence), &row.id.0]))?;
     }
     tables.finish()
 }

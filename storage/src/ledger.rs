@@ -188,6 +188,21 @@ pub struct Tip {
 /// returns an error, it has either no effect or, after [`crate::StoreError::Io`], one that opening the store
 /// again shows; all of them may be repeated. Reads see the last commit, and never what fails its check.
 pub trait Ledger: Send + Sync {
+    /// Whether what this thread writes from now on, here and among the objects of the same store, may wait: it is
+    /// seen at once, and is durable once [`Ledger::settle`] has ended. After a crash what was written up to some
+    /// instant is there and nothing after it. Writes of other threads are durable as ever.
+    fn gather(&self, on: bool);
+
+    /// Makes durable all that waits.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Full`] where there is no room, or was none meanwhile, and what waited may be lost:
+    /// [`Ledger::give_up`] brings what is seen to what is durable. [`crate::StoreError`] of the medium.
+    fn settle(&self) -> Result<()>;
+
+    /// Takes back all that waits, as a crash would.
+    fn give_up(&self);
+
     /// Stores headers in order; one outcome for each.
     ///
     /// # Errors

@@ -21,12 +21,25 @@ fn property_key(name: &str) -> Vec<u8> {
 }
 
 impl Ledger for Store {
+    fn gather(&self, on: bool) {
+        self.gathering.turn(on);
+    }
+
+    fn settle(&self) -> Result<()> {
+        self.settle_both()
+    }
+
+    fn give_up(&self) {
+        self.objects.give_up();
+        self.ledger.give_up();
+    }
+
     fn put_headers(&self, rows: &[HeaderRow]) -> Result<Vec<Placed>> {
-        self.ledger.write(size(rows), |txn| headers::put(txn, rows))
+        self.write_ledger(size(rows), |txn| headers::put(txn, rows))
     }
 
     fn put_own(&self, rows: &[HeaderRow]) -> Result<()> {
-        self.ledger.write(size(rows), |txn| headers::put_own(txn, rows))
+        self.write_ledger(size(rows), |txn| headers::put_own(txn, rows))
     }
 
     fn own_sequence(&self, node: &NodeId) -> Result<u64> {
@@ -38,7 +51,7 @@ impl Ledger for Store {
     }
 
     fn adopt_branch(&self, rows: &[HeaderRow]) -> Result<()> {
-        self.ledger.write(size(rows), |txn| headers::adopt(txn, rows))
+        self.write_ledger(size(rows), |txn| headers::adopt(txn, rows))
     }
 
     fn header(&self, id: &HeaderId) -> Result<Option<StoredHeader>> {
@@ -66,7 +79,7 @@ impl Ledger for Store {
     }
 
     fn put_control_body(&self, content: &ContentId, body: &[u8]) -> Result<()> {
-        self.ledger.write(body.len(), |txn| CONTROL.write(txn)?.put(&content.0, body).map(drop))
+        self.write_ledger(body.len(), |txn| CONTROL.write(txn)?.put(&content.0, body).map(drop))
     }
 
     fn finality(&self, id: &HeaderId) -> Result<Option<Finality>> {
@@ -75,24 +88,24 @@ impl Ledger for Store {
 
     fn commit(&self, commit: &Commit) -> Result<()> {
         let bytes = commit.block.len() + commit.state.len() + 512 * (commit.headers.len() + 1);
-        self.ledger.write(bytes, |txn| chain::commit(txn, commit))
+        self.write_ledger(bytes, |txn| chain::commit(txn, commit))
     }
 
     fn install(&self, installation: &Installation) -> Result<()> {
         let recent: usize = installation.recent.iter().map(|b| b.block.len() + 512).sum();
         let bytes = installation.state.len() + 128 * installation.locks.len() + recent;
-        self.ledger.write(bytes, |txn| history::install(txn, installation))
+        self.write_ledger(bytes, |txn| history::install(txn, installation))
     }
 
     fn keep_blocks(&self, blocks: &[RecentBlock]) -> Result<()> {
         let bytes = blocks.iter().map(|b| b.block.len() + 512).sum();
-        self.ledger.write(bytes, |txn| history::keep(txn, blocks))
+        self.write_ledger(bytes, |txn| history::keep(txn, blocks))
     }
 
     fn fill(&self, headers: &[HeaderRow], heights: &[Commit]) -> Result<()> {
         let bytes = |c: &Commit| c.block.len() + c.state.len() + 512 * (c.headers.len() + 1);
         let bytes = size(headers) + heights.iter().map(bytes).sum::<usize>();
-        self.ledger.write(bytes, |txn| history::fill(txn, headers, heights))
+        self.write_ledger(bytes, |txn| history::fill(txn, headers, heights))
     }
 
     fn history(&self) -> Result<Option<History>> {
@@ -112,7 +125,7 @@ impl Ledger for Store {
     }
 
     fn repair_block(&self, height: u64, block: &[u8], certificate: &CommitCertificate) -> Result<()> {
-        self.ledger.write(block.len(), |txn| chain::repair(txn, height, block, certificate))
+        self.write_ledger(block.len(), |txn| chain::repair(txn, height, block, certificate))
     }
 
     fn prune_blocks(&self, below: u64) -> Result<u64> {
@@ -134,7 +147,7 @@ impl Ledger for Store {
     }
 
     fn see_locks(&self, locks: &[Lock]) -> Result<()> {
-        self.ledger.write(128 * locks.len(), |txn| chain::close_locks(txn, 0, locks))
+        self.write_ledger(128 * locks.len(), |txn| chain::close_locks(txn, 0, locks))
     }
 
     fn locks(&self, after: Option<&Lock>, limit: usize) -> Result<Vec<ClosedLock>> {
@@ -151,7 +164,7 @@ impl Ledger for Store {
 
     fn wal_append(&self, height: u64, entries: &[Vec<u8>]) -> Result<()> {
         let bytes = entries.iter().map(Vec::len).sum();
-        self.ledger.write(bytes, |txn| chain::wal_append(txn, height, entries))
+        self.write_ledger(bytes, |txn| chain::wal_append(txn, height, entries))
     }
 
     fn wal(&self, height: u64) -> Result<Vec<Vec<u8>>> {
@@ -163,7 +176,8 @@ impl Ledger for Store {
     }
 
     fn put_property(&self, name: &str, value: &[u8]) -> Result<()> {
-        self.ledger
-            .write(value.len(), |txn| LEDGER_META.write(txn)?.put(&property_key(name), value).map(drop))
+        self.write_ledger(value.len(), |txn| {
+            LEDGER_META.write(txn)?.put(&property_key(name), value).map(drop)
+        })
     }
 }

@@ -13,6 +13,7 @@ mod error;
 pub mod fault;
 mod folder;
 mod format;
+mod gathering;
 mod headers;
 mod held;
 mod history;

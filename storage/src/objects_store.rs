@@ -157,9 +157,9 @@ impl Objects for Store {
             batch.finish()
         };
         if writes.iter().all(frees) {
-            return self.objects.write_freeing(run);
+            return self.free_objects(run);
         }
-        self.objects.write(writes.iter().map(size).sum(), run)
+        self.write_objects(writes.iter().map(size).sum(), run)
     }
 
     fn object(&self, id: &ObjectId) -> Result<Option<Vec<u8>>> {
@@ -241,6 +241,8 @@ impl Objects for Store {
 
     fn erase(&self, patient: &PatientId) -> Result<()> {
         let _one_at_a_time = self.erasing.lock().unwrap_or_else(PoisonError::into_inner);
+        // The key file is no part of what is gathered: nothing that was written before may come after it.
+        self.settle_both()?;
         self.note_sweep(true)?;
         self.keys.erase(&self.sealer, patient)?;
         self.sweep()?;

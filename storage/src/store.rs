@@ -14,6 +14,7 @@ use crate::erasable::ErasableKeys;
 use crate::error::{Item, Result, StoreError};
 use crate::folder::FolderLock;
 use crate::format;
+use crate::gathering::Gathering;
 use crate::layout::{
     BODIES, FORMAT, LEDGER_META, LEDGER_TABLES, Meta, Name, OBJECTS_META, OBJECTS_TABLES, SEALED, SEGMENTS,
     STRUCTURED,
@@ -66,6 +67,7 @@ pub struct Store {
     pub(crate) sealer: Sealer,
     /// Held while a patient is erased: one sweep at a time.
     pub(crate) erasing: Mutex<()>,
+    pub(crate) gathering: Gathering,
     _lock: Option<FolderLock>,
 }
 
@@ -100,7 +102,15 @@ impl Store {
         format::make(&ledger, LEDGER_TABLES, &meta, &[])?;
         medium.sync_names().map_err(|source| StoreError::Io { file: DbFile::Ledger.name(), source })?;
         let keys = ErasableKeys::open(medium, meta.store)?;
-        Ok(Self { ledger, objects, keys, sealer, erasing: Mutex::default(), _lock: lock })
+        Ok(Self {
+            ledger,
+            objects,
+            keys,
+            sealer,
+            erasing: Mutex::default(),
+            gathering: Gathering::default(),
+            _lock: lock,
+        })
     }
 
     /// Opens a store, repairing what a crash left.
@@ -128,7 +138,15 @@ impl Store {
         }
         check_key(&objects, &sealer, &meta)?;
         let keys = ErasableKeys::open(medium, meta.store)?;
-        let store = Self { ledger, objects, keys, sealer, erasing: Mutex::default(), _lock: lock };
+        let store = Self {
+            ledger,
+            objects,
+            keys,
+            sealer,
+            erasing: Mutex::default(),
+            gathering: Gathering::default(),
+            _lock: lock,
+        };
         store.finish_sweep()?;
         Ok(store)
     }
@@ -136,6 +154,8 @@ impl Store {
     /// Closes both databases in order, when the last reader is done; everything after that fails. A store
     /// that is only dropped is as after a crash: opening it again costs a few milliseconds more.
     pub fn close(&self) {
+        // What nobody was told may be lost.
+        let _unsettled = self.settle_both();
         self.ledger.close();
         self.objects.close();
     }

@@ -205,9 +205,20 @@ impl Service {
         Ok(())
     }
 
-    /// Own headers wait; their bodies are offered at once.
+    /// Own headers wait for a block. Their bodies are offered by an input of its own, so that nobody who waits for
+    /// the headers waits for that.
     pub(crate) fn after_filing(&mut self, filed: &[Header]) -> Result<(), Fatal> {
-        self.after_headers(filed)?;
+        self.outgoing.extend(filed.iter().map(|h| h.fields().content));
+        self.set_timer(Timer::SendOut, self.now);
+        self.judge_candidates()?;
+        self.want_block();
+        Ok(())
+    }
+
+    /// Bodies that were filed here are owed to their audience, and offered.
+    pub(crate) fn send_out_filed(&mut self) -> Result<(), Fatal> {
+        let filed = std::mem::take(&mut self.outgoing);
+        self.on_headers_known(&filed)?;
         let peers: Vec<_> = self.peers.keys().copied().collect();
         peers.into_iter().try_for_each(|peer| self.owe_peer(peer))
     }
@@ -317,7 +328,8 @@ impl Service {
                     continue;
                 }
             };
-            let judged = self.state.judge(&candidate.block, &headers, Some(self.now));
+            let known = self.decided_by.as_ref();
+            let judged = self.state.judge_after(&candidate.block, &headers, Some(self.now), known);
             let valid = judged.is_ok();
             if let Err(rejected) = &judged {
                 let from = candidate.from;
@@ -424,7 +436,7 @@ impl Service {
             Ok(headers) => headers,
             Err(missing) => return Ok((block, Err(missing))),
         };
-        let executed = self.state.judge(&block, &headers, None)?;
+        let executed = self.state.judge_after(&block, &headers, None, self.decided_by.as_ref())?;
         Ok((block, Ok(executed)))
     }
 
@@ -453,6 +465,7 @@ impl Service {
         let before = self.standing_nodes();
         let membership_changed = !std::sync::Arc::ptr_eq(&self.state.membership, &executed.state.membership);
         self.state = executed.state;
+        self.decided_by = Some(certificate.clone());
         self.pool.finalised(&self.state, &block.cuts);
         self.candidates.clear();
         self.equivocations.retain(|pair| !block.equivocations.contains(pair));

@@ -13,6 +13,8 @@ pub enum Timer {
     Consensus(u64),
     /// Gather headers a little before a block is proposed.
     Gather,
+    /// Offer what was filed here to its audience.
+    SendOut,
     /// An idle network commits an empty block.
     Idle,
     /// Look again at peers, bodies and objects that are still owed.
@@ -94,6 +96,17 @@ pub enum Effect {
     },
     /// Tell those who watch.
     Event(Event),
+}
+
+impl Effect {
+    /// Whether anybody but the runtime learns anything by it: then what it rests on is durable first.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        !matches!(
+            self,
+            Self::SetTimer { .. } | Self::ClearTimer(_) | Self::CancelFetch(_) | Self::Blame { .. }
+        )
+    }
 }
 
 /// A node that may connect.

@@ -80,7 +80,11 @@ impl Service {
             return Err(FileError::Outdated);
         }
         let (wanted, mut filed) = (filings.len(), Vec::new());
-        match self.file_in_room(filings, &mut filed) {
+        let file = |service: &mut Self| {
+            service.file_in_room(filings, &mut filed)?;
+            Ok(service.settle()?)
+        };
+        match self.gathered(file) {
             Ok(()) => {
                 self.stir();
                 Ok(filed)

@@ -16,6 +16,7 @@ pub mod messages;
 mod open;
 mod outdated;
 pub mod pool;
+mod recall;
 pub mod records;
 mod room;
 pub mod service;

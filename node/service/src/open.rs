@@ -144,6 +144,7 @@ impl Service {
         match timer {
             Timer::Consensus(id) => self.on_engine_timer(id),
             Timer::Gather => self.start_height(),
+            Timer::SendOut => self.send_out_filed(),
             Timer::Idle => self.start_idle_height(),
             Timer::Upkeep => self.upkeep(),
             Timer::Room => Ok(()),

@@ -14,7 +14,7 @@
 //!   that has begun ends. The timer bounds the wait between two attempts.
 //!
 //! A full disk is a crash that the process survives: whatever the input at hand had in memory is forgotten and
-//! read again from the store, as after losing power. So memory is never ahead of what is durable, whichever of
+//! read again from the store, as after losing power, and what it wrote that is not durable is taken back. So memory is never ahead of what is durable, whichever of
 //! an input's writes failed, and one way of recovering serves both.
 
 use std::collections::BTreeSet;
@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::entry::Header;
 use hospes_protocol::ids::{Lock, NodeId, Reveal};
+use hospes_protocol::mutant;
 use hospes_protocol::wire::Wire;
 use hospes_storage::{SealedKey, SealedRow, Write};
 
@@ -80,6 +81,9 @@ impl Service {
     }
 
     /// Does what may write; null where there is no room for it, and then memory is as the store is.
+    ///
+    /// What it writes waits, and is durable before anything that it says leaves; of an input that fails for lack of
+    /// room nothing is said.
     pub(crate) fn writing<T>(
         &mut self,
         run: impl FnOnce(&mut Self) -> Result<T, Fatal>,
@@ -87,13 +91,42 @@ impl Service {
         if self.is_read_only() {
             return Ok(None);
         }
-        match run(self) {
+        match self.gathered(run) {
             Err(fatal) if fatal.is_full() => self.enter_read_only().map(|()| None),
             done => {
                 self.stir();
                 done.map(Some)
             }
         }
+    }
+
+    /// Runs an input whose writes wait for one another. Those of one that says nothing wait for the next that does.
+    pub(crate) fn gathered<T, E: From<Fatal>>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let said = self.said();
+        self.ledger.gather(true);
+        self.recall.turn(true);
+        let done = run(self);
+        self.recall.turn(false);
+        self.ledger.gather(false);
+        let settled = match &done {
+            Ok(_) if !self.speaks_since(said) => Ok(()),
+            _ => self.settle(),
+        };
+        match settled {
+            Err(fatal) => {
+                self.unsay(said);
+                Err(fatal.into())
+            }
+            Ok(()) => done,
+        }
+    }
+
+    /// Makes durable what waits.
+    pub(crate) fn settle(&self) -> Result<(), Fatal> {
+        if mutant!(SaidUnsettled) { Ok(()) } else { Ok(self.ledger.settle()?) }
     }
 
     /// Looks whether the disk is full, as when an upload found it so.
@@ -110,8 +143,11 @@ impl Service {
             self.room.attempts = 0;
         }
         self.room.full_since = Some(self.now);
+        self.ledger.give_up();
         self.event(Event::DiskFull(true));
         self.engine = None;
+        self.outgoing.clear();
+        self.decided_by = None;
         self.steps.clear();
         self.candidates.clear();
         self.early.clear();
@@ -167,10 +203,12 @@ impl Service {
 
     fn probe(&self) -> Result<(), Fatal> {
         self.ledger.put_property(PROBE, &vec![0; PROBE_BYTES])?;
+        self.ledger.settle()?;
         self.ledger.put_property(PROBE, &[])?;
         let key = SealedKey::new(PROBE, &[], 0, &[]);
         let row = SealedRow { key: key.clone(), patient: None, value: vec![0; PROBE_BYTES] };
         self.write(&[Write::Sealed(row)])?;
+        self.ledger.settle()?;
         self.write(&[Write::DropSealed(key)])
     }
 

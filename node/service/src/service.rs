@@ -2,7 +2,7 @@
 //! its effects.
 //!
 //! Inputs arrive one at a time, with the time. Whatever an input changes is durable before an effect that
-//! rests on it is in the outbox. The parts are `impl` blocks beside their subject: `chain` orders and
+//! rests on it can be taken from the outbox: what an input writes waits until it says something (`room`). The parts are `impl` blocks beside their subject: `chain` orders and
 //! commits, `follow` catches up, `filing` puts this node's own entries on the ledger, `records` keeps
 //! bodies and what they permit, `holding` places objects.
 
@@ -15,7 +15,7 @@ use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::context::Context;
 use hospes_protocol::entry::Header;
 use hospes_protocol::genesis::Genesis;
-use hospes_protocol::ids::{BlockHash, Lock, NetworkId, NodeId, OrganizationId, sha256};
+use hospes_protocol::ids::{BlockHash, ContentId, Lock, NetworkId, NodeId, OrganizationId, sha256};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::state::LedgerState;
 use hospes_protocol::wire::Wire;
@@ -32,6 +32,7 @@ use crate::follow::{Asked, Peer};
 use crate::holding::Damage;
 use crate::messages::{self, Answer, Channel, Gossip, Request};
 use crate::pool::Pool;
+use crate::recall::Recall;
 use crate::records::Taps;
 use crate::room::Room;
 
@@ -118,8 +119,12 @@ pub struct Service {
     pub(crate) ledger: Arc<dyn Ledger>,
     /// Bodies, packets, segments and sealed indexes.
     pub(crate) objects: Arc<dyn Objects>,
+    /// The same.
+    pub(crate) recall: Arc<Recall>,
     /// The state after the newest block.
     pub(crate) state: LedgerState,
+    /// The certificate of the newest block, once it was verified here.
+    pub(crate) decided_by: Option<CommitCertificate>,
     pub(crate) pool: Pool,
     /// Taken out while it runs.
     pub(crate) engine: Option<Driver>,
@@ -134,6 +139,8 @@ pub struct Service {
     pub(crate) recorded: VecDeque<CommitCertificate>,
     /// What this node lacks beyond single blocks, and what it gives to those who do.
     pub(crate) away: Away,
+    /// Filed here, and not yet offered to their audience. A node that starts finds them by their rows.
+    pub(crate) outgoing: Vec<ContentId>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
     /// The peer that was asked last where it is.
@@ -164,18 +171,21 @@ impl Service {
         (ledger, objects): (Arc<dyn Ledger>, Arc<dyn Objects>),
         Durable { state, pool, seen }: Durable,
     ) -> Self {
+        let recall = Arc::new(Recall::over(objects));
         Self {
             network: state.network,
             genesis: genesis.clone(),
             me,
             ledger,
-            objects,
+            objects: recall.clone(),
+            recall,
             state,
             pool,
             seen,
             room: Room::default(),
             outdated: false,
             damage: Damage::default(),
+            decided_by: None,
             engine: None,
             steps: VecDeque::new(),
             equivocations: Vec::new(),
@@ -183,6 +193,7 @@ impl Service {
             early: BTreeMap::new(),
             recorded: VecDeque::new(),
             away: Away::default(),
+            outgoing: Vec::new(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
             last_asked: None,
@@ -198,6 +209,21 @@ impl Service {
     /// Takes what is to be done, in order.
     pub fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.outbox)
+    }
+
+    /// How many effects wait to be taken.
+    pub(crate) fn said(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Whether an effect since then tells anybody anything.
+    pub(crate) fn speaks_since(&self, said: usize) -> bool {
+        self.outbox.iter().skip(said).any(Effect::speaks)
+    }
+
+    /// Takes back the effects since then.
+    pub(crate) fn unsay(&mut self, said: usize) {
+        self.outbox.truncate(said);
     }
 
     pub(crate) fn emit(&mut self, effect: Effect) {

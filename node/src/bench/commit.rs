@@ -10,6 +10,7 @@ use hospes_protocol::entry::{FORMAT, Header, HeaderFields, Kind};
 use hospes_protocol::ids::{ContentId, HeaderId, NetworkId, NodeId, OrganizationId, Subject, sha256};
 use hospes_protocol::keys::{Signer, SoftwareSigner};
 use hospes_service::effects::Event;
+use hospes_service::filing::Filing;
 use hospes_storage::{HeaderRow, Ledger, Medium, Options, Store};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -21,6 +22,7 @@ use super::idle::{TICKS_PER_SECOND, cpu_ticks};
 use super::people::Ward;
 use super::row::{Failed, Goal, Row, failed, quantile};
 use super::world::World;
+use crate::runtime::actor::Handle;
 
 const VALIDATORS: u8 = 4;
 /// Records of one tap.
@@ -88,25 +90,35 @@ async fn latencies(world: &World, wards: &mut [Ward], taps: u32) -> Result<Vec<f
 /// Final headers a second, filed at all validators at once, and the microseconds of CPU that each cost all four.
 async fn throughput(world: &World, wards: &mut [Ward], headers: u32) -> Result<(f64, f64), Failed> {
     let n = world.nodes.len();
-    let mut batches = Vec::new();
+    let mut batches: Vec<Vec<_>> = (0..n).map(|_| Vec::new()).collect();
     for b in 0..headers / BATCH {
         let i = b as usize % n;
-        batches.push((i, wards[i].records(BATCH)?));
+        batches[i].push(wards[i].records(BATCH)?);
     }
-    let mut waits = Vec::new();
-    for i in 0..n {
-        let count = batches.iter().filter(|(at, _)| *at == i).count() * BATCH as usize;
-        waits.push((world.nodes[i].events.subscribe(), count));
-    }
+    let counts = batches.iter().map(|all| all.len() * BATCH as usize);
+    let waits: Vec<_> = world.nodes.iter().map(|node| node.events.subscribe()).zip(counts).collect();
     let (since, ticks) = (Instant::now(), cpu_ticks()?);
-    for (i, filings) in batches {
-        world.nodes[i].service.call(move |s| s.file(filings)).await.map_err(failed)?.map_err(failed)?;
+    let desks = world
+        .nodes
+        .iter()
+        .zip(batches)
+        .map(|(node, batches)| tokio::spawn(file_all(node.service.clone(), batches)));
+    for desk in desks.collect::<Vec<_>>() {
+        desk.await.map_err(failed)??;
     }
     for (mut events, count) in waits {
         wait_final(&mut events, count).await?;
     }
     let headers = f64::from(headers / BATCH * BATCH);
     Ok((headers / since.elapsed().as_secs_f64(), (cpu_ticks()? - ticks) / TICKS_PER_SECOND * 1e6 / headers))
+}
+
+/// Files batches one after another at one node.
+async fn file_all(service: Handle, batches: Vec<Vec<Filing>>) -> Result<(), Failed> {
+    for filings in batches {
+        service.call(move |s| s.file(filings)).await.map_err(failed)?.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// What two cores could do if a header cost each of four nodes no more than to read it, to verify it in a

@@ -40,7 +40,8 @@ pub(super) fn cpu_ticks() -> Result<f64, Failed> {
     Ok(field(11).ok_or_else(|| failed("no utime"))? + field(12).ok_or_else(|| failed("no stime"))?)
 }
 
-fn resident_mib() -> Result<f64, Failed> {
+/// Memory of this process in use, in MiB.
+pub(super) fn resident_mib() -> Result<f64, Failed> {
     let status = std::fs::read_to_string("/proc/self/status").map_err(failed)?;
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).ok_or_else(|| failed("no VmRSS"))?;
     let kib = line.split_whitespace().nth(1).and_then(|n| n.parse::<f64>().ok());

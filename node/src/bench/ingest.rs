@@ -41,7 +41,7 @@ fn fill(buffer: &mut Vec<u8>, layout: Layout, index: u64) {
 }
 
 /// Our way: sealed segments with their manifest, in the object store, synced.
-fn ingest(bytes: u64) -> Result<f64, Failed> {
+pub(super) fn ingest(bytes: u64) -> Result<f64, Failed> {
     let folder = tempfile::tempdir().map_err(failed)?;
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let medium = Medium::Folder(folder.path().to_owned());

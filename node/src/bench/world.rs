@@ -9,6 +9,9 @@ use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::wire::Wire;
+use hospes_storage::{Medium, Options, Store};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -29,6 +32,11 @@ pub(super) fn card(i: u8) -> SoftwareSigner {
     SoftwareSigner::from_seed(&[10 + i; 32])
 }
 
+/// The key of node `i`.
+pub(super) fn signer(i: u8) -> SoftwareSigner {
+    SoftwareSigner::from_seed(&[50 + i; 32])
+}
+
 fn organization(i: u8) -> OrganizationEntry {
     let card = card(i).verifying_key();
     OrganizationEntry {
@@ -43,7 +51,7 @@ fn organization(i: u8) -> OrganizationEntry {
 
 fn node(i: u8, address: &Multiaddr) -> NodeEntry {
     NodeEntry {
-        key: SoftwareSigner::from_seed(&[50 + i; 32]).verifying_key(),
+        key: signer(i).verifying_key(),
         agreement: SoftwareAgreement::from_secret(&[90 + i; 32]).agreement_key(),
         organization: organization(i).organization,
         emergency: false,
@@ -101,16 +109,47 @@ impl World {
     pub(super) async fn start(n: u8) -> Result<Self, Failed> {
         let addresses = addresses(n)?;
         let genesis = genesis(&addresses)?;
-        let (mut nodes, mut folders) = (Vec::new(), Vec::new());
-        for (i, address) in (0..n).zip(&addresses) {
-            let folder = tempfile::tempdir().map_err(failed)?;
-            let settings = settings(i, &genesis, address, folder.path());
-            nodes.push(start(settings).await.map_err(failed)?);
-            folders.push(folder);
+        let mut world = Self { nodes: Vec::new(), genesis, addresses, folders: Vec::new() };
+        for _ in 0..n {
+            world.join().await?;
         }
-        let world = Self { nodes, genesis, addresses, folders };
         world.meet().await?;
         Ok(world)
+    }
+
+    /// Starts the first of `n` validators alone, over a store that `fill` has written to.
+    pub(super) async fn start_over(
+        n: u8,
+        fill: impl FnOnce(&Genesis, &Store) -> Result<(), Failed>,
+    ) -> Result<Self, Failed> {
+        let addresses = addresses(n)?;
+        let genesis = genesis(&addresses)?;
+        let mut world = Self { nodes: Vec::new(), genesis, addresses, folders: Vec::new() };
+        let folder = tempfile::tempdir().map_err(failed)?;
+        let rng = Box::new(ChaCha20Rng::seed_from_u64(4));
+        let medium = Medium::Folder(folder.path().to_owned());
+        let store =
+            Store::create(&medium, &Options::default(), &Zeroizing::new([0; 32]), rng).map_err(failed)?;
+        fill(&world.genesis, &store)?;
+        store.close();
+        drop(store);
+        world.start_in(folder).await?;
+        Ok(world)
+    }
+
+    /// Starts the next validator, over an empty store.
+    pub(super) async fn join(&mut self) -> Result<(), Failed> {
+        self.start_in(tempfile::tempdir().map_err(failed)?).await
+    }
+
+    async fn start_in(&mut self, folder: TempDir) -> Result<(), Failed> {
+        let i = self.nodes.len();
+        let number = u8::try_from(i).map_err(failed)?;
+        let address = self.addresses.get(i).ok_or_else(|| failed("all of them run"))?;
+        self.nodes
+            .push(start(settings(number, &self.genesis, address, folder.path())).await.map_err(failed)?);
+        self.folders.push(folder);
+        Ok(())
     }
 
     async fn meet(&self) -> Result<(), Failed> {

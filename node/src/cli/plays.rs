@@ -18,6 +18,9 @@ pub(crate) struct BenchArgs {
     /// A missed goal makes the exit code 1.
     #[arg(long)]
     check: bool,
+    /// A folder with programs to compare with: the repository's tests/peers, which needs cargo.
+    #[arg(long, value_name = "DIR")]
+    peers: Option<std::path::PathBuf>,
 }
 
 /// `hospes demo`.
@@ -70,7 +73,7 @@ pub(crate) fn bench(global: &Global, args: &BenchArgs) -> Outcome<Done> {
     }
     let size = if args.quick { Size::QUICK } else { Size::FULL };
     let show = |row: &Row| if global.json { note(&line(row)) } else { print(&line(row)) };
-    let rows = crate::bench::run(&args.names, size, show).map_err(|failed| {
+    let rows = crate::bench::run(&args.names, size, args.peers.as_deref(), show).map_err(|failed| {
         Failure::new(Exit::Failed, "bench", failed.to_string(), "Close other programs and try again.")
     })?;
     let missed = rows.iter().any(|row| !row.met);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{LedgerState, Membership, authority};
 use crate::accumulator::RangeNode;
-use crate::block::{Block, Cut, Fork, SignedVote, Validator, ValidatorSet, VoteKind};
+use crate::block::{Block, CommitCertificate, Cut, Fork, SignedVote, Validator, ValidatorSet, VoteKind};
 use crate::check::{Check, Rejected, ensure};
 use crate::control::Standing;
 use crate::entry::{Content, FORMAT, Header, is_control};
@@ -76,6 +76,21 @@ impl LedgerState {
     /// # Errors
     /// Checks 401 to 413, 501 to 505 and those of [`LedgerState::execute`].
     pub fn judge(&self, block: &Block, headers: &[Header], now: Option<u64>) -> Result<Executed, Rejected> {
+        self.judge_after(block, headers, now, None)
+    }
+
+    /// As [`LedgerState::judge`], by who has verified this state's certificate already: a block that carries the very
+    /// same doesn't have it verified again.
+    ///
+    /// # Errors
+    /// As [`LedgerState::judge`].
+    pub fn judge_after(
+        &self,
+        block: &Block,
+        headers: &[Header],
+        now: Option<u64>,
+        verified: Option<&CommitCertificate>,
+    ) -> Result<Executed, Rejected> {
         ensure(block.format == FORMAT, Check::UnknownFormat)?;
         ensure(block.network == self.network, Check::WrongNetwork)?;
         ensure(block.height == self.height + 1, Check::BlockHeight)?;
@@ -84,7 +99,7 @@ impl LedgerState {
         ensure(now.is_none_or(|now| block.time <= now.saturating_add(CLOCK_SKEW_MS_MAX)), Check::TimeAhead)?;
         ensure(self.validators.get(&block.proposer).is_some(), Check::Proposer)?;
         ensure(block.validators == self.validators.hash(), Check::ValidatorsHash)?;
-        self.judge_last_commit(block)?;
+        self.judge_last_commit(block, verified)?;
         block.equivocations.iter().try_for_each(|pair| self.judge_equivocation(pair))?;
         let draft = Draft {
             time: block.time,
@@ -113,11 +128,14 @@ impl LedgerState {
         self.block = block;
     }
 
-    fn judge_last_commit(&self, block: &Block) -> Result<(), Rejected> {
+    fn judge_last_commit(&self, block: &Block, verified: Option<&CommitCertificate>) -> Result<(), Rejected> {
         match (&block.last_commit, &self.decided_by) {
             (None, None) => Ok(()),
             (Some(commit), Some(set)) => {
                 ensure(commit.height == self.height && commit.block == self.block, Check::LastCommit)?;
+                if verified == Some(commit) {
+                    return Ok(());
+                }
                 commit.verify(&self.network, set)
             }
             _ => Err(Check::LastCommit.into()),

@@ -2,8 +2,9 @@
 //!
 //! Method: one workload over both databases and the key file is cut after each of a range of operations on
 //! the medium; what no sync covered is lost, kept or torn; the store is opened again and compared with what
-//! had been reported. The checker is seen to fail on a store that leaves out its syncs and on a medium that
-//! lies about them.
+//! had been reported. It runs once with each step durable by itself, and once with several that wait for one
+//! another; then what is there is all that was settled and, of the rest, no step without those before it. The
+//! checker is seen to fail on a store that leaves out its syncs and on a medium that lies about them.
 
 use hospes_storage::fault::{Cut, FaultyMedium};
 use hospes_storage::{Ledger, Medium, Objects, Options, Result, Store, StoreError, Write};
@@ -31,6 +32,8 @@ enum Step {
 }
 
 const ROUNDS: u64 = 6;
+/// Steps that wait for one another: no divisor of a round, so that groups begin at every kind of step.
+const GATHERED: usize = 4;
 
 fn workload() -> Vec<Step> {
     let mut steps = Vec::new();
@@ -161,9 +164,14 @@ fn check(store: &Store, done: usize) -> std::result::Result<(), String> {
     }
 }
 
-/// Runs the workload until the power fails; gives the medium and how many steps were reported durable, null
-/// where not even making the store was.
-fn run_until(cut: Option<u64>, options: &Options, lie: bool) -> (FaultyMedium, Option<usize>) {
+/// Runs the workload, so many steps before each settling, until the power fails; gives the medium and how many
+/// steps were reported durable, null where not even making the store was.
+fn run_until(
+    cut: Option<u64>,
+    options: &Options,
+    lie: bool,
+    together: usize,
+) -> (FaultyMedium, Option<usize>) {
     let faults = FaultyMedium::default();
     faults.lie_about_syncs(lie);
     if let Some(cut) = cut {
@@ -172,11 +180,26 @@ fn run_until(cut: Option<u64>, options: &Options, lie: bool) -> (FaultyMedium, O
     let made = Store::create(&Medium::Faulty(faults.clone()), options, &node_key(), rng(1));
     let Ok(store) = made else { return (faults, None) };
     let mut chain = Chain::default();
-    let done = workload().into_iter().take_while(|step| run(&store, &mut chain, *step).is_ok()).count();
+    store.gather(together > 1);
+    let mut done = 0;
+    for group in workload().chunks(together) {
+        let ran = group.iter().all(|step| run(&store, &mut chain, *step).is_ok());
+        if !ran || store.settle().is_err() {
+            break;
+        }
+        done += group.len();
+    }
     (faults, Some(done))
 }
 
-fn reopened(found: FaultyMedium, done: Option<usize>) -> std::result::Result<(), String> {
+/// Compares a store with what had been reported, `done` steps; of the `together` after them any may be there that
+/// has those before it.
+fn check_some(store: &Store, done: usize, together: usize) -> std::result::Result<(), String> {
+    let first = check(store, done);
+    (1..together).fold(first, |checked, more| checked.or_else(|e| check(store, done + more).map_err(|_| e)))
+}
+
+fn reopened(found: FaultyMedium, done: Option<usize>, together: usize) -> std::result::Result<(), String> {
     let medium = Medium::Faulty(found);
     let opened = match (reopen(&medium), done) {
         (Err(StoreError::Absent(_) | StoreError::Corrupt(_)), None) => {
@@ -185,23 +208,23 @@ fn reopened(found: FaultyMedium, done: Option<usize>) -> std::result::Result<(),
         (opened, _) => opened,
     };
     let store = opened.map_err(|e| format!("it does not open: {e}"))?;
-    check(&store, done.unwrap_or(0))?;
+    check_some(&store, done.unwrap_or(0), together)?;
     // And it goes on from there.
     store.put_property("after", b"the cut").map_err(|e| format!("it does not write: {e}"))
 }
 
 /// Cuts at every `stride`th operation and after the last, each kind of cut in turn; gives the first violation
 /// of each cut.
-fn violations(options: &Options, lie: bool, stride: usize) -> Vec<String> {
-    let (whole, done) = run_until(None, options, lie);
+fn violations(options: &Options, lie: bool, stride: usize, together: usize) -> Vec<String> {
+    let (whole, done) = run_until(None, options, lie, together);
     assert_eq!(done, Some(workload().len()), "without a cut the workload runs through");
     let mut found = Vec::new();
     let kinds = |cut| [Cut::LoseAll, Cut::Tear(cut), Cut::KeepAll];
     let cuts = (0..whole.operations()).step_by(stride).chain([whole.operations()]);
     for (n, cut) in cuts.enumerate() {
-        let (faults, done) = run_until(Some(cut), options, lie);
+        let (faults, done) = run_until(Some(cut), options, lie, together);
         let kind = if cut == whole.operations() { Cut::LoseAll } else { kinds(cut)[n % 3] };
-        if let Err(e) = reopened(faults.after(kind), done) {
+        if let Err(e) = reopened(faults.after(kind), done, together) {
             found.push(format!("cut after operation {cut}, {kind:?}: {e}"));
         }
     }
@@ -210,16 +233,47 @@ fn violations(options: &Options, lie: bool, stride: usize) -> Vec<String> {
 
 #[test]
 fn a_power_cut_at_any_operation_loses_nothing_that_was_reported() {
-    assert_eq!(violations(&options(), false, 7), Vec::<String>::new(), "no cut leaves a violation");
+    assert_eq!(violations(&options(), false, 7, 1), Vec::<String>::new(), "no cut leaves a violation");
+}
+
+#[test]
+fn of_writes_that_wait_for_one_another_a_power_cut_leaves_those_up_to_some_instant() {
+    assert_eq!(violations(&options(), false, 5, GATHERED), Vec::<String>::new(), "no cut leaves a violation");
+    let mutant = Options { unsynced: true, ..options() };
+    assert!(!violations(&mutant, false, 40, GATHERED).is_empty(), "the checker sees settled steps lost");
+}
+
+#[test]
+fn what_waits_is_seen_at_once_and_a_crash_before_it_is_settled_takes_it_back() {
+    let medium = Medium::memory();
+    let store = Store::create(&medium, &options(), &node_key(), rng(1)).unwrap();
+    store.gather(true);
+    store.put_own(&[header(&ME, "a", 1)]).unwrap();
+    store.settle().unwrap();
+    store.put_own(&[header(&ME, "a", 2)]).unwrap();
+    assert_eq!(store.own_sequence(&ME).unwrap(), 2, "what waits is seen");
+    let beside =
+        std::thread::scope(|scope| scope.spawn(|| store.apply(&[Write::Sealed(row(1))])).join().unwrap());
+    beside.unwrap();
+    store.give_up();
+    assert_eq!(store.own_sequence(&ME).unwrap(), 1, "given up, it is as after a crash");
+    assert!(store.sealed(&row(1).key).unwrap().is_some(), "another thread's write is durable by itself");
+    store.put_own(&[header(&ME, "a", 2)]).unwrap();
+    drop(store);
+    let store = reopen(&medium).unwrap();
+    assert_eq!(store.own_sequence(&ME).unwrap(), 1, "a crash takes back what nobody settled");
+    store.put_own(&[header(&ME, "a", 2)]).unwrap();
+    drop(store);
+    assert_eq!(reopen(&medium).unwrap().own_sequence(&ME).unwrap(), 2, "who doesn't gather writes durably");
 }
 
 #[test]
 fn a_store_that_leaves_out_its_syncs_is_caught() {
     let mutant = Options { unsynced: true, ..options() };
-    assert!(!violations(&mutant, false, 40).is_empty(), "the checker sees lost commits");
+    assert!(!violations(&mutant, false, 40, 1).is_empty(), "the checker sees lost commits");
 }
 
 #[test]
 fn a_medium_that_lies_about_its_syncs_is_caught() {
-    assert!(!violations(&options(), true, 40).is_empty(), "the checker sees lost commits");
+    assert!(!violations(&options(), true, 40, 1).is_empty(), "the checker sees lost commits");
 }

@@ -158,7 +158,7 @@ impl Service {
         let before = facts.void;
         facts.height = Some(height);
         facts.void = judged.map(|c| u64::from(c.code()));
-        let mut writes = index::rows_of(id, &facts, &payload);
+        let mut writes = index::final_rows(id, &facts, &payload);
         writes.extend(Self::mark(&id, &payload));
         if !is_leaf(content.kind) || facts.void != before {
             self.write(&std::mem::take(&mut writes))?;

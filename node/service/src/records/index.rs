@@ -211,6 +211,12 @@ pub(super) fn rows_of(content: ContentId, facts: &Facts, payload: &Personal) -> 
     rows.writes
 }
 
+/// The rows that say at which height a body became final, and with what effect: all but those that don't depend on it.
+pub(super) fn final_rows(content: ContentId, facts: &Facts, payload: &Personal) -> Vec<Write> {
+    let depends = |write: &Write| !matches!(write, Write::Sealed(row) if row.key.space == AUTHORS);
+    rows_of(content, facts, payload).into_iter().filter(depends).collect()
+}
+
 /// The keys of the rows that no other body has a part in.
 pub(super) fn own_keys(content: ContentId, facts: &Facts, payload: &Personal) -> Vec<SealedKey> {
     let key = |write| match write {

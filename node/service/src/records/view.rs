@@ -16,8 +16,8 @@ use hospes_protocol::personal::{
 use hospes_protocol::policy::described::{is_of_same_file, record_facts};
 use hospes_protocol::policy::view::{FirstUse, FormerCard, Visit, first_by_finality};
 use hospes_protocol::policy::{
-    Actor, Decision, Known, LockState, Newest, PatientView, Personal, RecordFacts, Request, Unreadable, View,
-    decide,
+    Act, Actor, Decision, Known, LockState, Newest, PatientView, Personal, RecordFacts, Request, Unreadable,
+    View, decide,
 };
 use hospes_protocol::state::{FormerCardEntry, Membership};
 use hospes_protocol::tap::{Body, TapPayload};
@@ -87,6 +87,22 @@ impl ServiceView<'_> {
         Ok(())
     }
 
+    /// The record of an entry, and the amendments that name it. A change of what is said of a record is of that
+    /// record, so that one answer holds for both.
+    fn described(&self, id: &ContentId) -> Result<Option<Described>, Fatal> {
+        let known = |id: &ContentId| self.service.known_record(id);
+        let Some(named) = known(id)? else { return Ok(None) };
+        let first = named.entry.amends.map(|of| known(&of)).transpose()?.flatten();
+        let record = first.filter(|of| is_of_same_file(&named.entry, &of.entry)).unwrap_or(named);
+        let mut amendments = Vec::new();
+        let each = &mut |amendment: &Known<RecordEntry>| {
+            amendments.push(amendment.clone());
+            ControlFlow::Continue(())
+        };
+        self.visit(index::AMENDMENTS, &record.id.0, each).map_err(|e| Fatal::Contradiction(e.into()))?;
+        Ok(Some((record, amendments)))
+    }
+
     /// The groups that a request under grants reads.
     fn expect(self, request: &Request) -> Self {
         let mut grantees = Vec::new();
@@ -107,6 +123,9 @@ impl ServiceView<'_> {
         let mut expected: Vec<Group> = grantees.iter().map(group).collect();
         expected.push((index::CODES, request.patient.0.to_vec()));
         expected.push((index::REVOCATIONS, request.patient.0.to_vec()));
+        if let Act::Read(record) | Act::Share { record, .. } = request.act {
+            expected.push((index::AMENDMENTS, record.0.to_vec()));
+        }
         Self { expected: RefCell::new(expected), ..self }
     }
 }
@@ -174,7 +193,7 @@ impl View for ServiceView<'_> {
     }
 
     fn record(&self, id: &ContentId) -> Result<Option<RecordFacts>, Unreadable> {
-        let Some((record, amendments)) = self.service.described(id).map_err(unreadable)? else {
+        let Some((record, amendments)) = self.described(id).map_err(unreadable)? else {
             return Ok(None);
         };
         record_facts(self, &record, &amendments).map(Some)
@@ -312,20 +331,9 @@ impl Service {
         Ok(row.facts.known(*id, entry))
     }
 
-    /// The record of an entry, and the amendments that name it. A change of what is said of a record is of that
-    /// record, so that one answer holds for both.
+    /// The record of an entry, and the amendments that name it.
     pub(super) fn described(&self, id: &ContentId) -> Result<Option<Described>, Fatal> {
-        let Some(named) = self.known_record(id)? else { return Ok(None) };
-        let first = named.entry.amends.map(|of| self.known_record(&of)).transpose()?.flatten();
-        let record = first.filter(|of| is_of_same_file(&named.entry, &of.entry)).unwrap_or(named);
-        let mut amendments = Vec::new();
-        let view = self.view();
-        let each = &mut |amendment: &Known<RecordEntry>| {
-            amendments.push(amendment.clone());
-            ControlFlow::Continue(())
-        };
-        view.visit(index::AMENDMENTS, &record.id.0, each).map_err(|e| Fatal::Contradiction(e.into()))?;
-        Ok(Some((record, amendments)))
+        self.view().described(id)
     }
 
     /// Every body of a patient of one kind, in the order of arrival.
