@@ -9,9 +9,6 @@ use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::wire::Wire;
-use hospes_storage::{Medium, Options, Store};
-use rand::SeedableRng;
-use rand_chacha::ChaCha20Rng;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -33,7 +30,7 @@ pub(super) fn card(i: u8) -> SoftwareSigner {
 }
 
 /// The key of node `i`.
-pub(super) fn signer(i: u8) -> SoftwareSigner {
+fn signer(i: u8) -> SoftwareSigner {
     SoftwareSigner::from_seed(&[50 + i; 32])
 }
 
@@ -117,28 +114,8 @@ impl World {
         Ok(world)
     }
 
-    /// Starts the first of `n` validators alone, over a store that `fill` has written to.
-    pub(super) async fn start_over(
-        n: u8,
-        fill: impl FnOnce(&Genesis, &Store) -> Result<(), Failed>,
-    ) -> Result<Self, Failed> {
-        let addresses = addresses(n)?;
-        let genesis = genesis(&addresses)?;
-        let mut world = Self { nodes: Vec::new(), genesis, addresses, folders: Vec::new() };
-        let folder = tempfile::tempdir().map_err(failed)?;
-        let rng = Box::new(ChaCha20Rng::seed_from_u64(4));
-        let medium = Medium::Folder(folder.path().to_owned());
-        let store =
-            Store::create(&medium, &Options::default(), &Zeroizing::new([0; 32]), rng).map_err(failed)?;
-        fill(&world.genesis, &store)?;
-        store.close();
-        drop(store);
-        world.start_in(folder).await?;
-        Ok(world)
-    }
-
     /// Starts the next validator, over an empty store.
-    pub(super) async fn join(&mut self) -> Result<(), Failed> {
+    async fn join(&mut self) -> Result<(), Failed> {
         self.start_in(tempfile::tempdir().map_err(failed)?).await
     }
 
