@@ -32,7 +32,7 @@ pub fn reader_names(socket: &Path) -> Result<Vec<String>, KeyError> {
 #[derive(Clone, PartialEq, Eq)]
 enum Known {
     Empty,
-    Card(CardSerial),
+    Card(Box<CardInfo>),
     /// Something that could not be read; it is tried again while it stays.
     Unreadable(KeyError),
 }
@@ -74,29 +74,30 @@ impl PcscReader {
         }
     }
 
-    fn card(&self) -> PivCard {
+    /// A handle on whatever card is in, for making it somebody's.
+    #[must_use]
+    pub fn handle(&self) -> PivCard {
         PivCard::new(self.applet.clone())
     }
 
     fn read(&self) -> Result<CardInfo, KeyError> {
-        self.card().info()
+        self.handle().info()
     }
 
     /// Forgets the card that was in.
     fn forget(&mut self, events: &mut Vec<CardEvent>) {
-        if let Known::Card(serial) = std::mem::replace(&mut self.known, Known::Empty) {
-            events.push(CardEvent::Removed(serial));
+        if let Known::Card(info) = std::mem::replace(&mut self.known, Known::Empty) {
+            events.push(CardEvent::Removed(info.serial));
         }
-        self.card().removed();
+        self.handle().removed();
     }
 
     /// Reads what is in, and says so unless it was said before.
     fn look(&mut self, events: &mut Vec<CardEvent>) {
         let known = match self.read() {
             Ok(info) => {
-                let serial = info.serial;
-                events.push(CardEvent::Inserted(Box::new(info)));
-                Known::Card(serial)
+                events.push(CardEvent::Inserted(Box::new(info.clone())));
+                Known::Card(Box::new(info))
             }
             Err(KeyError::Absent | KeyError::Removed) => Known::Empty,
             Err(error) => Known::Unreadable(error),
@@ -119,7 +120,7 @@ impl Reader for PcscReader {
             Ok(state) => state,
             Err(error) => {
                 self.known = Known::Empty;
-                self.card().removed();
+                self.handle().removed();
                 return Err(error);
             }
         };
@@ -141,7 +142,17 @@ impl Reader for PcscReader {
     }
 
     fn connect(&mut self, serial: &CardSerial) -> Result<Box<dyn Card>, KeyError> {
-        let mut card = self.card();
-        if card.info()?.serial == *serial { Ok(Box::new(card)) } else { Err(KeyError::Absent) }
+        let state = self.state()?;
+        let mut card = self.handle();
+        let found = match &self.known {
+            // The card that was read is still in: it needs no reading again, which takes a second on real ones.
+            Known::Card(info) if state.present && state.events == self.events => {
+                card.know((**info).clone());
+                info.serial
+            }
+            _ if state.present => card.info()?.serial,
+            _ => return Err(KeyError::Absent),
+        };
+        if found == *serial { Ok(Box::new(card)) } else { Err(KeyError::Absent) }
     }
 }

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::apdu::{Answer, status};
 use super::applet::Applet;
+use super::attestation::Attestation;
 use super::tlv;
 use crate::card::{Card, SlotAgreement, SlotSigner, UnblockError};
 use crate::info::{CardInfo, CardKind, CardSerial, HolderKind, HolderLabel};
@@ -20,6 +21,8 @@ use crate::slot::Slot;
 
 /// The cardholder unique identifier (SP 800-73-4, part 1, 3.1.2).
 pub(super) const CHUID: [u8; 3] = [0x5F, 0xC1, 0x02];
+/// The certificate of the key that attests (Yubico).
+const ATTESTING: [u8; 3] = [0x5F, 0xFF, 0x01];
 /// Bytes of a PIN or PUK on the wire, filled up with 0xFF.
 const CODE_BYTES: usize = 8;
 
@@ -61,9 +64,35 @@ impl PivCard {
         self.applet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the card's maker says of the key in a slot; none where the card has no attestation, or the key came from
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// As [`Card`] says.
+    pub fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, KeyError> {
+        let reference = u8::try_from(slot.code()).unwrap_or_default();
+        self.run(|applet| {
+            let told = applet.send([0xF9, reference, 0x00], &[])?;
+            let object = applet.read(&ATTESTING)?;
+            let certificate = object.as_deref().and_then(|object| tlv::find(object, 0x70));
+            Ok(match (told.status, certificate) {
+                (status::OK, Some(certificate)) => Some(Attestation {
+                    statement: told.data.to_vec(),
+                    card_certificate: certificate.to_vec(),
+                }),
+                _ => None,
+            })
+        })
+    }
+
     /// The card was seen to leave: every session on it is over.
     pub(crate) fn removed(&self) {
         self.applet().close();
+    }
+
+    /// What the card in the reader said, so that it need not be asked again.
+    pub(crate) fn know(&mut self, info: CardInfo) {
+        self.known = Some(info);
     }
 
     fn is_verified(&self) -> bool {

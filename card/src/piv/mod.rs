@@ -5,6 +5,7 @@
 
 mod apdu;
 mod applet;
+mod attestation;
 mod card;
 mod enrol;
 mod keys;
@@ -15,6 +16,7 @@ use hospes_protocol::keys::KeyError;
 use zeroize::Zeroizing;
 
 pub use applet::Applet;
+pub use attestation::{Attestation, AttestationError, Attested, Roots};
 pub use card::PivCard;
 pub use enrol::PivSpec;
 

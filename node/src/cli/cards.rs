@@ -3,8 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use hospes_card::pcsc::PcscReader;
+use hospes_card::piv::PivSpec;
 use hospes_card::soft::{Profile, SoftCard, SoftCardSpec};
-use hospes_card::{Card as _, HolderKind, HolderLabel, Pin, Puk, Slot, UnblockError};
+use hospes_card::{Card, HolderKind, HolderLabel, Pin, Puk, Slot, UnblockError};
+use hospes_protocol::keys::KeyError;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
@@ -16,7 +19,9 @@ use super::found::{keep_puk, new_pin, of_card};
 use super::interrupt::on_interrupt;
 use super::pins::{PinArgs, Pins, ask, passphrase};
 use super::place::absolute;
+use super::reached::{self, pcsc, place_of, reader};
 use super::show::{table, text};
+use crate::config::place::ReaderPlace;
 
 /// Between two looks at the readers.
 const POLL: Duration = Duration::from_millis(200);
@@ -35,11 +40,11 @@ pub(crate) enum CardCommand {
     },
     /// Make a soft card, off line.
     Create(CreateArgs),
-    /// Make a soft card for a person at this desk, in a reader of the running node.
+    /// Make a card for a person at this desk, in a reader of the running node: a soft one, or a PIV card from the factory.
     Enrol(EnrolArgs),
-    /// Change the PIN of a soft card, or unblock it with its PUK.
+    /// Change the PIN of a card, or unblock it with its PUK.
     Pin(PinChange),
-    /// Check that a soft card is whole and signs, without its PIN.
+    /// Check that a card is whole and signs, without its PIN.
     Test {
         /// Its file, off line; or serial, the beginning of one, or holder of a card in the node's readers.
         card: String,
@@ -173,7 +178,7 @@ pub(crate) fn run(global: &Global, command: &CardCommand) -> Outcome<Done> {
         CardCommand::Create(args) => create(args),
         CardCommand::Enrol(args) => enrol(global, args),
         CardCommand::Pin(args) => change_pin(global, args),
-        CardCommand::Test { card } => test(&located(global, card)?),
+        CardCommand::Test { card } => test(&mut *reached::card(global, card)?),
         CardCommand::Watch => watch(global),
     }
 }
@@ -215,7 +220,7 @@ pub(crate) fn pick<'a>(cards: &'a [Value], name: Option<&str>) -> Outcome<&'a Va
     }
 }
 
-fn absent(message: &str) -> Failure {
+pub(super) fn absent(message: &str) -> Failure {
     Failure::new(
         Exit::Unavailable,
         "card-absent",
@@ -255,30 +260,77 @@ fn create(args: &CreateArgs) -> Outcome<Done> {
     Ok(made(&args.file, &serial, puk.as_deref()))
 }
 
-/// Makes a card; its serial, and its PUK where that is to be printed.
-fn make(file: &Path, new: &NewCard) -> Outcome<(String, Option<String>)> {
-    let mut spec = SoftCardSpec::new(new.kind.into());
-    spec.profile = match new.keys {
-        Keys::P256 => Profile::P256,
-        Keys::P384 => Profile::P384,
-        Keys::Edwards => Profile::Edwards,
-    };
-    if let Some(label) = &new.label {
+impl NewCard {
+    fn profile(&self) -> Profile {
+        match self.keys {
+            Keys::P256 => Profile::P256,
+            Keys::P384 => Profile::P384,
+            Keys::Edwards => Profile::Edwards,
+        }
+    }
+
+    fn holder_label(&self) -> Outcome<Option<HolderLabel>> {
+        let Some(label) = &self.label else { return Ok(None) };
         let wrong =
             || Failure::usage("a label has 1 to 64 bytes without control characters", "Choose another.");
-        spec.holder_label = Some(HolderLabel::new(label).ok_or_else(wrong)?);
+        HolderLabel::new(label).ok_or_else(wrong).map(Some)
     }
-    let pin = new_pin(&new.pins.open()?, new.label.as_deref().unwrap_or("the new card"))?;
+
+    /// PIN and PUK: the holder's, or a PUK that is made.
+    fn codes(&self, rng: &mut ChaCha20Rng) -> Outcome<(Pin, Puk)> {
+        let pin = new_pin(&self.pins.open()?, self.label.as_deref().unwrap_or("the new card"))?;
+        let puk = match &self.own_puk_file {
+            Some(file) => puk_in(file)?,
+            None => Puk::generate(rng),
+        };
+        Ok((pin, puk))
+    }
+
+    /// The PUK where it is to be printed: who chose it knows it.
+    fn printed(&self, puk: &Puk) -> Outcome<Option<String>> {
+        if self.own_puk_file.is_some() { Ok(None) } else { keep_puk(puk, self.puk_file.as_deref()) }
+    }
+}
+
+/// Makes a soft card; its serial, and its PUK where that is to be printed.
+fn make(file: &Path, new: &NewCard) -> Outcome<(String, Option<String>)> {
+    let mut spec = SoftCardSpec::new(new.kind.into());
+    spec.profile = new.profile();
+    spec.holder_label = new.holder_label()?;
     let mut rng = rng()?;
-    let puk = match &new.own_puk_file {
-        Some(file) => puk_in(file)?,
-        None => Puk::generate(&mut rng),
-    };
+    let (pin, puk) = new.codes(&mut rng)?;
     let card = spec.create(file, &pin, &puk, &mut rng).map_err(|e| of_card(&e))?;
-    let serial = card.serial().to_string();
-    // Who chose it knows it.
-    let printed = if new.own_puk_file.is_some() { None } else { keep_puk(&puk, new.puk_file.as_deref())? };
-    Ok((serial, printed))
+    Ok((card.serial().to_string(), new.printed(&puk)?))
+}
+
+/// Makes the card from the factory that is in a PC/SC reader somebody's.
+fn enrol_piv(reader: &PcscReader, new: &NewCard) -> Outcome<Done> {
+    let spec = PivSpec {
+        profile: new.profile(),
+        holder_kind: new.kind.into(),
+        holder_label: new.holder_label()?,
+        network: None,
+        home_organization: None,
+    };
+    let mut rng = rng()?;
+    let (pin, puk) = new.codes(&mut rng)?;
+    // The PUK is in safe hands before it is on the card.
+    let printed = new.printed(&puk)?;
+    let made = reader.handle().enrol(&spec, &pin, &puk, &mut rng);
+    let info = made.map_err(|e| match e {
+        UnblockError::Key(KeyError::WrongPin { .. } | KeyError::PinBlocked)
+        | UnblockError::WrongPuk { .. } => {
+            let next = "Take a new card, or reset this one: ykman piv reset.";
+            Failure::new(Exit::Denied, "card-used", "the card is not as it came from the factory", next)
+        }
+        UnblockError::Key(e) => of_card(&e),
+    })?;
+    let serial = info.serial.to_string();
+    let mut text = format!("card {serial}; take it out and put it in again");
+    if let Some(puk) = &printed {
+        text.push_str(&format!("\nPUK, to be kept on paper: {puk}"));
+    }
+    Ok(Done::new(json!({"serial": serial, "puk": printed}), text))
 }
 
 fn made(file: &Path, serial: &str, puk: Option<&str>) -> Done {
@@ -307,7 +359,10 @@ fn pin_form(error: &hospes_card::PinForm) -> Failure {
 fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
     let client = global.client()?;
     let readers = client.list("/readers")?;
-    let folder = folder_of(global, reader(&readers, args.reader.as_deref())?)?;
+    let folder = match place_of(global, reader(&readers, args.reader.as_deref())?)? {
+        ReaderPlace::Folder(folder) => folder,
+        ReaderPlace::Pcsc(name) => return enrol_piv(&pcsc(global, &name)?, &args.new),
+    };
     let file = free_file(&folder, args.new.label.as_deref())?;
     let (serial, puk) = make(&file, &args.new)?;
     let begun = Instant::now();
@@ -322,28 +377,6 @@ fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
     Ok(made(&file, &serial, puk.as_deref()))
 }
 
-/// The name of the node's one reader, or of the one that is named.
-fn reader<'a>(readers: &'a [Value], named: Option<&str>) -> Outcome<&'a str> {
-    let mut fits = readers.iter().map(|r| text(r, "name")).filter(|name| named.is_none_or(|n| n == *name));
-    match (fits.next(), fits.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => {
-            let next = "Set card.readers in hospes.toml, and start the node again.";
-            Err(Failure::new(Exit::Unavailable, "no-reader", "the node has no such reader", next))
-        }
-        (Some(_), Some(_)) => Err(Failure::usage("the node has several readers", "Name one with --reader.")),
-    }
-}
-
-/// The folder that serves as a reader, by the configuration of the node's data folder.
-fn folder_of(global: &Global, reader: &str) -> Outcome<PathBuf> {
-    let is_it = |path: &PathBuf| path.is_dir() && path.file_name().is_some_and(|name| name == reader);
-    global.config(Vec::new())?.readers.into_iter().find(is_it).ok_or_else(|| {
-        let message = format!("`{reader}` is no folder that the configuration here names as a reader");
-        Failure::new(Exit::Unavailable, "no-reader", message, "Give the node's own --data-dir.")
-    })
-}
-
 /// A file of that name, or of that name and a number, that is not there yet.
 fn free_file(reader: &Path, label: Option<&str>) -> Outcome<PathBuf> {
     let kept = |c: char| if c.is_alphanumeric() { c } else { '-' };
@@ -353,29 +386,8 @@ fn free_file(reader: &Path, label: Option<&str>) -> Outcome<PathBuf> {
     free.ok_or_else(|| Failure::usage("the reader is full of cards of that label", "Choose another --label."))
 }
 
-/// The file of a soft card: given as such, or found in the readers of the running node.
-fn located(global: &Global, card: &str) -> Outcome<PathBuf> {
-    if Path::new(card).is_file() {
-        return Ok(absolute(Path::new(card)));
-    }
-    let cards = global.client()?.list("/cards")?;
-    let wanted = pick(&cards, Some(card))?;
-    let folder = folder_of(global, text(wanted, "reader"))?;
-    let is_it = |file: &PathBuf| {
-        let serial =
-            SoftCard::open(file).and_then(|mut card| card.info()).map(|info| info.serial.to_string());
-        serial.is_ok_and(|serial| serial == text(wanted, "serial"))
-    };
-    let files = std::fs::read_dir(&folder).map_err(|e| Failure::file(&folder, &e))?;
-    let cards = files.filter_map(|entry| entry.ok().map(|e| e.path()));
-    cards
-        .filter(|path| path.extension().is_some_and(|e| e == "card"))
-        .find(is_it)
-        .ok_or_else(|| absent("the card has left the reader, or is no soft card"))
-}
-
 fn change_pin(global: &Global, args: &PinChange) -> Outcome<Done> {
-    let mut card = soft(&located(global, &args.card)?)?;
+    let mut card = reached::card(global, &args.card)?;
     let info = card.info().map_err(|e| of_card(&e))?;
     let serial = info.serial.to_string();
     let label = info.holder_label.as_ref().map_or("the card", HolderLabel::as_str);
@@ -403,10 +415,11 @@ fn pin_from_now_on(args: &PinChange) -> Outcome<Pin> {
     }
 }
 
-fn test(file: &Path) -> Outcome<Done> {
-    let mut card = soft(file)?;
+fn test(card: &mut dyn Card) -> Outcome<Done> {
     let info = card.info().map_err(|e| of_card(&e))?;
-    let challenge = crate::init::node_key::random::<32>().map_err(|e| Failure::file(file, &e))?;
+    let challenge = crate::init::node_key::random::<32>().map_err(|e| {
+        Failure::new(Exit::Failed, "random", format!("the system gives no random numbers: {e}"), "Try again.")
+    })?;
     let signature = card.sign(Slot::CardAuthentication, &challenge[..]).map_err(|e| of_card(&e))?;
     let proven = info.card_authentication.is_some_and(|k| k.verify(&challenge[..], &signature).is_ok());
     if !proven {

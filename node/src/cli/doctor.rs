@@ -13,6 +13,7 @@ use super::answer::{Done, Exit, Outcome};
 use super::place::address_file;
 use super::show::text;
 use crate::config::Config;
+use crate::config::place::ReaderPlace;
 use crate::init::{network, node_key};
 
 /// Less free space than this is soon none: some hours of uploads.
@@ -150,7 +151,11 @@ fn readers(config: &Config, repair: bool) -> Vec<Check> {
     if config.readers.is_empty() {
         return vec![warning("readers", "none is configured", "Set card.readers in hospes.toml.")];
     }
-    let one = |path: &std::path::PathBuf| {
+    let one = |place: &ReaderPlace| {
+        let path = match place {
+            ReaderPlace::Folder(path) => path,
+            ReaderPlace::Pcsc(name) => return pcsc_reader(&config.pcscd, name),
+        };
         if path.is_dir() {
             return good("reader", path.display().to_string());
         }
@@ -160,6 +165,21 @@ fn readers(config: &Config, repair: bool) -> Vec<Check> {
         bad("reader", format!("{} is not there", path.display()), "Make the folder, or correct card.readers.")
     };
     config.readers.iter().map(one).collect()
+}
+
+/// Whether the smart card service has a reader of this name.
+fn pcsc_reader(socket: &Path, name: &str) -> Check {
+    match hospes_card::pcsc::reader_names(socket) {
+        Ok(names) if names.iter().any(|one| one == name) => good("reader", name),
+        Ok(names) if names.is_empty() => {
+            bad("reader", format!("{name} is not there, nor any other"), "Plug it in.")
+        }
+        Ok(names) => {
+            let said = format!("{name} is not there; these are: {}", names.join(", "));
+            bad("reader", said, "Plug it in, or correct card.readers.")
+        }
+        Err(error) => bad("reader", error.to_string(), "Install pcscd and start it, or correct card.pcscd."),
+    }
 }
 
 fn node(global: &Global, data_dir: &Path, repair: bool) -> Vec<Check> {

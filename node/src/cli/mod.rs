@@ -20,6 +20,7 @@ mod people;
 mod pins;
 mod place;
 mod plays;
+mod reached;
 mod records;
 mod rights;
 mod run;

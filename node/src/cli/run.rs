@@ -38,8 +38,8 @@ pub(crate) struct RunArgs {
     /// Multiaddress of a peer, with /p2p/PEER (repeatable).
     #[arg(long, value_name = "MULTIADDR")]
     bootstrap: Vec<String>,
-    /// Folder that serves as a reader of soft cards (repeatable).
-    #[arg(long, value_name = "DIR")]
+    /// Folder that serves as a reader of soft cards, or pcsc:NAME (repeatable).
+    #[arg(long, value_name = "READER")]
     reader: Vec<String>,
     /// File whose first line opens the node key.
     #[arg(long, value_name = "FILE")]
@@ -272,7 +272,7 @@ fn said(node: &Node) -> serde_json::Value {
 }
 
 async fn begin(config: &Config, settings: Settings, sealed: bool) -> Outcome<Node> {
-    let readers = CardReaders::of_folders(&config.readers).map_err(|e| {
+    let readers = CardReaders::open(&config.readers, &config.pcscd).map_err(|e| {
         let next = "Make the folders of card.readers, or run `hospes doctor --repair`.";
         Failure::new(Exit::Failed, "reader", e.to_string(), next)
     })?;

@@ -4,6 +4,7 @@
 //! known one. Nothing here opens a socket or a store.
 
 pub(crate) mod keys;
+pub(crate) mod place;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use hospes_net::{Multiaddr, PeerId};
 use thiserror::Error;
 
 use keys::{Form, KEYS, Key, find, nearest, variable};
+use place::ReaderPlace;
 
 /// The file's name in the data folder.
 pub(crate) const FILE: &str = "hospes.toml";
@@ -290,7 +292,8 @@ impl Layers {
             api,
             p2p: self.multiaddrs("p2p.listen")?,
             bootstrap: self.bootstrap()?,
-            readers: self.texts("card.readers").iter().filter_map(|t| std::path::absolute(t).ok()).collect(),
+            readers: self.texts("card.readers").iter().filter_map(|t| ReaderPlace::parse(t)).collect(),
+            pcscd: PathBuf::from(self.text("card.pcscd")),
             passphrase_file: Some(self.text("node.passphrase_file"))
                 .filter(|t| !t.is_empty())
                 .map(PathBuf::from),
@@ -314,8 +317,10 @@ pub(crate) struct Config {
     pub(crate) p2p: Vec<Multiaddr>,
     /// Peers that are dialled and admitted whatever the ledger says.
     pub(crate) bootstrap: BTreeMap<PeerId, Vec<Multiaddr>>,
-    /// Folders of soft cards.
-    pub(crate) readers: Vec<PathBuf>,
+    /// Where cards come in.
+    pub(crate) readers: Vec<ReaderPlace>,
+    /// The socket of the smart card service.
+    pub(crate) pcscd: PathBuf,
     /// Opens the node key.
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Whether a new node entry asks for emergency summaries.

@@ -49,7 +49,7 @@ mod upload;
 
 use std::sync::Arc;
 
-use hospes_card::{CardInfo, CardSerial, HolderKind, Pin};
+use hospes_card::{CardInfo, CardKind, CardSerial, HolderKind, Pin};
 use hospes_protocol::control::OrganizationEntry;
 use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
 use hospes_service::service::Service;
@@ -223,6 +223,14 @@ impl Desk {
     }
 }
 
+/// What a card is made of, in the API's words.
+fn kind_of(card: &CardInfo) -> &'static str {
+    match card.kind {
+        CardKind::Soft => "soft",
+        CardKind::Piv => "piv",
+    }
+}
+
 fn seen(service: &Service, reader: String, card: &CardInfo) -> CardView {
     let key = card.authentication.as_ref().map(hospes_protocol::keys::VerifyingKey::id);
     let person =
@@ -230,7 +238,7 @@ fn seen(service: &Service, reader: String, card: &CardInfo) -> CardView {
     CardView {
         serial: card.serial,
         reader,
-        kind: "soft",
+        kind: kind_of(card),
         holder_kind: card.holder_kind,
         holder: card.holder_label.as_ref().map(|label| label.as_str().to_owned()),
         tries_left: card.pin_tries_left,

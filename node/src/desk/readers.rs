@@ -7,10 +7,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use hospes_card::pcsc::PcscReader;
 use hospes_card::soft::SoftReader;
 use hospes_card::{Card, CardEvent, CardInfo, CardSerial, Reader};
 use hospes_protocol::keys::KeyError;
 use tokio::sync::broadcast;
+
+use crate::config::place::ReaderPlace;
 
 /// How often a reader is looked at.
 const POLL: Duration = Duration::from_millis(200);
@@ -79,10 +82,25 @@ pub(super) fn hold<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Readers {
+    /// The readers of the configuration. A PC/SC reader need not be there yet, nor the service at `pcscd`.
+    ///
+    /// # Errors
+    /// [`KeyError::Failed`] for a folder that is not there.
+    pub(crate) fn open(places: &[ReaderPlace], pcscd: &Path) -> Result<Self, KeyError> {
+        let open = |place: &ReaderPlace| -> Result<Box<dyn Reader>, KeyError> {
+            Ok(match place {
+                ReaderPlace::Folder(folder) => Box::new(SoftReader::open(folder)?),
+                ReaderPlace::Pcsc(name) => Box::new(PcscReader::new(pcscd, name)),
+            })
+        };
+        Self::start(places.iter().map(open).collect::<Result<_, _>>()?)
+    }
+
     /// Folders of soft cards as readers.
     ///
     /// # Errors
     /// [`KeyError::Failed`] for a folder that is not there.
+    #[cfg(test)]
     pub(crate) fn of_folders<P: AsRef<Path>>(folders: &[P]) -> Result<Self, KeyError> {
         let open = |folder: &P| {
             SoftReader::open(folder.as_ref()).map(|reader| -> Box<dyn Reader> { Box::new(reader) })

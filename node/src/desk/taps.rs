@@ -372,7 +372,7 @@ impl Tap {
             view.card = Some(TapCard {
                 serial: *serial,
                 reader: found.as_ref().map(|(reader, _)| reader.clone()),
-                kind: "soft",
+                kind: found.as_ref().map_or("soft", |(_, info)| super::kind_of(info)),
                 holder: holder.map(|label| label.as_str().to_owned()),
             });
             if found.is_some() {

@@ -6,6 +6,7 @@
 //! Replay: cargo test -p hospes-virtual-card --test cards
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test, which says how much it tried")]
 
+mod attestation;
 mod daemon;
 mod pulled;
 mod slots;

@@ -1,0 +1,62 @@
+//! Where a card reader is: a folder of soft cards, or a PC/SC reader by its name.
+
+use std::path::{Path, PathBuf};
+
+/// What stands before the name of a PC/SC reader in `card.readers`.
+const PCSC: &str = "pcsc:";
+
+/// A place for cards.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ReaderPlace {
+    /// A folder of soft cards.
+    Folder(PathBuf),
+    /// A PC/SC reader, as `pcscd` names it.
+    Pcsc(String),
+}
+
+impl ReaderPlace {
+    /// From the configuration: `pcsc:NAME`, or a folder; none for an empty text.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix(PCSC) {
+            Some(name) => {
+                Some(name.trim()).filter(|name| !name.is_empty()).map(|name| Self::Pcsc(name.to_owned()))
+            }
+            None => std::path::absolute(text).ok().map(Self::Folder),
+        }
+    }
+
+    /// What the reader is called.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Folder(path) => path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+            Self::Pcsc(name) => name.clone(),
+        }
+    }
+
+    /// The folder of soft cards.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(path) => Some(path),
+            Self::Pcsc(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_is_a_folder_or_has_a_name_in_the_smart_card_service() {
+        let named = ReaderPlace::parse("pcsc:Yubico YubiKey CCID 00 00");
+        assert_eq!(named, Some(ReaderPlace::Pcsc("Yubico YubiKey CCID 00 00".into())), "by its name");
+        let folder = ReaderPlace::parse("/var/cards").unwrap();
+        assert_eq!(
+            (folder.name().as_str(), folder.folder()),
+            ("cards", Some(Path::new("/var/cards"))),
+            "a folder"
+        );
+        assert_eq!(ReaderPlace::parse("pcsc: "), None, "no name");
+        assert_eq!(ReaderPlace::parse(""), None, "nothing");
+    }
+}
