@@ -56,6 +56,7 @@ impl PivCard {
         rng: &mut dyn CryptoRng,
     ) -> Result<CardInfo, UnblockError> {
         self.run_alone(|applet| {
+            applet.refuse_used()?;
             applet.verify_code(&padded(FIRST_PIN))?;
             applet.show_any_management(rng)?;
             for slot in [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication]
@@ -82,6 +83,15 @@ impl PivCard {
 }
 
 impl Applet {
+    /// Refuses a card whose metadata say that its PIN is no longer the first one: trying that would cost its holder a try.
+    fn refuse_used(&mut self) -> Result<(), KeyError> {
+        let told = self.send([0xF7, 0x00, 0x80], &[])?;
+        match (tlv::find(&told.data, 0x05), tlv::find(&told.data, 0x06)) {
+            (Some([0]), Some([_, tries_left])) => Err(KeyError::WrongPin { tries_left: *tries_left }),
+            _ => Ok(()),
+        }
+    }
+
     /// Shows the management key of the factory, or that which an enrolment before left behind the PIN.
     fn show_any_management(&mut self, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {
         match self.protected_key()? {

@@ -287,16 +287,15 @@ type Signed = (Vec<Entry>, Box<dyn Card>);
 fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signed, DeskError> {
     let Enrolment { place, shown, secret, mut entries, recovery, info, .. } = enrolment;
     let (mut rng, network) = (random::generator()?, place.network);
+    let agreement = info.key_management.ok_or(DeskError::Invalid("the card lacks a key"))?;
+    let locker = first_lockers(&place, &secret, &agreement, &recovery, &entries, &mut rng)?;
+    entries.push(locker);
+    // Signed first: a PIV card wants the PIN to be the very command before a signature in 9C.
+    sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut entries)?;
     if read_secret(card.as_mut(), &network).map_or(true, |held| held.is_some()) {
         return Err(DeskError::CardInUse);
     }
-    let agreement = info.key_management.ok_or(DeskError::Invalid("the card lacks a key"))?;
-    let signed =
-        first_lockers(&place, &secret, &agreement, &recovery, &entries, &mut rng).and_then(|locker| {
-            entries.push(locker);
-            write_secret(card.as_mut(), &secret, &agreement, &place, &mut rng)?;
-            sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut entries)
-        });
+    let signed = write_secret(card.as_mut(), &secret, &agreement, &place, &mut rng);
     match signed {
         Ok(()) => Ok((entries, card)),
         Err(error) => {

@@ -187,9 +187,10 @@ impl Desk {
         let mut entries = tap.card(organization_card, move |card| sign_by_organization(card, step)).await?;
         let entries = tap
             .card(person_card, move |mut card| {
-                write_place(card.as_mut(), &place.network, &place.organization)?;
+                // Signed first: a PIV card wants the PIN to be the very command before a signature in 9C.
                 let person = entries.get_mut(..1).ok_or(DeskError::Stopping)?;
                 sign_entries(&mut card.signer(Slot::Signature)?, &place.network, &shown, person)?;
+                write_place(card.as_mut(), &place.network, &place.organization)?;
                 Ok(entries)
             })
             .await?;

@@ -168,8 +168,8 @@ fn a_card_that_is_not_from_the_factory_is_not_enrolled_over() {
     let (_wire, mut card) = enrolled(Firmware::NEWEST, Profile::P256);
     let before = card.info().unwrap();
     let again = card.enrol(&spec(Profile::P256), &pin(), &puk(), &mut rng(7));
-    let refused = UnblockError::Key(KeyError::WrongPin { tries_left: 2 });
-    assert_eq!(again.map(drop), Err(refused), "its PIN is no longer the first");
+    let refused = UnblockError::Key(KeyError::WrongPin { tries_left: 3 });
+    assert_eq!(again.map(drop), Err(refused), "its PIN is no longer the first, and no try was spent on it");
     assert_eq!(card.info().unwrap().signature, before.signature, "its keys are as before");
 }
 
