@@ -90,6 +90,19 @@ pub fn merkle_path(ids: &[ContentId], index: usize) -> Vec<[u8; 32]> {
     path
 }
 
+/// The Merkle root over `ids`, and the path of each onto the end of its place in `paths`; hashes each node once.
+fn merkle_paths(ids: &[ContentId], paths: &mut [Vec<[u8; 32]>]) -> [u8; 32] {
+    if ids.len() < 2 {
+        return merkle_root(ids);
+    }
+    let middle = split(ids.len());
+    let ((left, right), (of_left, of_right)) = (ids.split_at(middle), paths.split_at_mut(middle));
+    let (one, other) = (merkle_paths(left, of_left), merkle_paths(right, of_right));
+    of_left.iter_mut().for_each(|path| path.push(other));
+    of_right.iter_mut().for_each(|path| path.push(one));
+    node(&one, &other)
+}
+
 /// The root that `path` leads to from `id` at `index` of `leaves` (RFC 9162, 2.1.3.2).
 ///
 /// # Errors
@@ -106,7 +119,8 @@ pub fn merkle_climb(
         ensure(last > 0, Check::TapPath)?;
         if at & 1 == 1 || at == last {
             hash = node(sibling, &hash);
-            while at & 1 == 0 && at > 0 {
+            // An even one is the last here, which is above 0: it has a bit that ends this.
+            while at & 1 == 0 {
                 at >>= 1;
                 last >>= 1;
             }
@@ -134,19 +148,13 @@ pub fn sign_tap(
         return Err(KeyError::Unsupported("a tap of no or of too many contents"));
     }
     let (text, language) = shown;
-    let payload = TapPayload {
-        text_hash: sha256(&[text.as_bytes()]),
-        language: language.to_owned(),
-        root: merkle_root(contents),
-    };
+    let mut paths = vec![Vec::new(); contents.len()];
+    let root = merkle_paths(contents, &mut paths);
+    let payload = TapPayload { text_hash: sha256(&[text.as_bytes()]), language: language.to_owned(), root };
     let sign1 = Bytes(sign1(signer, Context::Tap, network, &payload.encode())?);
-    let one = |i: usize| CardSignature {
-        index: i as u64,
-        leaves: contents.len() as u64,
-        path: merkle_path(contents, i),
-        sign1: sign1.clone(),
-    };
-    Ok((0..contents.len()).map(one).collect())
+    let leaves = contents.len() as u64;
+    let one = |(index, path)| CardSignature { index, leaves, path, sign1: sign1.clone() };
+    Ok((0..).zip(paths).map(one).collect())
 }
 
 impl CardSignature {
@@ -280,8 +288,11 @@ mod tests {
         for n in 1..40 {
             let ids = ids(n);
             let root = merkle_root(&ids);
+            let mut paths = vec![Vec::new(); n];
+            assert_eq!(merkle_paths(&ids, &mut paths), root, "the same root with all paths");
             for (i, id) in ids.iter().enumerate() {
                 let path = merkle_path(&ids, i);
+                assert_eq!(path, paths[i], "the same path, alone and with all");
                 assert_eq!(merkle_climb(id, i as u64, n as u64, &path), Ok(root), "leaf {i} of {n}");
                 let other = ContentId([0xee; 32]);
                 assert_ne!(merkle_climb(&other, i as u64, n as u64, &path), Ok(root), "a stranger");
@@ -388,7 +399,8 @@ mod tests {
         let refused = Err(KeyError::Unsupported("a tap of no or of too many contents"));
         assert_eq!(sign(0), refused, "nothing to sign");
         assert_eq!(sign(1).map(|s| s.len()), Ok(1), "one");
-        assert_eq!(sign(TAP_CONTENTS_MAX + 1), refused, "too many");
+        assert_eq!(sign(TAP_CONTENTS_MAX).map(|s| s.len()), Ok(4096), "as many as there may be");
+        assert_eq!(sign(TAP_CONTENTS_MAX + 1), refused, "one more");
     }
 
     fn body(card: &mut SoftwareSigner, payload: usize, signatures: usize) -> Body {
@@ -430,6 +442,11 @@ mod tests {
         let shown = good.signed_by(&key, &NET).map(|payload| payload.language);
         assert_eq!(shown, Ok("en".into()), "its card, and what it showed");
         assert_eq!(good.signed_by(&other, &NET), Err(Check::MissingSignature.into()), "nobody else's");
+        let mut forged = good.clone();
+        *forged.signatures[0].sign1.0.last_mut().expect("not empty") ^= 1;
+        assert_eq!(forged.signed_by(&key, &NET), Err(Check::BadSignature.into()), "a forged one");
+        let alone = forged.signatures[0].verify(&good.id(), &key, &NET);
+        assert_eq!(alone, Err(Check::BadSignature.into()), "nor by itself");
         let mut torn = good.clone();
         torn.signatures[0].leaves = 2;
         assert_eq!(torn.signed_by(&key, &NET), Err(Check::TapPath.into()), "why it fails");

@@ -187,3 +187,6 @@ fn judge_access(e: &AccessEntry) -> Result<(), Rejected> {
     let right = e.right != Right::Write && (e.right == Right::Share) == e.study.is_some();
     ensure(right, Check::ScopeForm)
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,6 +51,10 @@ fn a_record_goes_to_its_current_readers() {
     assert_eq!(of(&world, &lab()), set(&[HOME]), "withdrawn, it goes to them no more");
     world.grants(id(3), GrantEntry { until: NOW, ..grant() });
     assert_eq!(of(&world, &lab()), set(&[HOME]), "nor under an expired grant");
+    world.grants(id(4), GrantEntry { from: NOW + 1, ..grant() });
+    assert_eq!(of(&world, &lab()), set(&[HOME]), "nor under one that has not begun");
+    world.grants(id(4), GrantEntry { from: NOW, ..grant() });
+    assert_eq!(of(&world, &lab()), set(&[HOME, CITY]), "from its first millisecond");
 }
 
 #[test]

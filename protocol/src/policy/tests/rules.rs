@@ -6,6 +6,7 @@ use crate::ids::{ContentId, StudyId};
 use crate::personal::{
     Anonymity, Author, Category, GrantEntry, Grantee, Label, Purpose, RecordEntry, Revoked, Right, Scope,
 };
+use crate::policy::view::PatientView as _;
 use crate::policy::{Act, Actor, LockState, Newest, Obligations, Personal, Request, Rule, View, decide};
 
 const GRANT: ContentId = id(1);
@@ -457,6 +458,31 @@ fn a_permit_says_whether_it_is_final_and_what_it_obliges_to() {
     assert!(!world.decide(&request()).why().provisional, "final");
     let change = asks(|r| r.act = write(Category::Laboratory));
     assert!(world.decide(&change).why().obligations.two_signatures, "a change needs both");
+}
+
+#[test]
+fn a_permit_without_a_grant_is_provisional_until_what_it_rests_on_is_final() {
+    let entry = |world: &World, id| world.view.entry(&id).expect("read").expect("here").entry;
+    let author = asks(|r| r.actor = Actor::Person(person(HOME, 4)));
+    let home = Request { act: write(Category::Letters), ..author };
+    let own = asks(|r| r.actor = Actor::Patient(CARD));
+    for (n, (request, rests_on)) in [(own, CARD), (author, LAB), (home, PATIENT)].into_iter().enumerate() {
+        let mut world = World::new();
+        assert!(!world.decide(&request).why().provisional, "case {n}: final");
+        let same = entry(&world, rests_on);
+        world.put(rests_on, same, None, None);
+        assert!(world.decide(&request).why().provisional, "case {n}: not final yet");
+    }
+}
+
+#[test]
+fn of_two_grants_the_one_that_lasts_serves_before_the_one_that_ends_with_its_use() {
+    let mut world = with(changed(|g| (g.one_time, g.until) = (true, NOW + 9 * DAY)));
+    assert!(world.decide(&request()).why().obligations.one_time, "the only one there is");
+    world.grants(id(3), grant());
+    let why = world.decide(&request()).why().clone();
+    assert_eq!(why.entries.last(), Some(&id(3)), "the standing one, though the other lasts longer");
+    assert!(!why.obligations.one_time, "and nothing is used up");
 }
 
 #[test]
