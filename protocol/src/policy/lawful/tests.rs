@@ -657,3 +657,34 @@ fn entries_of_one_tap_stand_on_each_other() {
     }
     assert_eq!(batch.into_entries().len(), 3, "all lawful together");
 }
+
+#[test]
+fn a_record_under_a_role_or_a_code_is_by_who_has_it() {
+    let mut world = World::new();
+    let to = |grantee| GrantEntry { rights: 2, grantee, ..grant() };
+    world.grants(id(1), to(Grantee::Role(CITY, "doctor".into())));
+    world.grants(id(2), to(Grantee::Role(RURAL, "doctor".into())));
+    world.grants(id(3), to(Grantee::Role(CITY, "pharmacist".into())));
+    world.grants(id(4), to(Grantee::Code([7; 32])));
+    let under = |grant| draft(Kind::Record, &citys(Category::Laboratory), &[grant], &[slot_9c(CITY, 1)]);
+    let refused = Some(Check::NotAuthorized);
+    assert_eq!(under(id(1)).check(&world), None, "a doctor of City");
+    assert_eq!(under(id(2)).check(&world), refused, "a doctor elsewhere");
+    assert_eq!(under(id(3)).check(&world), refused, "another role of City's");
+    assert_eq!(under(id(4)).check(&world), None, "a code that nobody used yet");
+    world.put(id(6), access(person(CITY, 4), CITY, id(4)), Some(20), None);
+    assert_eq!(under(id(4)).check(&world), None, "bound to City by a colleague");
+    world.put(id(5), access(person(RURAL, 1), RURAL, id(4)), Some(19), None);
+    assert_eq!(under(id(4)).check(&world), refused, "bound to another, who was first");
+}
+
+#[test]
+fn a_proxys_access_is_within_its_period() {
+    let world = with_proxy();
+    let Personal::Access(entry) = access(person(CITY, 1), CITY, id(1)) else { return };
+    let own = AccessEntry { reader: None, organization: None, why: Vec::new(), ..entry };
+    let at = |signed_at| draft(Kind::Access, &own, &[PROXY], &[PROXY_9C]).signed_at(signed_at).check(&world);
+    let refused = Some(Check::NotAuthorized);
+    assert_eq!((at(proxy().from - 1), at(proxy().from)), (refused, None), "from its first millisecond");
+    assert_eq!((at(proxy().until - 1), at(proxy().until)), (None, refused), "up to, not including, its last");
+}

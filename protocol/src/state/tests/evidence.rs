@@ -300,6 +300,13 @@ fn a_block_carries_the_certificate_of_the_one_before_and_no_other() {
     assert_eq!(judge(&w, &with(Some(few))), Some(Check::QuorumMissing), "of two of four");
     let round = CommitCertificate { round: 1, ..good.clone() };
     assert_eq!(judge(&w, &with(Some(round))), Some(Check::BadSignature), "of a round that nobody signed");
+    let mut forged = good.clone();
+    forged.signatures[0].signature[0] ^= 1;
+    let after = |known: &CommitCertificate| {
+        check(w.state.judge_after(&with(Some(forged.clone())), &[], Some(2_000), Some(known)))
+    };
+    assert_eq!(after(&forged), None, "the very one that was verified before is not verified again");
+    assert_eq!(after(&good), Some(Check::BadSignature), "any other is");
     let fresh = World::of(4);
     let early = Block { last_commit: Some(good), ..first };
     assert_eq!(judge(&fresh, &early), Some(Check::LastCommit), "one before the first");
