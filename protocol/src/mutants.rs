@@ -52,6 +52,10 @@ mutants! {
     SaidUnsettled,
     /// Own headers are published without being kept.
     HeaderUnkept,
+    /// What a retired node filed and was not final goes on counting.
+    StrandedCounts,
+    /// A node whose disk was full never looks for room again.
+    RoomUnsought,
     /// Peers are asked once where they are, and never again.
     UpkeepEnds,
 }

@@ -476,6 +476,7 @@ impl Service {
             self.admit();
             self.event(Event::MembershipChanged { left: before.difference(&now).copied().collect() });
         }
+        self.on_forks_final(block)?;
         self.on_final(block.height, &headers, &executed.outcomes)?;
         fail_point!(BlockUnsaid, return Err(hospes_storage::StoreError::wanted().into()));
         self.after_commit(block)

@@ -163,7 +163,9 @@ impl Service {
     fn try_again_later(&mut self) {
         let pause = pause_ms(self.room.attempts);
         self.room.attempts += 1;
-        self.set_timer(Timer::Room, self.now + pause);
+        if !mutant!(RoomUnsought) {
+            self.set_timer(Timer::Room, self.now + pause);
+        }
     }
 
     /// The timer fired: writes again, if there is room.

@@ -89,7 +89,11 @@ impl Service {
         if relabels {
             return Ok(());
         }
-        let wanted = self.placed_nodes(content)?;
+        // What was not final when its node was retired may be filed anew: its blob waits with those who answer for it.
+        let wanted = match self.is_stranded(content)? {
+            true => self.orderers_nodes(record)?,
+            false => self.placed_nodes(content)?,
+        };
         if !self.orderers(record)?.contains(&self.me.organization) {
             return self.outlive_orders(&record.manifest, wanted.contains(&self.me.node));
         }

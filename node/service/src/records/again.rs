@@ -5,6 +5,7 @@
 //! |---|---|
 //! | an entry came, or has effect after all | kept entries that stand on it and were without effect for lack of it |
 //! | an entry lost its effect | entries that stand on it: they lose theirs, by check 701 |
+//! | a node is retired | what it filed and was not final before: without effect, until another node files it anew |
 //! | which enrolment of a patient counts, for good | the other enrolments, the cards, records of a home that was none |
 //!
 //! Entries form a graph without cycles, because an id is a hash over the ids that it stands on; so this ends. A
@@ -15,7 +16,8 @@ use std::collections::BTreeSet;
 use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, PatientId};
-use hospes_protocol::policy::{Personal, judge_body};
+use hospes_protocol::mutant;
+use hospes_protocol::policy::{HeaderFacts, Personal, judge_body};
 use hospes_protocol::tap::Body;
 use hospes_storage::{SealedKey, SealedRow, Write};
 
@@ -36,6 +38,11 @@ pub(super) fn dependent_rows(
         Write::Sealed(SealedRow { key, patient, value: Vec::new() })
     };
     stands_on.iter().map(row).collect()
+}
+
+/// Whether an entry binds only as its node does. Who takes something back, or says that he read, has said so.
+fn hangs_on_its_node(kind: u64) -> bool {
+    !matches!(Kind::from_code(kind), Some(Kind::Revocation | Kind::Access | Kind::Erasure | Kind::Receipt))
 }
 
 const fn code(check: Check) -> u64 {
@@ -69,6 +76,53 @@ impl Service {
             Ok(true)
         })?;
         Ok(found)
+    }
+
+    /// Whether an entry is without effect because its node was retired before it was final.
+    pub(crate) fn is_stranded(&self, id: &ContentId) -> Result<bool, Fatal> {
+        let void = index::facts(&*self.objects, id)?.and_then(|facts| facts.void);
+        Ok(void == Some(code(Check::RetiredNode)))
+    }
+
+    /// A patient's entries that are not final, by who filed them.
+    pub(super) fn judge_nodes_of(&mut self, patient: &PatientId) -> Result<(), Fatal> {
+        let mut skip = 0;
+        loop {
+            let page = self.objects.bodies(Some(patient), None, skip, index::PAGE)?;
+            for content in &page {
+                self.judge_its_node(content)?;
+            }
+            if page.len() < index::PAGE {
+                return Ok(());
+            }
+            skip += page.len();
+        }
+    }
+
+    /// The entry once more, where it is not final and its node may have been retired, or certified again.
+    pub(super) fn judge_its_node(&mut self, id: &ContentId) -> Result<(), Fatal> {
+        let Some(facts) = index::facts(&*self.objects, id)? else { return Ok(()) };
+        if facts.height.is_some() || !hangs_on_its_node(facts.kind) {
+            return Ok(());
+        }
+        let Some((content, _)) = self.entry(id)? else { return Ok(()) };
+        let retired = matches!(self.standing(&content)?, Ok(h) if self.is_retired(&h));
+        let changed = match facts.void {
+            None if retired => self.set_void(id, facts, Some(Check::RetiredNode))?,
+            Some(void) if void == code(Check::RetiredNode) && !retired => {
+                let judged = self.judged_now(id)?;
+                self.set_void(id, facts, judged.err().map(|r| r.check))?
+            }
+            _ => false,
+        };
+        if changed { self.judge_again_after(*id) } else { Ok(()) }
+    }
+
+    /// Whether a header was not final when its node was retired.
+    fn is_retired(&self, header: &HeaderFacts) -> bool {
+        header.height.is_none()
+            && !mutant!(StrandedCounts)
+            && self.state.membership.node(&header.node).is_none()
     }
 
     /// What stands on an entry follows it; gives whether its effect has changed.

@@ -92,6 +92,13 @@ impl Service {
         Ok(placed.map(|(id, _)| *id).collect())
     }
 
+    /// Nodes of those that answer for a record: where its blob waits while it has no effect.
+    pub(crate) fn orderers_nodes(&self, record: &RecordEntry) -> Result<BTreeSet<NodeId>, Fatal> {
+        let orderers = self.orderers(record)?;
+        let nodes = self.state.membership.active_nodes();
+        Ok(nodes.filter(|(_, node)| orderers.contains(&node.organization)).map(|(id, _)| *id).collect())
+    }
+
     /// The clinical priority of a record's blob, 0 first; in the middle where the record is not known here.
     pub(crate) fn rank(&self, record: Option<&ContentId>) -> Result<u64, Fatal> {
         let known = record.map(|r| self.record_entry(r)).transpose()?.flatten();
@@ -149,6 +156,7 @@ impl Service {
         for marked in self.objects.sealed_rows(UNPLACED, None, None, RECORDS_PAGE)? {
             let content = index::content_of(&marked)?;
             if let Some(record) = self.record_entry(&content)? {
+                self.judge_its_node(&content)?;
                 self.place_record(&content, &record)?;
             }
             placed.push(Write::DropSealed(marked.key));
@@ -184,6 +192,7 @@ impl Service {
                 self.write(&writes)?;
             }
         }
+        self.judge_nodes_of(patient)?;
         let mut skip = 0;
         loop {
             let page = self.objects.bodies(Some(patient), None, skip, index::PAGE)?;

@@ -47,10 +47,21 @@ impl Service {
         };
         for height in settled + 1..=self.state.height {
             if let Some((headers, outcomes)) = self.final_at(height)? {
+                self.on_forks_at(height)?;
                 self.on_final(height, &headers, &outcomes)?;
             }
         }
         Ok(())
+    }
+
+    /// A block with evidence of forks retires their nodes.
+    pub(crate) fn on_forks_final(&mut self, block: &Block) -> Result<(), Fatal> {
+        if block.forks.is_empty() { Ok(()) } else { self.on_control_final(Kind::Node.code()) }
+    }
+
+    fn on_forks_at(&mut self, height: u64) -> Result<(), Fatal> {
+        let Some((bytes, _)) = self.ledger.block(height)? else { return Ok(()) };
+        self.on_forks_final(&Block::read(&bytes, &self.network).map_err(Fatal::Contradiction)?)
     }
 
     /// Says that this is done up to a height.

@@ -211,7 +211,9 @@ impl Service {
             }
             let finality = self.ledger.finality(&id)?;
             let facts = HeaderFacts::of(&header, finality.map(|f| f.height), finality.and_then(|f| f.void));
-            let age = |f: &HeaderFacts| (f.height.unwrap_or(u64::MAX), f.node);
+            // A retired node's header that is not final never will be.
+            let takes_part = |f: &HeaderFacts| self.state.membership.node(&f.node).is_some();
+            let age = |f: &HeaderFacts| (f.height.unwrap_or(u64::MAX), !takes_part(f), f.node);
             if best.as_ref().is_none_or(|b| age(&facts) < age(b)) {
                 best = Some(facts);
             }

@@ -26,11 +26,15 @@ fn holds(w: &World, i: usize, record: &Record) -> bool {
 }
 
 fn removes(w: &mut World, i: usize) {
+    removes_as_seen_by(w, i, &[0, 1, 2, 3]);
+}
+
+fn removes_as_seen_by(w: &mut World, i: usize, all: &[usize]) {
     let member = w.nodes[0].service.as_ref().unwrap().state().membership.nodes[&w.id(i)].clone();
     let gone = NodeEntry { standing: Standing::Removed, ..member };
     let removal = w.control(0, Kind::Node, &gone, &[0, 1, 2, 3]);
     let removal = w.file(0, removal);
-    assert!(w.run_until(20_000, |w| (0..4).all(|j| w.is_final(j, &removal))), "node {i} is removed");
+    assert!(w.run_until(20_000, |w| all.iter().all(|j| w.is_final(*j, &removal))), "node {i} is removed");
 }
 
 /// The clinic's patient, a record of hers, and the reader's consent for an hour.
@@ -59,6 +63,8 @@ impl Story {
         let revocation = w.revocation(CLINIC, &mut ada, &grant);
         w.tap(CLINIC, &ada, vec![grant]);
         assert!(w.run_until(20_000, |w| holds(w, READER, &record)), "the reader holds the blob");
+        // What was not final when its node was removed would count no more.
+        w.run(3_000);
         Self { w, ada, record, reader, revocation }
     }
 
@@ -134,5 +140,31 @@ fn another_node_of_the_organization_takes_over_what_a_removed_one_ordered() {
         "a fresh consent brings it back, by the node that is left"
     );
 
+    w.check();
+}
+
+#[test]
+fn what_a_removed_node_filed_counts_if_it_was_final_before_and_not_otherwise() {
+    let Story { mut w, mut ada, record, reader, .. } = Story::new(44, false);
+    let author = w.doctor(CLINIC, 120);
+    w.run(2_000);
+    // Only the reader hears of the second record: nobody can order its header.
+    let hears = [READER, CLINIC];
+    (0..4).filter(|i| !hears.contains(i)).for_each(|i| w.cut(i));
+    let late = w.record(&author, &mut ada, LAB, 5_000);
+    w.run(5_000);
+    let may = |w: &World, record: &Record| w.may_read(READER, &reader, &ada, record).is_permitted();
+    assert!(may(&w, &late), "until it is known what becomes of it, it counts");
+    w.kill(CLINIC);
+    (0..4).filter(|i| !hears.contains(i)).for_each(|i| w.heal(i));
+    w.cut(READER);
+    removes_as_seen_by(&mut w, CLINIC, &[0, 2, 3]);
+    w.heal(READER);
+    assert!(
+        w.run_until(60_000, |w| !may(w, &late)),
+        "its node was removed before it was final: it counts no more"
+    );
+    assert!(may(&w, &record), "what was final before does");
+    assert!(!holds(&w, READER, &late), "and the reader lets go of the blob");
     w.check();
 }
