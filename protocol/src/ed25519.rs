@@ -16,6 +16,8 @@ use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
 use sha2::{Digest, Sha512};
 
 use crate::tally;
+use crate::ids::sha256;
+use crate::memo;
 
 /// The bytes of 2^255 - 19, the order of the field, from the lowest on.
 const FIELD_LOWEST: u8 = 0xed;
@@ -38,7 +40,7 @@ struct Read {
 
 /// A key's point; null for what is none, or one of small order.
 pub(crate) fn point(key: &[u8; 32]) -> Option<EdwardsPoint> {
-    CompressedEdwardsY(*key).decompress().filter(|a| !a.is_small_order())
+    memo::point(key, |key| CompressedEdwardsY(*key).decompress().filter(|a| !a.is_small_order()))
 }
 
 // Below the order of the field. The two points that have x = 0, and so two signs, are of small order.
@@ -56,9 +58,18 @@ fn read(claim: &Claim<'_>) -> Option<Read> {
     (!point.is_small_order()).then_some(Read { r: point, s, k })
 }
 
+// What a verdict on a claim is remembered by.
+fn id(claim: &Claim<'_>) -> [u8; 32] {
+    sha256(&[b"ed25519", claim.key, claim.signature, claim.message])
+}
+
 /// Whether a signature holds.
 pub(crate) fn verify(claim: &Claim<'_>) -> bool {
     tally::count(|t| t.alone += 1);
+    memo::verdict(|| id(claim), || verify_now(claim))
+}
+
+fn verify_now(claim: &Claim<'_>) -> bool {
     let (Some(a), Some(read)) = (point(claim.key), read(claim)) else { return false };
     let sum = EdwardsPoint::vartime_double_scalar_mul_basepoint(&-read.k, &a, &read.s) - read.r;
     sum.mul_by_cofactor().is_identity()
@@ -73,7 +84,25 @@ pub(crate) fn verify_batch(claims: &[Claim<'_>]) -> bool {
             tally::count(|t| t.in_batches += claims.len() as u64);
             holds(claims).unwrap_or(false)
         }
+        _ => holds_all(claims),
     }
+}
+
+#[cfg(not(feature = "memo"))]
+fn holds_all(claims: &[Claim<'_>]) -> bool {
+    holds(claims).unwrap_or(false)
+}
+
+// Those that are not remembered to hold.
+#[cfg(feature = "memo")]
+fn holds_all(claims: &[Claim<'_>]) -> bool {
+    let fresh: Vec<Claim<'_>> =
+        claims.iter().filter(|claim| memo::known(&id(claim)) != Some(true)).copied().collect();
+    let hold = fresh.is_empty() || holds(&fresh).unwrap_or(false);
+    if hold {
+        fresh.iter().for_each(|claim| memo::remember(id(claim), true));
+    }
+    hold
 }
 
 // The sum over all claims of z(R + kA - SB) is of small order. Claims under one key share its term.

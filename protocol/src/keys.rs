@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::check::{Check, Rejected, ensure};
 use crate::ed25519;
 use crate::ids::{KeyId, sha256};
+use crate::memo;
 use crate::wire::{Bytes, Dec, Enc, Wire};
 use crate::wire_enum;
 
@@ -227,7 +228,7 @@ impl AgreementKey {
 
 // A small-order point gives an all-zero result with every scalar, this one included (RFC 7748, 6.1).
 fn contributes(point: [u8; 32]) -> bool {
-    x25519_dalek::x25519([0x42; 32], point) != [0; 32]
+    memo::verdict(|| sha256(&[b"x25519", &point]), || x25519_dalek::x25519([0x42; 32], point) != [0; 32])
 }
 
 // Below 2^255 - 19: RFC 7748 reads larger numbers too, and so gives one point several encodings.

@@ -21,16 +21,20 @@ use hospes_protocol::seal::packet::{Packet, seal_packet};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::filing::{FileError, Filed, Filing};
-use hospes_storage::{BlobWriter, Objects};
+use hospes_service::service::Service;
+use hospes_storage::{BlobWriter, Objects, StoreError};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use crate::book::Book;
 use crate::people::{CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry};
+use crate::people::{
+    CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry, organization_entry,
+};
 use crate::plan::{Act, Taken, To};
 use crate::world::World;
-use crate::world::node::Off;
+use crate::world::node::{Node, Off};
 
 /// An entry on its way to a tap.
 pub(crate) struct Draft {
@@ -59,7 +63,8 @@ impl World {
             Act::Admit { spare } => self.admit_spare(spare),
             Act::Remove { node } => self.remove(node),
             Act::Validators { without } => self.set_validators(without),
-            Act::Backup { of, partner } => self.backup(of, partner),
+            Act::RemoveOrganization { at } => self.remove_organization(at),
+            Act::Backup { of, partners } => self.backup(of, partners),
             Act::Role { at } => self.role(at, number),
             Act::Amend { patient, nth } => self.amend(patient, nth),
             Act::Replace { patient } => self.replace_card(patient),
@@ -318,7 +323,11 @@ impl World {
         }
         let written = written.and_then(|()| writer.finish());
         if let Err(error) = written {
-            self.fatal(i, &error.into());
+            // As the desk: whether the disk is full is the service's to find out.
+            match error {
+                StoreError::Full => drop(self.input(i, Service::look_for_room)),
+                error => self.fatal(i, &error.into()),
+            }
             return None;
         }
         Some((end.root.id, ids, first))
@@ -602,6 +611,21 @@ impl World {
 
     pub(crate) fn all_cards(&self) -> Vec<SoftwareSigner> {
         self.people.organizations.iter().take(self.plan.shape.founders()).map(|o| o.card.signer()).collect()
+    fn remove_organization(&mut self, o: usize) {
+        let Some(at) = (0..self.plan.shape.validators).find(|at| self.is_open(*at)) else { return };
+        let entry = organization_entry(o, &self.people.organizations[o], Standing::Removed);
+        let content = self.draft(at, Kind::Organization, &[], &entry);
+        if self.tap(at, None, vec![Draft::by(content, self.all_cards())]).is_some() {
+            self.coverage.changes += 1;
+            let now = self.now;
+            let gone = |n: &&mut Node| n.organization == o && n.removed_at.is_none();
+            self.nodes.iter_mut().filter(gone).for_each(|n| n.removed_at = Some(now));
+            self.tell(format!("the organizations remove organization {o}"));
+        }
+    }
+
+    fn all_cards(&self) -> Vec<SoftwareSigner> {
+        self.people.organizations.iter().map(|o| o.card.signer()).collect()
     }
 
     fn set_validators(&mut self, without: u64) {
@@ -628,22 +652,26 @@ impl World {
         }
     }
 
-    fn backup(&mut self, of: usize, partner: usize) {
-        if of == partner || !self.is_open(of) {
+    fn backup(&mut self, of: usize, mask: u64) {
+        let orgs = self.people.organizations.len();
+        let partners: Vec<usize> = (0..orgs).filter(|o| (mask >> o) & 1 == 1 && *o != of).collect();
+        if !self.is_open(of) {
             return;
         }
+        let mut ids: Vec<_> = partners.iter().map(|o| self.people.organizations[*o].id).collect();
+        ids.sort_unstable();
         let entry = PolicyEntry {
             organization: Some(self.people.organizations[of].id),
             fields: None,
-            backup_partners: vec![self.people.organizations[partner].id],
+            backup_partners: ids,
         };
         let signer = self.people.organizations[of].card.signer();
         let content = self.draft(of, Kind::Policy, &[], &entry);
         // It may be there although the node never said so.
-        self.people.organizations[of].partners.push(partner);
+        self.people.organizations[of].partners.extend(&partners);
         if self.tap(of, None, vec![Draft::by(content, vec![signer])]).is_some() {
             self.coverage.changes += 1;
-            self.tell(format!("organization {of} names {partner} its backup partner"));
+            self.tell(format!("organization {of} names its backup partners: {partners:?}"));
         }
     }
 }

@@ -36,7 +36,7 @@ mod living {
 
     use hospes_protocol::mutants::{Mutant, choose};
 
-    use crate::plan::{Fault, Item, Plan, Trick, What};
+    use crate::plan::{Act, Fault, Item, Plan, Trick, What};
     use crate::report::Job;
     use crate::run::run;
 
@@ -47,7 +47,16 @@ mod living {
         seed: u64,
     }
 
-    /// Whether a plan has what a mutant does wrong: a liar who uses it, or a lease that can end.
+    fn fills(plan: &Plan) -> bool {
+        plan.items.iter().any(|i| matches!(i.what, What::Fault(Fault::Full { pages: ..=10, .. })))
+    }
+
+    fn removes(plan: &Plan) -> bool {
+        let leaves = |act| matches!(act, Act::Remove { .. } | Act::RemoveOrganization { .. });
+        plan.items.iter().any(|i| matches!(i.what, What::Act(act) if leaves(act)))
+    }
+
+    /// Whether a plan has what a mutant does wrong: a liar who uses it, a disk that fills, a lease that can end.
     fn concerns(mutant: Mutant, plan: &Plan) -> bool {
         let lies = |trick: Trick| {
             let turns =
@@ -56,6 +65,8 @@ mod living {
         };
         match mutant {
             Mutant::QuorumOfOne | Mutant::BlockUnbound => lies(Trick::ForeignCertificates),
+            Mutant::RoomUnsought => fills(plan),
+            Mutant::StrandedCounts | Mutant::OrphansStay => removes(plan),
             Mutant::LeaseUnread => plan.shape.lease_ms < plan.shape.active_ms,
             _ => true,
         }

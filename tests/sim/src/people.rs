@@ -203,6 +203,12 @@ impl People {
         self.salts.bytes()
     }
 
+    /// What was ever signed to grant or to take back.
+    pub(crate) fn consents(&self) -> impl Iterator<Item = ContentId> + '_ {
+        let grants = self.grants.iter().map(|g| g.content);
+        grants.chain(self.revocations.iter().map(|v| v.content))
+    }
+
     /// A segment that some nodes hold.
     pub(crate) fn a_segment(&self) -> Option<Vec<u8>> {
         self.records.first().map(|r| r.segment.clone())
@@ -213,6 +219,12 @@ impl People {
         let shape = &plan.shape;
         let founders = self.organizations.iter().take(shape.founders()).enumerate();
         let mut organizations: Vec<_> = founders.map(|(i, o)| organization_entry(i, o)).collect();
+        let mut organizations: Vec<_> = self
+            .organizations
+            .iter()
+            .enumerate()
+            .map(|(i, o)| organization_entry(i, o, Standing::Active))
+            .collect();
         organizations.sort_by_key(|o| o.organization);
         let mut nodes: Vec<_> = (0..shape.founders())
             .map(|place| node_entry(plan.seed, place, self.organizations[place].id, Standing::Active))
@@ -237,13 +249,19 @@ impl People {
 
 /// The entry of the organization at a place.
 pub(crate) fn organization_entry(place: usize, organization: &Organization) -> OrganizationEntry {
+/// The entry of an organization.
+pub(crate) fn organization_entry(
+    place: usize,
+    organization: &Organization,
+    standing: Standing,
+) -> OrganizationEntry {
     OrganizationEntry {
         organization: organization.id,
         name: format!("Hospital {place}"),
         cards: vec![organization.card.signer().verifying_key()],
         agreement: vec![organization.card.agreement().agreement_key()],
         accreditation: [1; 32],
-        standing: Standing::Active,
+        standing,
     }
 }
 

@@ -143,12 +143,17 @@ pub enum Act {
         /// Bit i: node i is left out. Spares that are no members are left out anyhow.
         without: u64,
     },
-    /// An organization names a backup partner.
+    /// An organization is removed by the cards of the organizations, with all its nodes.
+    RemoveOrganization {
+        /// Which.
+        at: usize,
+    },
+    /// An organization names its backup partners.
     Backup {
         /// Which.
         of: usize,
-        /// Its partner.
-        partner: usize,
+        /// Bit i: organization i is a partner.
+        partners: u64,
     },
     /// The practitioner of the patient's home amends a record of the patient's.
     Amend {
@@ -314,10 +319,28 @@ pub enum Fault {
         /// On which node.
         node: usize,
     },
-    /// From now on the disk says that it synced and didn't.
+    /// One bit flips anywhere in a database: in the pages of its own book-keeping too.
+    Rot {
+        /// On which node.
+        node: usize,
+    },
+    /// The disk says that it synced and didn't, until the power fails.
     LyingDisk {
         /// Whose.
         node: usize,
+        /// Until the power fails, in milliseconds.
+        for_ms: u64,
+    },
+    /// The disk fills up.
+    Full {
+        /// Whose.
+        node: usize,
+        /// Pages of 4 KiB that are left.
+        pages: u64,
+        /// It is found full only by failing.
+        hidden: bool,
+        /// Until there is room again, in milliseconds.
+        for_ms: u64,
     },
     /// A member turns hostile.
     Turn {
@@ -380,9 +403,12 @@ impl Plan {
     #[must_use]
     pub fn culprits(&self) -> BTreeSet<usize> {
         let culprit = |item: &Item| match item.what {
-            What::Fault(Fault::Turn { node, .. } | Fault::Flip { node } | Fault::LyingDisk { node }) => {
-                Some(node)
-            }
+            What::Fault(
+                Fault::Turn { node, .. }
+                | Fault::Flip { node }
+                | Fault::Rot { node }
+                | Fault::LyingDisk { node, .. },
+            ) => Some(node),
             _ => None,
         };
         self.items.iter().filter_map(culprit).collect()
@@ -390,7 +416,12 @@ impl Plan {
 }
 
 fn shape(dice: &mut Dice) -> Shape {
-    let validators = dice.pick(&[4, 4, 4, 4, 4, 4, 4, 4, 5, 7]);
+    let validators = match dice.below(100) {
+        0..=79 => 4,
+        80..=88 => 5,
+        89..=97 => 7,
+        _ => 10,
+    };
     let short_lease = dice.permille(250);
     Shape {
         validators,
@@ -458,7 +489,8 @@ fn an_act(shape: &Shape, patients: usize, dice: &mut Dice) -> Act {
         87..=88 => Act::Validators { without: 1 << dice.place(shape.nodes()) },
         89 => Act::Validators { without: 0 },
         90 if shape.replicas > 0 => Act::Remove { node: shape.validators },
-        91..=93 => Act::Backup { of: dice.place(orgs), partner: dice.place(orgs) },
+        91..=93 => Act::Backup { of: dice.place(orgs), partners: dice.below(1 << orgs) & dice.draw() },
+        94 if shape.replicas > 0 => Act::RemoveOrganization { at: orgs - 1 },
         _ => Act::Role { at: dice.place(orgs) },
     }
 }
@@ -502,8 +534,9 @@ fn faults(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
     for node in culprits {
         let at = dice.range(SETTLED_MS, end - 1_000);
         let wrong = match dice.below(10) {
-            0 => Fault::LyingDisk { node },
+            0 => Fault::LyingDisk { node, for_ms: dice.range(1, 800) },
             1 => Fault::Flip { node },
+            2 => Fault::Rot { node },
             _ => Fault::Turn { node, trick: dice.pick(&Trick::ALL) },
         };
         items.push(fault(at, wrong));
@@ -531,7 +564,10 @@ fn a_fault(shape: &Shape, dice: &mut Dice) -> Fault {
             let (lost, doubled) = (dice.below(300), dice.below(200));
             Fault::Weather { lost, doubled, spread_ms: dice.pick(&[10, 60, 400]), for_ms }
         }
-        80..=87 => Fault::Slow { node, bytes_per_ms: dice.range(1, 40), for_ms },
+        80..=84 => Fault::Slow { node, bytes_per_ms: dice.range(1, 40), for_ms },
+        85..=89 => {
+            Fault::Full { node, pages: dice.pick(&[0, 10, 60, 200]), hidden: dice.permille(300), for_ms }
+        }
         _ => {
             let size = dice.pick(&[200, 4_000, 20_000]);
             let skew = i64::try_from(dice.below(2 * size)).unwrap_or(0) - i64::try_from(size).unwrap_or(0);

@@ -52,6 +52,8 @@ struct Decided {
 #[derive(Default)]
 struct Seen {
     locks: BTreeSet<Lock>,
+    /// Grants and revocations of which it had body and header: what is there stays, or the next start says so.
+    has: BTreeSet<ContentId>,
     scanned: BTreeMap<NodeId, u64>,
     stale: bool,
     looked: u64,
@@ -132,8 +134,8 @@ impl World {
         let Some(store) = self.nodes[i].store.clone() else { return };
         let (bytes, certificate) = match store.block(height) {
             Ok(Some(found)) => found,
-            // Its power failed in the same breath.
-            Err(_) if self.nodes[i].is_dark() => return,
+            // Its power failed, or its disk was found full, in the same breath.
+            Err(_) if self.nodes[i].is_dark() || self.nodes[i].is_full() => return,
             other => {
                 let what = format!("node {i} reported height {height} and has {:?}", other.is_ok());
                 return self.watch.violated(DURABLE, what);
@@ -289,6 +291,9 @@ impl World {
         let (now, pause) = (self.now, self.pace.permits_ms);
         let stale = self.watch.seen.get(&i).is_some_and(|s| s.stale && now >= s.looked + pause);
         if stale && self.nodes[i].is_honest() && self.nodes[i].is_running() && !self.nodes[i].is_dark() {
+        let stale = self.watch.seen.get(&i).is_some_and(|s| s.stale);
+        let node = &self.nodes[i];
+        if stale && node.is_honest() && node.is_running() && !node.is_dark() && !node.is_full() {
             self.watch.look_at(i);
             if let Some(seen) = self.watch.seen.get_mut(&i) {
                 (seen.stale, seen.looked) = (false, now);
@@ -306,6 +311,8 @@ impl World {
     fn scan(&mut self, i: usize) {
         let Some(store) = self.nodes[i].store.clone() else { return };
         let seen = self.watch.seen.entry(i).or_default();
+        let fresh = self.people.consents().filter(|id| !seen.has.contains(id)).collect::<Vec<_>>();
+        seen.has.extend(fresh.into_iter().filter(|id| has_both(&store, id)));
         let Ok(heads) = store.heads() else { return };
         for head in heads {
             let from = seen.scanned.get(&head.node).map_or(1, |n| n + 1);
@@ -323,19 +330,18 @@ impl World {
     /// What a node knows of people's entries.
     pub(crate) fn knowledge<'a>(&'a self, i: usize) -> Option<Knowledge<'a>> {
         let (service, store) = (self.nodes[i].service.as_ref()?, self.nodes[i].store.as_ref()?);
-        let contents = self.people.grants.iter().map(|g| g.content);
-        let contents = contents.chain(self.people.revocations.iter().map(|v| v.content));
+        let seen = self.watch.seen.get(&i)?;
+        let contents = self.people.consents();
         let has = |id: &ContentId| {
-            let body = matches!(store.body(id), Ok(Some(_)));
-            let header = store.headers_of(id).is_ok_and(|headers| !headers.is_empty());
-            body && header && self.watch.void.get(id).is_none_or(|h| *h > service.state().height)
+            let known = seen.has.contains(id) || has_both(store, id);
+            known && self.watch.void.get(id).is_none_or(|h| *h > service.state().height)
         };
         let state = service.state();
         Some(Knowledge {
             people: &self.people,
             finals: &self.watch.finals,
             closed: &self.watch.closed,
-            seen: &self.watch.seen.get(&i)?.locks,
+            seen: &seen.locks,
             has: contents.filter(has).collect(),
             height: state.height,
             tip_time: state.time,
@@ -368,6 +374,10 @@ impl World {
 
     /// A decision that somebody asked for.
     pub(crate) fn watch_decision(&mut self, i: usize, number: usize, decision: &Decision) {
+        // What a full node reads again shows once it is.
+        if self.nodes[i].is_full() {
+            return;
+        }
         self.scan(i);
         self.coverage.decisions += 1;
         let by = self.nodes[i].organization;
@@ -377,6 +387,12 @@ impl World {
             self.watch.violated(PERMIT, what);
         }
     }
+}
+
+/// Whether a store has an entry's body and a header of it.
+fn has_both(store: &Store, id: &ContentId) -> bool {
+    let body = matches!(store.body(id), Ok(Some(_)));
+    body && store.headers_of(id).is_ok_and(|headers| !headers.is_empty())
 }
 
 // ---- where things are ----
@@ -446,7 +462,7 @@ impl World {
             let (Some(store), by) = (self.nodes[i].store.as_ref(), self.nodes[i].organization) else {
                 continue;
             };
-            if self.nodes[i].is_dark() {
+            if self.nodes[i].is_dark() || self.nodes[i].is_full() {
                 continue;
             }
             for (number, record) in self.people.records.iter().enumerate() {

@@ -76,6 +76,7 @@ impl World {
         match event {
             Event::BlockCommitted { height, .. } => self.watch_committed(i, *height),
             Event::Finalised { headers, .. } => self.note_finalised(i, headers),
+            Event::DiskFull(true) => self.coverage.fault("full disk"),
             Event::LockClosed(_) | Event::BodyKept { .. } => self.watch.look_at(i),
             _ => {}
         }
@@ -159,8 +160,9 @@ impl World {
         if self.nodes[i].trick == Some(Trick::Withholding) {
             return self.say(i, to, Packet::End { id, complete: false });
         }
+        let rotten = self.nodes[i].rotten;
         for object in objects {
-            match store.object(object) {
+            match super::braced(rotten, || Ok(store.object(object)?)) {
                 Ok(Some(bytes)) => self.say(i, to, Packet::Frame { id, bytes }),
                 // Damaged or dropped meanwhile: the stream ends early.
                 _ => return self.say(i, to, Packet::End { id, complete: false }),

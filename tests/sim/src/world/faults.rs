@@ -51,13 +51,19 @@ impl World {
                 self.arm(node);
             }
             Fault::Flip { node } => self.flip(node),
-            Fault::LyingDisk { node } => {
-                self.tell(format!("node {node}: its disk lies about syncs from now on"));
+            Fault::Rot { node } => self.rot(node),
+            Fault::LyingDisk { node, for_ms } => {
+                self.tell(format!("node {node}: its disk lies about syncs for {for_ms} ms"));
                 self.coverage.fault("lost syncs");
                 self.nodes[node].medium.lie_about_syncs(true);
                 self.nodes[node].excused = true;
                 // A lie shows when the power fails.
-                self.due(now + 800, Due::Fail { node });
+                self.due(now + for_ms, Due::Fail { node });
+            }
+            Fault::Full { node, pages, hidden, for_ms } => {
+                self.tell(format!("node {node}: its disk has {pages} pages left, for {for_ms} ms"));
+                self.nodes[node].medium.set_free_pages(Some(pages), hidden);
+                self.due(now + for_ms, Due::Space { node });
             }
             Fault::Turn { node, trick } => self.turn(node, trick),
         }
@@ -152,6 +158,22 @@ impl World {
         self.due(self.now + 300, Due::Fail { node: i });
     }
 
+    // A bit anywhere: in what redb keeps for itself too. The node may refuse to start or end; it harms nobody.
+    fn rot(&mut self, i: usize) {
+        let mut dice = Dice::of(&[self.plan.seed, 15, self.now]);
+        let file = dice.pick(&[FaultFile::Ledger, FaultFile::Objects]);
+        let length = self.nodes[i].medium.length(file);
+        if !self.nodes[i].is_running() || length == 0 {
+            return;
+        }
+        self.tell(format!("node {i}: a bit flips somewhere in {file:?}"));
+        self.coverage.fault("flipped bit in a database's own pages");
+        self.nodes[i].excused = true;
+        self.nodes[i].rotten = true;
+        self.nodes[i].medium.flip(file, dice.place(length), 1 << dice.below(8));
+        self.due(self.now + 300, Due::Fail { node: i });
+    }
+
     fn turn(&mut self, i: usize, trick: Trick) {
         // Who has a twin keeps it; any other trick may be changed for another.
         let before = self.nodes[i].trick;
@@ -198,6 +220,7 @@ impl World {
         self.links.clear_up();
         for i in 0..self.nodes.len() {
             self.nodes[i].skew = 0;
+            self.nodes[i].medium.set_free_pages(None, false);
             if self.nodes[i].is_running() && !self.nodes[i].is_dark() {
                 self.nodes[i].medium.cut_after(u64::MAX / 2);
                 self.nodes[i].cut_at = None;

@@ -9,6 +9,7 @@ pub(crate) mod links;
 pub(crate) mod node;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::NodeId;
@@ -62,6 +63,8 @@ pub(crate) enum Due {
     Blackout { node: usize, lives: u64 },
     /// Power fails at a node.
     Fail { node: usize },
+    /// A disk has room again.
+    Space { node: usize },
     /// A hostile node does something of its own accord.
     Mischief { node: usize },
     /// An item of the plan.
@@ -106,6 +109,16 @@ pub(crate) struct World {
     pub(crate) book: Option<Book>,
     /// Penalties of peers, by judge and judged.
     scores: BTreeMap<(usize, usize), u32>,
+}
+
+/// Does something over a database that may be rotten: then a panic of the database is the end of that process, and
+/// of nothing else.
+pub(crate) fn braced<T>(rotten: bool, f: impl FnOnce() -> Result<T, Fatal>) -> Result<T, Fatal> {
+    if !rotten {
+        return f();
+    }
+    let ended = |_| Err(Fatal::Engine("the database ended the process".into()));
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(ended)
 }
 
 impl World {
@@ -172,7 +185,9 @@ impl World {
         let now = self.local(i);
         let seed = self.plan.seed;
         let first = self.nodes[i].off == Off::Unborn;
-        match self.nodes[i].open(seed, now, &self.genesis) {
+        let rotten = self.nodes[i].rotten;
+        let (node, genesis) = (&mut self.nodes[i], &self.genesis);
+        match braced(rotten, || node.open(seed, now, genesis)) {
             Ok(()) => {
                 if !first {
                     self.tell(format!("node {i} is back at height {}", self.nodes[i].height().unwrap_or(0)));
@@ -201,6 +216,10 @@ impl World {
         let done = f(service);
         self.charge(i, begun);
         match done {
+        let rotten = self.nodes[i].rotten;
+        let service = self.nodes[i].service.as_mut()?;
+        service.tick(now);
+        match braced(rotten, || f(service)) {
             Ok(done) => {
                 self.effects(i);
                 Some(done)
@@ -220,8 +239,7 @@ impl World {
             self.watch.violated("a node goes on", format!("node {i} stopped: {fatal}"));
         } else {
             self.tell(format!("node {i} stops for good: {fatal}"));
-            self.nodes[i].service = None;
-            self.nodes[i].store = None;
+            self.nodes[i].drop_all();
             self.nodes[i].off = Off::Stopped;
             self.nodes[i].forget();
             self.unlink(i);
@@ -359,6 +377,7 @@ impl World {
             Due::Blackout { node, lives } if self.nodes[node].lives == lives => self.blackout(node),
             Due::Blackout { .. } => {}
             Due::Fail { node } => self.fail(node),
+            Due::Space { node } => self.nodes[node].medium.set_free_pages(None, false),
             Due::Mischief { node } => self.mischief(node),
             Due::Item(number) => self.item(number),
         }

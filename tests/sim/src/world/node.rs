@@ -88,6 +88,8 @@ pub(crate) struct Node {
     pub(crate) admits: BTreeSet<NodeId>,
     /// Nothing is promised of it: its disk lies or flipped, or it is hostile.
     pub(crate) excused: bool,
+    /// A bit of its databases' own pages flipped: the process may end.
+    pub(crate) rotten: bool,
     pub(crate) trick: Option<Trick>,
     /// The node whose key it has too.
     pub(crate) twin_of: Option<usize>,
@@ -123,6 +125,7 @@ impl Node {
             fetching: BTreeMap::new(),
             admits: BTreeSet::new(),
             excused: false,
+            rotten: false,
             trick: None,
             twin_of: None,
             removed_at: None,
@@ -168,8 +171,7 @@ impl Node {
     /// Drops what runs and leaves on the medium what the power cut leaves.
     pub(crate) fn lose_power(&mut self, torn: u64) {
         self.medium.cut_after(self.medium.operations());
-        self.service = None;
-        self.store = None;
+        self.drop_all();
         let left = match self.cut.0 {
             Left::Nothing => Cut::LoseAll,
             Left::All => Cut::KeepAll,
@@ -179,6 +181,20 @@ impl Node {
         self.off = Off::Power;
         self.cut_at = None;
         self.forget();
+    }
+
+    /// Ends the process.
+    pub(crate) fn drop_all(&mut self) {
+        let (service, store) = (self.service.take(), self.store.take());
+        let _its_end = super::braced(self.rotten, || {
+            drop((service, store));
+            Ok(())
+        });
+    }
+
+    /// Whether its disk is full, as far as it knows.
+    pub(crate) fn is_full(&self) -> bool {
+        self.service.as_ref().is_some_and(|s| s.full_since().is_some())
     }
 
     /// Forgets what only a running process knows.
