@@ -28,7 +28,6 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use crate::book::Book;
-use crate::people::{CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry};
 use crate::people::{
     CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry, organization_entry,
 };
@@ -609,8 +608,6 @@ impl World {
         }
     }
 
-    pub(crate) fn all_cards(&self) -> Vec<SoftwareSigner> {
-        self.people.organizations.iter().take(self.plan.shape.founders()).map(|o| o.card.signer()).collect()
     fn remove_organization(&mut self, o: usize) {
         let Some(at) = (0..self.plan.shape.validators).find(|at| self.is_open(*at)) else { return };
         let entry = organization_entry(o, &self.people.organizations[o], Standing::Removed);
@@ -624,8 +621,8 @@ impl World {
         }
     }
 
-    fn all_cards(&self) -> Vec<SoftwareSigner> {
-        self.people.organizations.iter().map(|o| o.card.signer()).collect()
+    pub(crate) fn all_cards(&self) -> Vec<SoftwareSigner> {
+        self.people.organizations.iter().take(self.plan.shape.founders()).map(|o| o.card.signer()).collect()
     }
 
     fn set_validators(&mut self, without: u64) {

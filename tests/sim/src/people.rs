@@ -218,13 +218,8 @@ impl People {
     pub(crate) fn genesis(&self, plan: &Plan) -> Genesis {
         let shape = &plan.shape;
         let founders = self.organizations.iter().take(shape.founders()).enumerate();
-        let mut organizations: Vec<_> = founders.map(|(i, o)| organization_entry(i, o)).collect();
-        let mut organizations: Vec<_> = self
-            .organizations
-            .iter()
-            .enumerate()
-            .map(|(i, o)| organization_entry(i, o, Standing::Active))
-            .collect();
+        let mut organizations: Vec<_> =
+            founders.map(|(i, o)| organization_entry(i, o, Standing::Active)).collect();
         organizations.sort_by_key(|o| o.organization);
         let mut nodes: Vec<_> = (0..shape.founders())
             .map(|place| node_entry(plan.seed, place, self.organizations[place].id, Standing::Active))
@@ -248,8 +243,6 @@ impl People {
 }
 
 /// The entry of the organization at a place.
-pub(crate) fn organization_entry(place: usize, organization: &Organization) -> OrganizationEntry {
-/// The entry of an organization.
 pub(crate) fn organization_entry(
     place: usize,
     organization: &Organization,

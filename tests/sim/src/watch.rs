@@ -290,8 +290,6 @@ impl World {
     pub(crate) fn watch_step(&mut self, i: usize) {
         let (now, pause) = (self.now, self.pace.permits_ms);
         let stale = self.watch.seen.get(&i).is_some_and(|s| s.stale && now >= s.looked + pause);
-        if stale && self.nodes[i].is_honest() && self.nodes[i].is_running() && !self.nodes[i].is_dark() {
-        let stale = self.watch.seen.get(&i).is_some_and(|s| s.stale);
         let node = &self.nodes[i];
         if stale && node.is_honest() && node.is_running() && !node.is_dark() && !node.is_full() {
             self.watch.look_at(i);

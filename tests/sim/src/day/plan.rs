@@ -184,8 +184,8 @@ impl Day<'_> {
         for spare in 0..SECOND_NODES {
             self.act((3 + spare as u64) * MINUTE, Act::Admit { spare });
         }
-        self.act(7 * HOUR, Act::Backup { of: 7, partner: 0 });
-        self.act(8 * HOUR, Act::Backup { of: FLAPPING, partner: 1 });
+        self.act(7 * HOUR, Act::Backup { of: 7, partners: 1 << 0 });
+        self.act(8 * HOUR, Act::Backup { of: FLAPPING, partners: 1 << 1 });
         self.act(10 * HOUR, Act::Renew { node: 2 });
         self.act(16 * HOUR, Act::Renew { node: 9 });
         for minute in [40, 50] {

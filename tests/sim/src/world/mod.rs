@@ -210,16 +210,13 @@ impl World {
         f: impl FnOnce(&mut Service) -> Result<R, Fatal>,
     ) -> Option<R> {
         let now = self.local(i);
+        let rotten = self.nodes[i].rotten;
         let begun = self.book.as_ref().map(Book::begin);
         let service = self.nodes[i].service.as_mut()?;
         service.tick(now);
-        let done = f(service);
+        let done = braced(rotten, || f(service));
         self.charge(i, begun);
         match done {
-        let rotten = self.nodes[i].rotten;
-        let service = self.nodes[i].service.as_mut()?;
-        service.tick(now);
-        match braced(rotten, || f(service)) {
             Ok(done) => {
                 self.effects(i);
                 Some(done)
