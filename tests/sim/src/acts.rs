@@ -28,12 +28,10 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use crate::book::Book;
-use crate::people::{
-    CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry, organization_entry,
-};
+use crate::people::{CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry};
 use crate::plan::{Act, Taken, To};
 use crate::world::World;
-use crate::world::node::{Node, Off};
+use crate::world::node::Off;
 
 /// An entry on its way to a tap.
 pub(crate) struct Draft {
@@ -62,7 +60,6 @@ impl World {
             Act::Admit { spare } => self.admit_spare(spare),
             Act::Remove { node } => self.remove(node),
             Act::Validators { without } => self.set_validators(without),
-            Act::RemoveOrganization { at } => self.remove_organization(at),
             Act::Backup { of, partners } => self.backup(of, partners),
             Act::Role { at } => self.role(at, number),
             Act::Amend { patient, nth } => self.amend(patient, nth),
@@ -605,19 +602,6 @@ impl World {
             self.coverage.changes += 1;
             self.nodes[place].removed_at = Some(self.now);
             self.tell(format!("the organizations remove node {place}"));
-        }
-    }
-
-    fn remove_organization(&mut self, o: usize) {
-        let Some(at) = (0..self.plan.shape.validators).find(|at| self.is_open(*at)) else { return };
-        let entry = organization_entry(o, &self.people.organizations[o], Standing::Removed);
-        let content = self.draft(at, Kind::Organization, &[], &entry);
-        if self.tap(at, None, vec![Draft::by(content, self.all_cards())]).is_some() {
-            self.coverage.changes += 1;
-            let now = self.now;
-            let gone = |n: &&mut Node| n.organization == o && n.removed_at.is_none();
-            self.nodes.iter_mut().filter(gone).for_each(|n| n.removed_at = Some(now));
-            self.tell(format!("the organizations remove organization {o}"));
         }
     }
 

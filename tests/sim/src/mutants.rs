@@ -52,8 +52,7 @@ mod living {
     }
 
     fn removes(plan: &Plan) -> bool {
-        let leaves = |act| matches!(act, Act::Remove { .. } | Act::RemoveOrganization { .. });
-        plan.items.iter().any(|i| matches!(i.what, What::Act(act) if leaves(act)))
+        plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Remove { .. })))
     }
 
     /// Whether a plan has what a mutant does wrong: a liar who uses it, a disk that fills, a lease that can end.

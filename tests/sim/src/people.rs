@@ -218,8 +218,7 @@ impl People {
     pub(crate) fn genesis(&self, plan: &Plan) -> Genesis {
         let shape = &plan.shape;
         let founders = self.organizations.iter().take(shape.founders()).enumerate();
-        let mut organizations: Vec<_> =
-            founders.map(|(i, o)| organization_entry(i, o, Standing::Active)).collect();
+        let mut organizations: Vec<_> = founders.map(|(i, o)| organization_entry(i, o)).collect();
         organizations.sort_by_key(|o| o.organization);
         let mut nodes: Vec<_> = (0..shape.founders())
             .map(|place| node_entry(plan.seed, place, self.organizations[place].id, Standing::Active))
@@ -243,18 +242,14 @@ impl People {
 }
 
 /// The entry of the organization at a place.
-pub(crate) fn organization_entry(
-    place: usize,
-    organization: &Organization,
-    standing: Standing,
-) -> OrganizationEntry {
+pub(crate) fn organization_entry(place: usize, organization: &Organization) -> OrganizationEntry {
     OrganizationEntry {
         organization: organization.id,
         name: format!("Hospital {place}"),
         cards: vec![organization.card.signer().verifying_key()],
         agreement: vec![organization.card.agreement().agreement_key()],
         accreditation: [1; 32],
-        standing,
+        standing: Standing::Active,
     }
 }
 

@@ -143,11 +143,6 @@ pub enum Act {
         /// Bit i: node i is left out. Spares that are no members are left out anyhow.
         without: u64,
     },
-    /// An organization is removed by the cards of the organizations, with all its nodes.
-    RemoveOrganization {
-        /// Which.
-        at: usize,
-    },
     /// An organization names its backup partners.
     Backup {
         /// Which.
@@ -490,7 +485,6 @@ fn an_act(shape: &Shape, patients: usize, dice: &mut Dice) -> Act {
         89 => Act::Validators { without: 0 },
         90 if shape.replicas > 0 => Act::Remove { node: shape.validators },
         91..=93 => Act::Backup { of: dice.place(orgs), partners: dice.below(1 << orgs) & dice.draw() },
-        94 if shape.replicas > 0 => Act::RemoveOrganization { at: orgs - 1 },
         _ => Act::Role { at: dice.place(orgs) },
     }
 }

@@ -33,7 +33,8 @@ impl Service {
 
     /// Drops orders of retired nodes for a blob that placement, as seen here, does not want here.
     pub(super) fn outlive_orders(&mut self, root: &ObjectId, wanted: bool) -> Result<(), Fatal> {
-        if wanted || mutant!(OrphansStay) {
+        // Who lacks the past can't judge by it.
+        if wanted || self.missing_history()?.is_some() || mutant!(OrphansStay) {
             return Ok(());
         }
         for signed in self.orders_for(root)? {

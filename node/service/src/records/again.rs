@@ -102,7 +102,9 @@ impl Service {
     /// The entry once more, where it is not final and its node may have been retired, or certified again.
     pub(super) fn judge_its_node(&mut self, id: &ContentId) -> Result<(), Fatal> {
         let Some(facts) = index::facts(&*self.objects, id)? else { return Ok(()) };
-        if facts.height.is_some() || !hangs_on_its_node(facts.kind) {
+        // Who lacks the past doesn't know what was final in it.
+        let told = facts.height.is_none() && self.missing_history()?.is_none();
+        if !told || !hangs_on_its_node(facts.kind) {
             return Ok(());
         }
         let Some((content, _)) = self.entry(id)? else { return Ok(()) };

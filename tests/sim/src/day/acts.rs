@@ -97,8 +97,7 @@ impl World {
             return self.certify_first(at, place);
         }
         let organization = &self.people.organizations[place];
-        let (entry, own) =
-            (organization_entry(place, organization, Standing::Active), organization.card.signer());
+        let (entry, own) = (organization_entry(place, organization), organization.card.signer());
         let mut cards = self.all_cards();
         cards.push(own);
         let founded = self.draft(at, Kind::Organization, &[], &entry);

@@ -29,6 +29,8 @@ use crate::watch::{DURABLE, Watch};
 pub(crate) const T0: u64 = 1_790_000_000_000;
 /// A request that is not answered fails after so long, in milliseconds.
 const REQUEST_MS: u64 = 5_000;
+/// A node that found no room to start in is started again after so long, in milliseconds.
+const START_MS: u64 = 1_000;
 
 /// Something on its way to a node.
 pub(crate) enum Packet {
@@ -195,6 +197,12 @@ impl World {
                 self.effects(i);
                 self.watch_start(i);
                 self.relink();
+            }
+            // As a service manager does.
+            Err(fatal) if fatal.is_full() && !first => {
+                self.tell(format!("node {i} finds no room to start in"));
+                self.nodes[i].off = Off::Power;
+                self.due(self.now + START_MS, Due::Power { node: i });
             }
             Err(fatal) if !first && self.nodes[i].is_honest() && !self.nodes[i].is_dark() => {
                 self.watch.violated(DURABLE, format!("node {i} does not come back: {fatal}"));
