@@ -16,7 +16,7 @@ pub mod genesis;
 pub mod ids;
 pub mod keys;
 pub mod limits;
-pub mod memo;
+mod memo;
 pub mod mutants;
 pub mod patient;
 pub mod personal;

@@ -2,8 +2,7 @@
 //! one thread. What is remembered is a pure function of what it is found by, so a run is the same with and without.
 //!
 //! Only builds with the feature `memo` remember anything, each thread for itself, and a build without debug assertions
-//! refuses that feature: a release looks at every signature every time. `ed25519` and `keys` call this. Who measures what
-//! verifying costs switches it off.
+//! refuses that feature: a release looks at every signature every time. `ed25519` and `keys` call this.
 
 #[cfg(all(feature = "memo", not(debug_assertions)))]
 compile_error!("a release verifies what it is given: build without the feature `memo`");
@@ -11,15 +10,9 @@ compile_error!("a release verifies what it is given: build without the feature `
 #[cfg(feature = "memo")]
 pub(crate) use kept::{known, point, remember, verdict};
 
-/// Remembers nothing from now on, on this thread: for who measures what verifying costs.
-pub fn off() {
-    #[cfg(feature = "memo")]
-    kept::off();
-}
-
 #[cfg(feature = "memo")]
 mod kept {
-    use std::cell::{Cell, RefCell};
+    use std::cell::RefCell;
     use std::collections::BTreeMap;
 
     use curve25519_dalek::edwards::EdwardsPoint;
@@ -30,19 +23,11 @@ mod kept {
     type Kept<T> = RefCell<BTreeMap<[u8; 32], T>>;
 
     thread_local! {
-        static OFF: Cell<bool> = const { Cell::new(false) };
         static VERDICTS: Kept<bool> = const { RefCell::new(BTreeMap::new()) };
         static POINTS: Kept<Option<EdwardsPoint>> = const { RefCell::new(BTreeMap::new()) };
     }
 
-    pub(super) fn off() {
-        OFF.set(true);
-    }
-
     fn put<T>(kept: &mut BTreeMap<[u8; 32], T>, id: [u8; 32], value: T) {
-        if OFF.get() {
-            return;
-        }
         if kept.len() >= KEPT_MAX {
             kept.clear();
         }

@@ -7,8 +7,6 @@
 
 use std::io::{self, Write};
 
-use hospes_protocol::memo;
-
 use crate::book::{Book, Cost, quantile};
 use crate::plan::{CATEGORIES, Plan, Shape};
 use crate::world::World;
@@ -115,8 +113,6 @@ fn measure(validators: usize) -> Option<Row> {
 /// # Errors
 /// Of the output only.
 pub fn tell(json: bool, out: &mut impl Write) -> io::Result<bool> {
-    // Each node verifies for itself, as it would alone on its machine.
-    memo::off();
     let mut rows = Vec::new();
     if !json {
         writeln!(

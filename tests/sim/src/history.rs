@@ -12,7 +12,6 @@ use hospes_protocol::entry::{FORMAT, Header, HeaderFields, Kind};
 use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::{ContentId, NodeId, Subject};
 use hospes_protocol::keys::SoftwareSigner;
-use hospes_protocol::memo;
 use hospes_protocol::state::{Draft, LedgerState};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::messages::{Gossip, HeaderItem};
@@ -181,7 +180,6 @@ fn measure(blocks: u64) -> Option<(f64, f64)> {
 /// # Errors
 /// Of the output only.
 pub fn tell(blocks: u64, json: bool, out: &mut impl Write) -> io::Result<bool> {
-    memo::off();
     let Some((early, late)) = measure(blocks.max(2 * EARLY)) else {
         writeln!(io::stderr(), "the node does not follow the chain")?;
         return Ok(false);
