@@ -5,14 +5,13 @@
 
 use std::sync::Arc;
 
-use hospes_card::Slot;
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, StudyId};
 use hospes_protocol::personal::{After, Anonymity, Category, GrantEntry, Grantee, Label, Purpose, Scope};
 use hospes_service::service::Service;
 use serde_json::json;
 
-use super::compose::{file, sign_entries};
+use super::compose::{file, sign_in_turn};
 use super::error::DeskError;
 use super::lockers::needs_packet;
 use super::reading::purpose_name;
@@ -165,25 +164,22 @@ impl Desk {
         if needs_packet(&payload) && !sealable && !others {
             return Err(DeskError::Unknown("a grantee who takes part, with an agreement key,"));
         }
-        let opened = session.clone();
-        let secret = blocking(move || opened.secret()).await?;
-        let mut rng = random::generator()?;
-        let k = secret.k(&self.0.parts.organization);
-        let mut entry = self.0.place.entry(Kind::Grant, &[now.card_entry], &payload, Some(k), &mut rng);
-        entry.locked(&secret.lock_key());
-        let (desk, place, serial, signed) = (self.clone(), self.0.place, session.card, shown.clone());
+        let (opened, place) = (session.clone(), self.0.place);
+        let entries = blocking(move || {
+            let (secret, mut rng) = (opened.secret()?, random::generator()?);
+            let k = secret.k(&place.organization);
+            let mut entry = place.entry(Kind::Grant, &[now.card_entry], &payload, Some(k), &mut rng);
+            entry.locked(&secret.lock_key());
+            let mut live = now.live.clone();
+            live.push((entry.id(), payload));
+            // By the session's card: in the tap nothing may come between the PIN and the signature.
+            let locker = opened.with(|u| renew(u.card.as_mut(), &now, &live, &place, &mut rng))?;
+            Ok(vec![entry, locker])
+        })
+        .await?;
+        let (desk, serial, signed) = (self.clone(), session.card, shown.clone());
         self.0.taps.begin("grant", shown, serial, move |mut tap| async move {
-            let entries = tap
-                .card(serial, move |mut card| {
-                    let mut live = now.live.clone();
-                    live.push((entry.id(), payload));
-                    let locker = renew(card.as_mut(), &now, &live, &place, &mut random::generator()?)?;
-                    let mut entries = vec![entry, locker];
-                    let mut signer = card.signer(Slot::Signature)?;
-                    sign_entries(&mut signer, &place.network, &signed, &mut entries)?;
-                    Ok(entries)
-                })
-                .await?;
+            let entries = sign_in_turn(&mut tap, [serial], &place.network, &signed, entries).await?;
             let filed = file(&desk.0.parts.service, entries).await?;
             let ids: Vec<_> = filed.iter().map(|f| f.content.to_string()).collect();
             Ok(json!({ "grant": ids.first(), "locker": ids.get(1) }))

@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use hospes_card::Slot;
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, Lock, NetworkId, Reveal};
 use hospes_protocol::limits::REVEALS_MAX;
@@ -17,7 +16,7 @@ use hospes_storage::Objects;
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
 
-use super::compose::{Entry, Place, file, sign_entries};
+use super::compose::{Entry, Place, file, sign_in_turn};
 use super::error::DeskError;
 use super::grants::grantee_name;
 use super::renewal::{Lockers, renew, standing};
@@ -101,20 +100,19 @@ impl Desk {
             Ok((secret, reveals))
         })
         .await?;
-        let place = self.0.place;
-        let entries = revocations(&place, &now, &revoke, &reveals, &secret)?;
+        let (place, opened) = (self.0.place, session.clone());
+        let entries = blocking(move || {
+            let mut entries = revocations(&place, &now, &revoke, &reveals, &secret)?;
+            // By the session's card: in the tap nothing may come between the PIN and the signature.
+            let mut rng = random::generator()?;
+            entries.push(opened.with(|u| renew(u.card.as_mut(), &now, &stays, &place, &mut rng))?);
+            Ok(entries)
+        })
+        .await?;
         let shown = text::revoke(&name);
         let (desk, serial, signed) = (self.clone(), session.card, shown.clone());
         self.0.taps.begin("revoke", shown, serial, move |mut tap| async move {
-            let entries = tap
-                .card(serial, move |mut card| {
-                    let mut entries = entries;
-                    entries.push(renew(card.as_mut(), &now, &stays, &place, &mut random::generator()?)?);
-                    let mut signer = card.signer(Slot::Signature)?;
-                    sign_entries(&mut signer, &place.network, &signed, &mut entries)?;
-                    Ok(entries)
-                })
-                .await?;
+            let entries = sign_in_turn(&mut tap, [serial], &place.network, &signed, entries).await?;
             let filed = file(&desk.0.parts.service, entries).await?;
             let mut contents: Vec<_> = filed.iter().map(|f| f.content.to_string()).collect();
             let locker = contents.pop();
