@@ -213,17 +213,20 @@ impl Db {
         self.write_in_room(false, f)
     }
 
-    /// Makes durable what waits. [`StoreError::Full`] also where a disk that was full meanwhile took it.
+    /// Makes durable what waits. [`StoreError::Full`] also where a disk that was full meanwhile took it. What could
+    /// not be made durable still waits, so that who asks again is not told that it is.
     pub(crate) fn settle(&self) -> Result<()> {
-        let waiting = self.waiting.swap(0, Ordering::AcqRel);
-        self.waiting_bytes.store(0, Ordering::Release);
+        let waiting = self.waiting.load(Ordering::Acquire);
         if waiting == 0 {
             return Ok(());
         }
-        if self.handle()?.number != waiting {
-            return Err(StoreError::Full);
+        let lost = self.handle()?.number != waiting;
+        let settled = if lost { Err(StoreError::Full) } else { self.write_in_room(true, |_| Ok(())) };
+        if lost || settled.is_ok() {
+            self.waiting.store(0, Ordering::Release);
+            self.waiting_bytes.store(0, Ordering::Release);
         }
-        self.write_in_room(true, |_| Ok(()))
+        settled
     }
 
     /// Takes back what waits, as a crash would.

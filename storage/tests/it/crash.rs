@@ -268,6 +268,25 @@ fn what_waits_is_seen_at_once_and_a_crash_before_it_is_settled_takes_it_back() {
 }
 
 #[test]
+fn what_could_not_be_settled_is_not_settled_by_asking_again() {
+    let faults = FaultyMedium::default();
+    let store = Store::create(&Medium::Faulty(faults.clone()), &options(), &node_key(), rng(1)).unwrap();
+    store.gather(true);
+    store.put_own(&[header(&ME, "a", 1)]).unwrap();
+    faults.cut_after(faults.operations());
+    assert!(store.settle().is_err(), "the power is off");
+    assert!(store.settle().is_err(), "and still is: nothing became durable meanwhile");
+    drop(store);
+    let store = reopen(&Medium::Faulty(faults.after(Cut::KeepAll))).unwrap();
+    assert_eq!(store.own_sequence(&ME).unwrap(), 0, "nor is it there");
+    store.gather(true);
+    store.put_own(&[header(&ME, "a", 1)]).unwrap();
+    store.settle().unwrap();
+    store.settle().unwrap();
+    assert_eq!(store.own_sequence(&ME).unwrap(), 1, "with power it is");
+}
+
+#[test]
 fn a_store_that_leaves_out_its_syncs_is_caught() {
     let mutant = Options { unsynced: true, ..options() };
     assert!(!violations(&mutant, false, 40, 1).is_empty(), "the checker sees lost commits");
