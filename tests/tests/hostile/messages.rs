@@ -194,14 +194,17 @@ fn a_peer_that_is_ahead_and_silent_does_not_keep_a_node_behind() {
     let mut victim = Victim::new();
     let far = Position { height: u64::MAX, block: BlockHash([1; 32]), frontiers: Vec::new() };
     victim.answer(1, &Request::Position(far).encode()).unwrap();
-    let asks_blocks = |victim: &Victim, n: u8| {
-        victim.asked.iter().any(|(_, to, bytes)| *to == node(n) && *bytes == Request::Blocks(1).encode())
+    let is_asked = |victim: &Victim, n: u8, what: &Request| {
+        victim.asked.iter().any(|(_, to, bytes)| *to == node(n) && *bytes == what.encode())
     };
-    assert!(asks_blocks(&victim, 1), "the liar is asked");
-    let honest = Position { height: 1, block: BlockHash([2; 32]), frontiers: Vec::new() };
-    victim.wakes(T0 + 10_000).unwrap();
-    victim.answer(2, &Request::Position(honest).encode()).unwrap();
-    assert!(asks_blocks(&victim, 2), "and so is the honest one, though the liar has not answered");
+    victim.wakes(T0 + 3_000).unwrap();
+    assert!(is_asked(&victim, 1, &Request::Handovers(1)), "the liar is asked for what leads to its state");
+    let honest = Request::Position(Position { height: 1, block: BlockHash([2; 32]), frontiers: Vec::new() });
+    victim.answer(2, &honest.encode()).unwrap();
+    assert!(!is_asked(&victim, 2, &Request::Blocks(1)), "who is ahead by a block waits while it is");
+    victim.wakes(T0 + 40_000).unwrap();
+    victim.answer(2, &honest.encode()).unwrap();
+    assert!(is_asked(&victim, 2, &Request::Blocks(1)), "for half a minute, then the silent one is left");
 }
 
 #[test]
