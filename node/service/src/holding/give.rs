@@ -95,7 +95,7 @@ impl Service {
             false => self.placed_nodes(content)?,
         };
         if !self.orderers(record)?.contains(&self.me.organization) {
-            return self.outlive_orders(&record.manifest, wanted.contains(&self.me.node));
+            return self.cease_ordering(content, record, wanted.contains(&self.me.node));
         }
         let given = self.orders_given(&record.manifest)?;
         let mut writes = Vec::new();
@@ -111,6 +111,27 @@ impl Service {
         self.write(&writes)?;
         self.order_own(content, record, wanted.contains(&self.me.node))?;
         self.outlive_orders(&record.manifest, wanted.contains(&self.me.node))
+    }
+
+    /// Who answers for a record no longer, as a backup partner that was named and is not any more, takes back what it
+    /// ordered of others and of itself.
+    fn cease_ordering(
+        &mut self,
+        content: &ContentId,
+        record: &RecordEntry,
+        wanted: bool,
+    ) -> Result<(), Fatal> {
+        let mut writes = Vec::new();
+        for (node, given) in self.orders_given(&record.manifest)? {
+            if given.until != 0 {
+                writes.extend(self.give(content, record, &node, 0)?);
+            }
+        }
+        self.write(&writes)?;
+        if !wanted {
+            self.order_own(content, record, false)?;
+        }
+        self.outlive_orders(&record.manifest, wanted)
     }
 
     fn order(

@@ -95,23 +95,48 @@ fn what_a_removed_node_ordered_stays_under_a_consent_and_goes_with_it() {
     story.w.check();
 }
 
+fn names_partners(w: &mut World, of: usize, partners: &[usize]) {
+    let mut backup_partners: Vec<_> = partners.iter().map(|p| w.organization(*p)).collect();
+    backup_partners.sort_unstable();
+    let policy = PolicyEntry { organization: Some(w.organization(of)), fields: None, backup_partners };
+    let policy = w.control(of, Kind::Policy, &policy, &[of]);
+    let named = w.file(of, policy);
+    assert!(w.run_until(20_000, |w| w.is_final(2, &named)), "{of} names its backup partners");
+}
+
 #[test]
 fn a_backup_partner_of_a_removed_node_keeps_what_it_holds() {
     let mut w = World::new(42, 4, 1);
     w.run(50);
     let author = w.doctor(CLINIC, 100);
     let mut ada = w.patient(CLINIC, 140);
-    let backup_partners = vec![w.organization(2)];
-    let policy = PolicyEntry { organization: Some(w.organization(CLINIC)), fields: None, backup_partners };
-    let policy = w.control(CLINIC, Kind::Policy, &policy, &[CLINIC]);
-    let partner = w.file(CLINIC, policy);
-    assert!(w.run_until(20_000, |w| w.is_final(2, &partner)), "the clinic names its backup partner");
+    names_partners(&mut w, CLINIC, &[2]);
     let record = w.record(&author, &mut ada, LAB, 5_000);
     assert!(w.run_until(20_000, |w| holds(w, 2, &record)), "which holds a copy");
     removes(&mut w, CLINIC);
     w.kill(CLINIC);
     w.run(2 * HOUR_MS);
     assert!(holds(&w, 2, &record), "the last copy stays");
+}
+
+#[test]
+fn who_is_no_backup_partner_any_more_lets_go_of_what_it_held_and_what_it_ordered() {
+    let Story { mut w, ada, record, revocation, .. } = Story::new(45, false);
+    names_partners(&mut w, CLINIC, &[2, 3]);
+    assert!(
+        w.run_until(60_000, |w| holds(w, 2, &record) && holds(w, 3, &record)),
+        "two partners hold copies"
+    );
+    names_partners(&mut w, CLINIC, &[3]);
+    assert!(w.run_until(60_000, |w| !holds(w, 2, &record)), "one is a partner no more: its copy goes");
+    assert!(holds(&w, 3, &record) && holds(&w, READER, &record), "the other's stays, and the reader's");
+    w.tap(CLINIC, &ada, vec![revocation]);
+    assert!(
+        w.run_until(60_000, |w| !holds(w, READER, &record)),
+        "the reader's goes with the consent, though the former partner had ordered it too"
+    );
+    assert!(holds(&w, 3, &record), "and the partner's stays");
+    w.check();
 }
 
 #[test]

@@ -60,6 +60,8 @@ impl World {
                 // A lie shows when the power fails.
                 self.due(now + for_ms, Due::Fail { node });
             }
+            // A machine that nobody has set up yet has no disk to fill.
+            Fault::Full { node, .. } if self.nodes[node].off == Off::Unborn => {}
             Fault::Full { node, pages, hidden, for_ms } => {
                 self.tell(format!("node {node}: its disk has {pages} pages left, for {for_ms} ms"));
                 self.nodes[node].medium.set_free_pages(Some(pages), hidden);
