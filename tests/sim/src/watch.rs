@@ -446,11 +446,12 @@ impl World {
 
     /// The node by whose knowledge it is judged whether a holder still holds a record rightly: the author's; the
     /// holder itself where the author's was removed, because what only that one was told is nobody's to act on; none
-    /// where the author's is a member and hostile, because its orders stand.
+    /// where the author's is a member and hostile, because its orders stand, or where the removed one's record never
+    /// came to the holder: who can't judge a blob keeps it, as it may be the last copy.
     fn judge_of(&self, record: &Record, holder: usize) -> Option<usize> {
         let author = record.organization;
         match self.nodes[author].removed_at {
-            Some(_) => Some(holder),
+            Some(_) => Some(holder).filter(|holder| self.has_body(*holder, &record.content)),
             None => Some(author).filter(|author| self.settled_nodes().contains(author)),
         }
     }
