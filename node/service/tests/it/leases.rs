@@ -6,6 +6,7 @@
 
 use hospes_protocol::personal::{Category, Grantee};
 
+use crate::people::{Doctor, Patient, Record};
 use crate::world::World;
 
 const HOUR: u64 = 60 * 60 * 1000;
@@ -18,12 +19,7 @@ fn hours(w: &mut World, count: u64) {
     }
 }
 
-fn rule(
-    w: &World,
-    i: usize,
-    who: (&crate::people::Doctor, &crate::people::Patient),
-    what: &crate::people::Record,
-) -> &'static str {
+fn rule(w: &World, i: usize, who: (&Doctor, &Patient), what: &Record) -> &'static str {
     w.may_read(i, who.0, who.1, what).why().rule.code()
 }
 
@@ -40,9 +36,8 @@ fn an_idle_network_stays_current_by_a_block_an_hour() {
     w.check();
 }
 
-#[test]
-fn whoever_is_cut_off_reads_under_grants_until_the_lease_is_over() {
-    let mut w = World::new(2, 4, 1);
+/// An author at node 0, and a clinician at node 4 who may read a record of that author's patient for a thousand hours.
+fn granted(w: &mut World) -> ([Doctor; 2], Patient, Record) {
     w.run(50);
     let author = w.doctor(0, 100);
     let reader = w.doctor(4, 110);
@@ -52,6 +47,13 @@ fn whoever_is_cut_off_reads_under_grants_until_the_lease_is_over() {
     let grant = w.grant_for(0, &mut ada, to, 1_000 * HOUR);
     let epoch = w.epoch(0, &mut ada, 1, &[&grant]);
     w.tap(0, &ada, vec![grant, epoch]);
+    ([author, reader], ada, record)
+}
+
+#[test]
+fn whoever_is_cut_off_reads_under_grants_until_the_lease_is_over() {
+    let mut w = World::new(2, 4, 1);
+    let ([author, reader], ada, record) = granted(&mut w);
     let reads = |w: &World, i: usize| w.may_read(i, &reader, &ada, &record).is_permitted();
     assert!(w.run_until(20_000, |w| reads(w, 4)), "the clinician reads");
     hours(&mut w, 80);
@@ -78,15 +80,7 @@ fn a_shorter_lease_by_policy_ends_sooner() {
         ..hospes_protocol::genesis::default_policy()
     };
     let mut w = World::under(3, 4, 1, policy);
-    w.run(50);
-    let author = w.doctor(0, 100);
-    let reader = w.doctor(4, 110);
-    let mut ada = w.patient(0, 140);
-    let record = w.record(&author, &mut ada, Category::Laboratory, 5_000);
-    let to = (Grantee::Person(reader.id), Category::Laboratory);
-    let grant = w.grant_for(0, &mut ada, to, 1_000 * HOUR);
-    let epoch = w.epoch(0, &mut ada, 1, &[&grant]);
-    w.tap(0, &ada, vec![grant, epoch]);
+    let ([_, reader], ada, record) = granted(&mut w);
     let reads = |w: &World| w.may_read(4, &reader, &ada, &record).is_permitted();
     assert!(w.run_until(20_000, reads), "the clinician reads");
     w.cut(4);
