@@ -184,6 +184,9 @@ pub trait Reader: Send {
     /// [`KeyError::Failed`] if the reader itself is gone.
     fn poll(&mut self) -> Result<Vec<CardEvent>, KeyError>;
 
+    /// Has the next poll read anew what is in: another program may have enrolled it since. A folder sees that by itself.
+    fn look_again(&mut self) {}
+
     /// The cards that are in and readable.
     ///
     /// # Errors

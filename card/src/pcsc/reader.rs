@@ -43,6 +43,8 @@ pub struct PcscReader {
     applet: Arc<Mutex<Applet>>,
     known: Known,
     events: u32,
+    /// Whether the card that is known is to be read once more.
+    stale: bool,
     probe: Link,
 }
 
@@ -57,6 +59,7 @@ impl PcscReader {
             applet: Arc::new(Mutex::new(Applet::new(transport))),
             known: Known::Empty,
             events: 0,
+            stale: false,
             probe: link(socket),
         }
     }
@@ -107,6 +110,20 @@ impl PcscReader {
         }
         self.known = known;
     }
+
+    /// Reads a card anew that stayed in. Never within a session, where nothing may come between PIN and signature.
+    fn refresh(&mut self, events: &mut Vec<CardEvent>) {
+        if self.handle().is_held() {
+            return;
+        }
+        self.stale = false;
+        let (Known::Card(before), Ok(now)) = (&self.known, self.read()) else { return };
+        if before.serial != now.serial {
+            events.push(CardEvent::Removed(before.serial));
+        }
+        events.push(CardEvent::Inserted(Box::new(now.clone())));
+        self.known = Known::Card(Box::new(now));
+    }
 }
 
 impl Reader for PcscReader {
@@ -128,10 +145,16 @@ impl Reader for PcscReader {
             self.events = state.events;
             self.forget(&mut events);
         }
-        if state.present && !matches!(self.known, Known::Card(_)) {
-            self.look(&mut events);
+        match (state.present, &self.known) {
+            (true, Known::Card(_)) if self.stale => self.refresh(&mut events),
+            (false, _) | (true, Known::Card(_)) => {}
+            (true, _) => self.look(&mut events),
         }
         Ok(events)
+    }
+
+    fn look_again(&mut self) {
+        self.stale = true;
     }
 
     fn cards(&mut self) -> Result<Vec<CardInfo>, KeyError> {

@@ -39,6 +39,11 @@ impl Applet {
         self.session.is_some_and(|(number, _)| number == session)
     }
 
+    /// Whether a session holds the card.
+    pub(crate) fn is_held(&self) -> bool {
+        self.session.is_some()
+    }
+
     /// Carries out `work` within the session's transaction, or within one of its own.
     pub(super) fn run<R>(
         &mut self,

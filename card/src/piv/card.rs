@@ -90,6 +90,11 @@ impl PivCard {
         self.applet().close();
     }
 
+    /// Whether somebody's PIN session holds the card.
+    pub(crate) fn is_held(&self) -> bool {
+        self.applet().is_held()
+    }
+
     /// What the card in the reader said, so that it need not be asked again.
     pub(crate) fn know(&mut self, info: CardInfo) {
         self.known = Some(info);

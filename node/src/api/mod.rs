@@ -107,6 +107,7 @@ fn plain() -> OpenApiRouter<Api> {
         .routes(routes!(taps::tap, taps::cancel))
         .routes(routes!(taps::pin))
         .routes(routes!(taps::cards))
+        .routes(routes!(taps::look))
         .routes(routes!(taps::readers))
         .routes(routes!(grants::text))
         .routes(routes!(accesses::list))

@@ -243,6 +243,14 @@ pub(crate) async fn cards(State(api): State<Api>) -> Answer<Json<Vec<Card>>> {
     Ok(Json(api.parts.desk.cards().await?.into_iter().map(Card::of).collect()))
 }
 
+/// Reads the cards in the readers anew.
+///
+/// For programs that enrolled a card, or changed its PIN, while it was in.
+#[utoipa::path(post, path = "/cards/look", tag = "taps", responses((status = 200, body = Vec<Card>)))]
+pub(crate) async fn look(State(api): State<Api>) -> Answer<Json<Vec<Card>>> {
+    Ok(Json(api.parts.desk.cards_anew().await?.into_iter().map(Card::of).collect()))
+}
+
 /// The readers.
 #[utoipa::path(get, path = "/readers", tag = "taps", responses((status = 200, body = Vec<Reader>)))]
 pub(crate) async fn readers(State(api): State<Api>) -> Json<Vec<Reader>> {

@@ -7,7 +7,6 @@ use hospes_card::pcsc::PcscReader;
 use hospes_card::piv::PivSpec;
 use hospes_card::soft::{Profile, SoftCard, SoftCardSpec};
 use hospes_card::{Card, HolderKind, HolderLabel, Pin, Puk, Slot, UnblockError};
-use hospes_protocol::keys::KeyError;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
@@ -15,6 +14,8 @@ use zeroize::Zeroizing;
 
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, print};
+use super::client::Client;
+use super::factory::enrol_factory_card;
 use super::found::{keep_puk, new_pin, of_card};
 use super::interrupt::on_interrupt;
 use super::pins::{PinArgs, Pins, ask, passphrase};
@@ -304,7 +305,7 @@ fn make(file: &Path, new: &NewCard) -> Outcome<(String, Option<String>)> {
 }
 
 /// Makes the card from the factory that is in a PC/SC reader somebody's.
-fn enrol_piv(reader: &PcscReader, new: &NewCard) -> Outcome<Done> {
+fn enrol_piv(global: &Global, reader: &PcscReader, new: &NewCard) -> Outcome<Done> {
     let spec = PivSpec {
         profile: new.profile(),
         holder_kind: new.kind.into(),
@@ -316,17 +317,15 @@ fn enrol_piv(reader: &PcscReader, new: &NewCard) -> Outcome<Done> {
     let (pin, puk) = new.codes(&mut rng)?;
     // The PUK is in safe hands before it is on the card.
     let printed = new.printed(&puk)?;
-    let made = reader.handle().enrol(&spec, &pin, &puk, &mut rng);
-    let info = made.map_err(|e| match e {
-        UnblockError::Key(KeyError::WrongPin { .. } | KeyError::PinBlocked)
-        | UnblockError::WrongPuk { .. } => {
-            let next = "Take a new card, or reset this one: ykman piv reset.";
-            Failure::new(Exit::Denied, "card-used", "the card is not as it came from the factory", next)
-        }
-        UnblockError::Key(e) => of_card(&e),
-    })?;
+    let (_, info) = enrol_factory_card(reader, &spec, (&pin, &puk), &mut rng)?;
     let serial = info.serial.to_string();
-    let mut text = format!("card {serial}; take it out and put it in again");
+    let client = global.client()?;
+    // The card is made whatever the node sees, and this is where its PUK is told.
+    let seen = client.post("/cards/look", &json!({})).and_then(|_| noticed(&client, &serial));
+    let mut text = format!("card {serial}");
+    if seen.is_err() {
+        text.push_str("; take it out and put it in again");
+    }
     if let Some(puk) = &printed {
         text.push_str(&format!("\nPUK, to be kept on paper: {puk}"));
     }
@@ -361,10 +360,16 @@ fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
     let readers = client.list("/readers")?;
     let folder = match place_of(global, reader(&readers, args.reader.as_deref())?)? {
         ReaderPlace::Folder(folder) => folder,
-        ReaderPlace::Pcsc(name) => return enrol_piv(&pcsc(global, &name)?, &args.new),
+        ReaderPlace::Pcsc(name) => return enrol_piv(global, &pcsc(global, &name)?, &args.new),
     };
     let file = free_file(&folder, args.new.label.as_deref())?;
     let (serial, puk) = make(&file, &args.new)?;
+    noticed(&client, &serial)?;
+    Ok(made(&file, &serial, puk.as_deref()))
+}
+
+/// Waits until the node has seen a new card.
+fn noticed(client: &Client, serial: &str) -> Outcome<()> {
     let begun = Instant::now();
     while !client.list("/cards")?.iter().any(|card| text(card, "serial") == serial) {
         if begun.elapsed() > NOTICED_MAX {
@@ -374,7 +379,7 @@ fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
         }
         std::thread::sleep(POLL);
     }
-    Ok(made(&file, &serial, puk.as_deref()))
+    Ok(())
 }
 
 /// A file of that name, or of that name and a number, that is not there yet.
@@ -387,6 +392,17 @@ fn free_file(reader: &Path, label: Option<&str>) -> Outcome<PathBuf> {
 }
 
 fn change_pin(global: &Global, args: &PinChange) -> Outcome<Done> {
+    let changed = change(global, args);
+    if !Path::new(&args.card).is_file()
+        && let Ok(client) = global.client()
+    {
+        // The node shows tries left; if it can't look now, it does when the card comes in again.
+        let _stale = client.post("/cards/look", &json!({}));
+    }
+    changed
+}
+
+fn change(global: &Global, args: &PinChange) -> Outcome<Done> {
     let mut card = reached::card(global, &args.card)?;
     let info = card.info().map_err(|e| of_card(&e))?;
     let serial = info.serial.to_string();

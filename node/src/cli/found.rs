@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hospes_card::soft::SoftCard;
-use hospes_card::{Card as _, HolderLabel, Pin, Puk};
+use hospes_card::pcsc::PcscReader;
+use hospes_card::piv::PivSpec;
+use hospes_card::soft::{Profile, SoftCard};
+use hospes_card::{Card, HolderKind, HolderLabel, Pin, Puk};
 use hospes_net::{Multiaddr, peer_id_of};
 use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::{NodeId, sha256};
@@ -14,14 +16,17 @@ use serde_json::json;
 
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome};
+use super::factory::enrol_factory_card;
 use super::networks::{join, new_network, place};
 use super::pins::{PinArgs, Pins, ask, passphrase};
 use super::place::absolute;
+use super::reached;
+use crate::config::place::ReaderPlace;
 use crate::durable::{Readers, write, write_new};
 use crate::init::founding::Founding;
 use crate::init::network::{NetworkError, combine};
 use crate::init::node_key::{self, NodeKey};
-use crate::init::{Founder, InitError, found, new_organization_card};
+use crate::init::{Founder, InitError, found, name_organization, new_organization_card};
 
 /// Where a founding file is in a data folder.
 pub(crate) const FOUNDING: &str = "founding.cbor";
@@ -30,7 +35,7 @@ pub(crate) const FOUNDING: &str = "founding.cbor";
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Three steps make a network of several organizations:
-  hospes init --organization NAME --org-card FILE --new-card --p2p ADDR --found-only   (each)
+  hospes init --organization NAME --org-card CARD --new-card --p2p ADDR --found-only   (each)
   hospes init --found a.cbor b.cbor c.cbor d.cbor --network NAME --out genesis.cbor    (one of them)
   hospes init --join genesis.cbor                                                      (each)
 Without --found-only the first of them makes a network of one.")]
@@ -38,10 +43,10 @@ pub(crate) struct InitArgs {
     /// Public name of the organization that runs the node.
     #[arg(long, value_name = "NAME", requires = "org_card", conflicts_with_all = ["found", "join"])]
     organization: Option<String>,
-    /// The organization's soft card.
-    #[arg(long, value_name = "FILE", requires = "organization")]
-    org_card: Option<PathBuf>,
-    /// Make that card.
+    /// The organization's card: the file of a soft one, or `pcsc:NAME` for the card in that reader.
+    #[arg(long, value_name = "FILE|pcsc:NAME", requires = "organization")]
+    org_card: Option<String>,
+    /// Make that card; in a reader, of one from the factory.
     #[arg(long, requires = "org_card")]
     new_card: bool,
     /// File that takes the PUK of the new card; else it is printed once.
@@ -58,9 +63,9 @@ pub(crate) struct InitArgs {
     /// Multiaddress under which peers dial it, where that is another one (repeatable).
     #[arg(long, value_name = "MULTIADDR", requires = "organization")]
     announce: Vec<Multiaddr>,
-    /// Folder that serves as a reader of soft cards (repeatable).
-    #[arg(long, value_name = "DIR", requires = "organization")]
-    reader: Vec<PathBuf>,
+    /// Reader of the node: a folder of soft cards, or `pcsc:NAME` (repeatable).
+    #[arg(long, value_name = "DIR|pcsc:NAME", requires = "organization")]
+    reader: Vec<String>,
     /// The node may hold emergency summaries for the whole federation.
     #[arg(long, requires = "organization")]
     emergency: bool,
@@ -177,19 +182,59 @@ fn refuse_second(data_dir: &Path) -> Outcome<()> {
     Ok(())
 }
 
-fn open_card(args: &InitArgs, name: &str, path: &Path) -> Outcome<(SoftCard, Pin, Option<String>)> {
-    let pins = args.pins.open()?;
-    if args.new_card {
-        let pin = new_pin(&pins, name)?;
-        let (card, puk) = new_organization_card(path, name, &pin, &mut super::cards::rng()?)?;
-        let puk = keep_puk(&puk, args.puk_file.as_deref())?;
-        return Ok((card, pin, puk));
+/// The organization's card, its PIN, and the PUK of a new one where that is to be printed.
+fn open_card(global: &Global, args: &InitArgs, name: &str) -> Outcome<(Box<dyn Card>, Pin, Option<String>)> {
+    let missing = || Failure::usage("--org-card is missing", "Name the card's file or reader.");
+    let place = args.org_card.as_deref().and_then(ReaderPlace::parse).ok_or_else(missing)?;
+    match (place, args.new_card) {
+        (ReaderPlace::Folder(file), true) => {
+            let pin = new_pin(&args.pins.open()?, name)?;
+            let (card, puk) = new_organization_card(&file, name, &pin, &mut super::cards::rng()?)?;
+            Ok((Box::new(card), pin, keep_puk(&puk, args.puk_file.as_deref())?))
+        }
+        (ReaderPlace::Pcsc(reader), true) => new_card_in(&reached::pcsc(global, &reader)?, args, name),
+        (ReaderPlace::Folder(file), false) => {
+            with_pin(args, name, Box::new(SoftCard::open(&file).map_err(|e| of_card(&e))?))
+        }
+        (ReaderPlace::Pcsc(reader), false) => {
+            with_pin(args, name, Box::new(reached::pcsc(global, &reader)?.handle()))
+        }
     }
-    let mut card = SoftCard::open(path).map_err(|e| of_card(&e))?;
+}
+
+/// Makes the card from the factory that is in a reader the organization's.
+fn new_card_in(
+    reader: &PcscReader,
+    args: &InitArgs,
+    name: &str,
+) -> Outcome<(Box<dyn Card>, Pin, Option<String>)> {
+    let label = HolderLabel::new(name).ok_or(InitError::Name)?;
+    let pin = new_pin(&args.pins.open()?, name)?;
+    let mut rng = super::cards::rng()?;
+    let puk = Puk::generate(&mut rng);
+    let spec = PivSpec {
+        profile: Profile::P256,
+        holder_kind: HolderKind::Organization,
+        holder_label: Some(label),
+        network: None,
+        home_organization: None,
+    };
+    // The PUK is in safe hands before it is on the card.
+    let printed = keep_puk(&puk, args.puk_file.as_deref())?;
+    let (mut card, _) = enrol_factory_card(reader, &spec, (&pin, &puk), &mut rng)?;
+    name_organization(&mut card, &pin, &mut rng)?;
+    Ok((Box::new(card), pin, printed))
+}
+
+fn with_pin(
+    args: &InitArgs,
+    name: &str,
+    mut card: Box<dyn Card>,
+) -> Outcome<(Box<dyn Card>, Pin, Option<String>)> {
     let info = card.info().map_err(|e| of_card(&e))?;
     let serial = info.serial.to_string();
     let label = info.holder_label.as_ref().map_or(name, HolderLabel::as_str);
-    let pin = pins.of(&[label, &serial])?;
+    let pin = args.pins.open()?.of(&[label, &serial])?;
     let pin = Pin::new(&pin).map_err(|e| Failure::usage(e.to_string(), "Give the card's PIN."))?;
     Ok((card, pin, None))
 }
@@ -205,18 +250,16 @@ fn new_node(global: &Global, args: &InitArgs, name: &str) -> Outcome<Done> {
     if !args.new_key {
         refuse_second(&data_dir)?;
     }
-    let missing = || Failure::usage("--org-card is missing", "Name the card's file.");
-    let card_path = absolute(args.org_card.as_deref().ok_or_else(missing)?);
     let passphrase = args.passphrase_file.as_deref().map(passphrase).transpose()?;
     let accreditation = accreditation(args)?;
     let emergency = args.emergency || global.config(Vec::new())?.emergency;
-    let (mut card, pin, puk) = open_card(args, name, &card_path)?;
+    let (mut card, pin, puk) = open_card(global, args, name)?;
     let addresses = if args.announce.is_empty() { &args.p2p } else { &args.announce };
     let founder = Founder { name, accreditation, addresses, emergency, now: now_ms() };
     if args.new_key {
         return super::new_key::renew(&data_dir, &founder, (card, pin), passphrase.as_ref());
     }
-    let (founding, key) = found(&founder, &mut card, &pin)?;
+    let (founding, key) = found(&founder, card.as_mut(), &pin)?;
     make_folders(&data_dir)?;
     configure(global, args, &data_dir)?;
     let file = data_dir.join(FOUNDING);
@@ -252,7 +295,8 @@ fn configure(global: &Global, args: &InitArgs, data_dir: &Path) -> Outcome<()> {
         out.push_str(&format!("\n[p2p]\nlisten = {}\n", text(list)));
     }
     if !args.reader.is_empty() {
-        out.push_str(&format!("\n[card]\nreaders = {}\n", text(args.reader.iter().map(absolute).collect())));
+        let places = args.reader.iter().filter_map(|text| ReaderPlace::parse(text));
+        out.push_str(&format!("\n[card]\nreaders = {}\n", text(places.map(|p| p.to_string()).collect())));
     }
     if let Some(file) = &args.passphrase_file {
         out.push_str(&format!("\n[node]\npassphrase_file = {}\n", toml::Value::from(absolute(file))));

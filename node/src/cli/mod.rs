@@ -8,6 +8,7 @@ mod cards;
 mod client;
 mod doctor;
 mod erasures;
+mod factory;
 mod found;
 mod interrupt;
 mod ledger;

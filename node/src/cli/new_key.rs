@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::path::Path;
 
-use hospes_card::soft::SoftCard;
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::keys::{Signer as _, SoftwareSigner};
 use hospes_protocol::wire::Wire as _;
@@ -19,7 +18,7 @@ use super::found::FOUNDING;
 use crate::durable::{Readers, write};
 use crate::init::node_key::NodeKey;
 use crate::init::{Founder, InitError, found_under};
-use hospes_card::Pin;
+use hospes_card::{Card, Pin};
 
 /// Holds the folder's lock, which a running node holds too.
 fn lock(data_dir: &Path) -> Outcome<File> {
@@ -49,13 +48,13 @@ fn id(key: &NodeKey) -> NodeId {
 pub(super) fn renew(
     data_dir: &Path,
     founder: &Founder<'_>,
-    (mut card, pin): (SoftCard, Pin),
+    (mut card, pin): (Box<dyn Card>, Pin),
     passphrase: Option<&Zeroizing<Vec<u8>>>,
 ) -> Outcome<Done> {
     let passphrase = passphrase.map(|p| &p[..]);
     let old = NodeKey::read(data_dir, passphrase)?;
     let _lock = lock(data_dir)?;
-    let (founding, key) = found_under(founder, &mut card, &pin, Some(old.at_rest.clone()))?;
+    let (founding, key) = found_under(founder, card.as_mut(), &pin, Some(old.at_rest.clone()))?;
     if key.organization != old.organization {
         let (message, next) =
             ("this card is another organization's", "Use the card of the node's organization.");

@@ -42,6 +42,16 @@ impl ReaderPlace {
     }
 }
 
+/// As the configuration has it.
+impl std::fmt::Display for ReaderPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Pcsc(name) => write!(f, "{PCSC}{name}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +66,9 @@ mod tests {
             ("cards", Some(Path::new("/var/cards"))),
             "a folder"
         );
+        for place in [named.unwrap(), folder] {
+            assert_eq!(ReaderPlace::parse(&place.to_string()), Some(place), "it is written as it is read");
+        }
         assert_eq!(ReaderPlace::parse("pcsc: "), None, "no name");
         assert_eq!(ReaderPlace::parse(""), None, "nothing");
     }

@@ -148,6 +148,20 @@ impl Desk {
         .await
     }
 
+    /// The cards that are in, each read anew: another program may have enrolled one, or changed its PIN.
+    ///
+    /// # Errors
+    /// [`DeskError::Stopping`].
+    pub(crate) async fn cards_anew(&self) -> Result<Vec<CardView>, DeskError> {
+        let readers = self.0.parts.readers.clone();
+        taps::blocking(move || {
+            readers.look_anew();
+            Ok(())
+        })
+        .await?;
+        self.cards().await
+    }
+
     /// A tap, for two minutes after its end too.
     pub(crate) fn tap(&self, id: &str) -> Option<TapView> {
         self.0.taps.get(id)

@@ -27,7 +27,8 @@ use zeroize::Zeroizing;
 use super::compose::{Entry, file, sign_entries};
 use super::error::DeskError;
 use super::sessions::Session;
-use super::taps::{Shown, TapView};
+use super::taps::{Shown, TapView, blocking};
+use super::unseal::take_secrets;
 use super::{Desk, random, text};
 
 /// Bytes of an epoch secret.
@@ -197,12 +198,11 @@ pub(super) fn open_secrets(
     Ok(())
 }
 
-/// The epoch key as it stands, opened by the organization's unlocked card; a first one where there is none.
+/// The epoch key as it stands, with the secrets that the card of whoever administers opened; a first one where there is none.
 pub(super) fn epoch_key(
-    objects: &dyn Objects,
     current: Option<&OrganizationKeyEntry>,
     own: &[AgreementKey],
-    card: &mut dyn Card,
+    mut older: Secrets,
     network: &NetworkId,
     rng: &mut ChaCha20Rng,
 ) -> Result<EpochKey, DeskError> {
@@ -211,9 +211,6 @@ pub(super) fn epoch_key(
         own.iter().try_for_each(|reader| key.add(reader, network, rng))?;
         return Ok(key);
     };
-    let mut older = Secrets::new();
-    open_secret(objects, &current.key.id(), card, network, &mut older)?;
-    open_secrets(objects, card, network, &mut older)?;
     let secret = older.remove(&current.key.id()).ok_or(DeskError::NotHere(
         "the organization's key has not come here yet from the node that made it: connect them",
     ))?;
@@ -302,6 +299,22 @@ impl Desk {
                 "header": filed.first().map(|f| f.header.to_string()),
             }))
         })
+    }
+
+    /// The secrets of the organization's key that the session's card opens. A tap is no place for it: there the PIN comes
+    /// right before the signature.
+    ///
+    /// # Errors
+    /// [`DeskError::SessionOver`]; as the card says.
+    pub(super) async fn organization_secrets(
+        &self,
+        session: &Arc<Session>,
+        current: Option<&OrganizationKeyEntry>,
+    ) -> Result<Secrets, DeskError> {
+        let Some(public) = current.map(|current| current.key.id()) else { return Ok(Secrets::new()) };
+        let (session, objects) = (session.clone(), self.0.parts.objects.clone());
+        let network = self.0.parts.network;
+        blocking(move || session.with(|unlocked| take_secrets(unlocked, &public, &*objects, &network))).await
     }
 
     /// Begins a new epoch of the organization's agreement key, sealed to every active member: `{epoch}`.

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::compose::{Entry, Place, file, sign_entries};
 use super::error::DeskError;
-use super::organization::{epoch_key, newest_key};
+use super::organization::{Secrets, epoch_key, newest_key};
 use super::sessions::Session;
 use super::taps::{Shown, Tap, TapView};
 use super::{Desk, random, text};
@@ -44,7 +44,8 @@ struct CardKeys {
 struct OrganizationStep {
     place: Place,
     objects: Arc<dyn Objects>,
-    current: Option<OrganizationKeyEntry>,
+    certified: Option<OrganizationKeyEntry>,
+    secrets: Secrets,
     own: Vec<AgreementKey>,
     member: AgreementKey,
     shown: Shown,
@@ -79,7 +80,7 @@ impl Desk {
             standing: Standing::Active,
         };
         let shown = text::enrol_person(&self.organization_name().await?, &roles, &request.register_number);
-        self.put_person("enrol-person", shown, request.card, payload).await
+        self.put_person(session, "enrol-person", shown, request.card, payload).await
     }
 
     /// Gives a person of this node's organization another card in place of the one that is lost, broken or
@@ -122,7 +123,7 @@ impl Desk {
             ..known
         };
         let shown = text::replace_card(&self.organization_name().await?, &payload.register_number);
-        self.put_person("replace-card", shown, card, payload).await
+        self.put_person(session, "replace-card", shown, card, payload).await
     }
 
     fn keys_of(&self, card: &CardSerial) -> Result<CardKeys, DeskError> {
@@ -138,6 +139,7 @@ impl Desk {
     /// The tap of the organization's card, then of the person's, over a person's entry.
     async fn put_person(
         &self,
+        session: &Arc<Session>,
         kind: &'static str,
         shown: Shown,
         card: CardSerial,
@@ -149,11 +151,12 @@ impl Desk {
         let person = self.0.place.entry(Kind::Practitioner, &[], &payload, None, &mut rng);
         let organization = self.0.parts.organization;
         let certified = self.ask(move |s| Ok(s.state().membership.keys.get(&organization).cloned())).await?;
-        let current = newest_key(&*self.0.parts.objects, &organization, certified)?;
+        let current = newest_key(&*self.0.parts.objects, &organization, certified.clone())?;
         let step = OrganizationStep {
             place: self.0.place,
             objects: self.0.parts.objects.clone(),
-            current,
+            certified,
+            secrets: self.organization_secrets(session, current.as_ref()).await?,
             own: own.agreement,
             member: payload.agreement,
             shown: shown.clone(),
@@ -236,8 +239,9 @@ pub(super) fn write_place(
 
 fn sign_by_organization(mut card: Box<dyn Card>, step: OrganizationStep) -> Result<Vec<Entry>, DeskError> {
     let (mut rng, network) = (random::generator()?, step.place.network);
-    let current = step.current.as_ref();
-    let mut key = epoch_key(&*step.objects, current, &step.own, card.as_mut(), &network, &mut rng)?;
+    // Looked up again: another enrolment may have ended since.
+    let current = newest_key(&*step.objects, &step.place.organization, step.certified)?;
+    let mut key = epoch_key(current.as_ref(), &step.own, step.secrets, &network, &mut rng)?;
     key.add(&step.member, &network, &mut rng)?;
     // Sealed to cards that are enrolled or about to be; without the entries nobody looks for them.
     key.store(&*step.objects, step.place.organization)?;

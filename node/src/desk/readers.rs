@@ -195,6 +195,14 @@ impl Readers {
         Some(info)
     }
 
+    /// Reads the cards in all readers anew. Blocks.
+    pub(super) fn look_anew(&self) {
+        for place in &self.0.places {
+            hold(&place.reader).look_again();
+            place.poll(&self.0.changes);
+        }
+    }
+
     /// Looks at every reader now. Blocks.
     #[cfg(test)]
     pub(crate) fn poll(&self) {

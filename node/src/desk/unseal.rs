@@ -17,7 +17,7 @@ use hospes_storage::Objects;
 
 use super::error::DeskError;
 use super::lockers::read_bundle;
-use super::organization::{open_secret, open_secrets};
+use super::organization::{Secrets, open_secret, open_secrets};
 use super::sessions::{Opened, Unlocked};
 
 /// A record's key as it lies sealed, with what may open it.
@@ -130,12 +130,35 @@ fn take_secret(
     }
     let (card, opened) = (unlocked.card.as_mut(), &mut unlocked.opened);
     open_secret(objects, public, card, network, &mut opened.organization)?;
-    if !opened.organization.contains_key(public) && !opened.organization_looked {
+    if !opened.organization.contains_key(public) {
         // A packet for this card may be of a later epoch, and hold this one's secret too.
-        opened.organization_looked = true;
-        open_secrets(objects, card, network, &mut opened.organization)?;
+        look_at_all(unlocked, objects, network)?;
     }
     Ok(())
+}
+
+/// Looks once at every packet of an organization's key that is for the card.
+fn look_at_all(unlocked: &mut Unlocked, objects: &dyn Objects, network: &NetworkId) -> Result<(), DeskError> {
+    let opened = &mut unlocked.opened;
+    if std::mem::replace(&mut opened.organization_looked, true) {
+        return Ok(());
+    }
+    open_secrets(objects, unlocked.card.as_mut(), network, &mut opened.organization)
+}
+
+/// An organization's epoch secret, if the card opens it, with those of its other epochs.
+///
+/// # Errors
+/// As the card says.
+pub(super) fn take_secrets(
+    unlocked: &mut Unlocked,
+    public: &KeyId,
+    objects: &dyn Objects,
+    network: &NetworkId,
+) -> Result<Secrets, DeskError> {
+    take_secret(unlocked, public, objects, network)?;
+    look_at_all(unlocked, objects, network)?;
+    Ok(unlocked.opened.organization.clone())
 }
 
 fn sealed_to_card(

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use hospes_card::soft::{SoftCard, SoftCardSpec};
-use hospes_card::{Card as _, HolderKind, HolderLabel, Object, Pin, Puk, Slot};
+use hospes_card::{Card, HolderKind, HolderLabel, Object, Pin, Puk, Slot};
 use hospes_net::Multiaddr;
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, Standing};
 use hospes_protocol::genesis::organization_id;
@@ -74,10 +74,24 @@ pub(crate) fn new_organization_card(
     spec.holder_label = Some(HolderLabel::new(name).ok_or(InitError::Name)?);
     let puk = Puk::generate(rng);
     let mut card = spec.create(path, pin, &puk, rng)?;
+    name_organization(&mut card, pin, rng)?;
+    Ok((card, puk))
+}
+
+/// Writes on an organization's card the id that its signature key gives the organization.
+///
+/// # Errors
+/// [`InitError`].
+pub(crate) fn name_organization(
+    card: &mut dyn Card,
+    pin: &Pin,
+    rng: &mut dyn CryptoRng,
+) -> Result<(), InitError> {
     let signature = card.info()?.signature.ok_or(InitError::CardKeys)?;
     card.verify_pin(pin)?;
     card.write_object(Object::HomeOrganization, &organization_id(signature.as_bytes()).0, rng)?;
-    Ok((card, puk))
+    card.logout();
+    Ok(())
 }
 
 /// Whether a peer elsewhere can dial the address: a port, and no address that stands for all.
@@ -99,7 +113,7 @@ pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
 /// [`InitError`].
 pub(crate) fn found(
     founder: &Founder<'_>,
-    card: &mut SoftCard,
+    card: &mut dyn Card,
     pin: &Pin,
 ) -> Result<(Founding, NodeKey), InitError> {
     found_under(founder, card, pin, None)
@@ -111,7 +125,7 @@ pub(crate) fn found(
 /// [`InitError`].
 pub(crate) fn found_under(
     founder: &Founder<'_>,
-    card: &mut SoftCard,
+    card: &mut dyn Card,
     pin: &Pin,
     at_rest: Option<Zeroizing<[u8; 32]>>,
 ) -> Result<(Founding, NodeKey), InitError> {
