@@ -26,8 +26,8 @@ use rand_core::CryptoRng;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-/// Members of a roster, at most: more people than any hospital wakes at night.
-pub const ROSTER_MAX: u16 = 128;
+/// Members of a roster, at most: as many as consensus admits to a committee.
+pub const ROSTER_MAX: u16 = hospes_protocol::limits::COMMITTEE_MEMBERS_MAX;
 
 /// Why something was not done with a threshold key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

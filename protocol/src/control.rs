@@ -3,9 +3,10 @@
 //! These bodies travel inside blocks and hold nothing about patients.
 
 use crate::block::Validator;
-use crate::ids::{BlockHash, KeyId, NodeId, ObjectId, OrganizationId, PersonId};
+use crate::ids::{BlockHash, ContentId, KeyId, NodeId, ObjectId, OrganizationId, PersonId};
 use crate::keys::{AgreementKey, VerifyingKey};
-use crate::{wire_enum, wire_struct};
+use crate::wire::Bytes;
+use crate::{wire_enum, wire_struct, wire_union};
 
 wire_enum! {
     /// Whether a member takes part.
@@ -143,15 +144,108 @@ wire_struct! {
     }
 }
 
+wire_union! {
+    /// Who holds the shares of a committee's key, in the order of their share indexes, from 1.
+    pub enum Roster {
+        /// People, each with a card.
+        Guardians(Vec<PersonId>) = 1,
+        /// Nodes.
+        Validators(Vec<NodeId>) = 2,
+    }
+}
+
+wire_union! {
+    /// One of a roster.
+    pub enum CommitteeMember {
+        /// A person.
+        Guardian(PersonId) = 1,
+        /// A node.
+        Validator(NodeId) = 2,
+    }
+}
+
+impl Roster {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Guardians(people) => people.len(),
+            Self::Validators(nodes) => nodes.len(),
+        }
+    }
+
+    /// Whether there is nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every member, in order.
+    #[must_use]
+    pub fn members(&self) -> Vec<CommitteeMember> {
+        match self {
+            Self::Guardians(people) => people.iter().copied().map(CommitteeMember::Guardian).collect(),
+            Self::Validators(nodes) => nodes.iter().copied().map(CommitteeMember::Validator).collect(),
+        }
+    }
+
+    /// The share index of a member, from 1.
+    #[must_use]
+    pub fn index_of(&self, member: &CommitteeMember) -> Option<u16> {
+        let place = self.members().iter().position(|m| m == member)?;
+        u16::try_from(place + 1).ok()
+    }
+}
+
 wire_struct! {
-    /// Kind 7. A committee of guardians, by more than two thirds of the organizations.
+    /// When a phase of a ceremony ends: so many blocks after the one in which the committee became final. A message in
+    /// that block still counts. Each is larger than the one before.
+    pub struct CeremonyBlocks {
+        /// Dealings.
+        pub deal: u64,
+        /// Complaints.
+        pub complain: u64,
+        /// Answers to complaints.
+        pub answer: u64,
+        /// Proofs of shares.
+        pub prove: u64,
+    }
+}
+
+/// The committee whose key opens emergency summaries.
+pub const SUMMARY_COMMITTEE: &str = "summary";
+/// The committee whose key opens whole records.
+pub const FULL_COMMITTEE: &str = "full";
+/// The committee of the validators.
+pub const LEDGER_COMMITTEE: &str = "ledger";
+
+wire_struct! {
+    /// Kind 7. A committee that makes a threshold key, or takes one over, by more than two thirds of the organizations.
     pub struct CommitteeEntry {
-        /// Its name: `summary`, `full` or one hospital's.
+        /// Its name: [`SUMMARY_COMMITTEE`], [`FULL_COMMITTEE`], [`LEDGER_COMMITTEE`] or one hospital's.
         pub name: String,
-        /// The guardians in the order of their share indexes, from 1.
-        pub roster: Vec<PersonId>,
+        /// Its members.
+        pub roster: Roster,
         /// Shares needed.
         pub shares_needed: u64,
+        /// Members that must prove their shares before the key stands: [`CommitteeEntry::shares_needed`] at least.
+        pub provers_needed: u64,
+        /// The committee of the same name whose key is taken over; null for a key of its own.
+        pub previous: Option<ContentId>,
+        /// When its ceremony goes on.
+        pub blocks: CeremonyBlocks,
+    }
+}
+
+wire_struct! {
+    /// Kind 9. What a member says in a committee's ceremony, by the card of a guardian or the node of a validator.
+    pub struct DkgEntry {
+        /// The committee entry that the ceremony is of.
+        pub committee: ContentId,
+        /// Who says it: one of its roster, or of the one whose key is taken over.
+        pub sender: CommitteeMember,
+        /// What; its form and effect are judged by the crate `breakglass`.
+        pub said: Bytes,
     }
 }
 

@@ -34,6 +34,12 @@ pub const SIGNED_AHEAD_MS_MAX: u64 = 5 * 60 * 1000;
 pub const TAP_CONTENTS_MAX: usize = 4096;
 /// Validators in a set.
 pub const VALIDATORS_MAX: usize = 64;
+/// Members of a committee: more people than any hospital wakes at night.
+pub const COMMITTEE_MEMBERS_MAX: u16 = 128;
+/// Blocks that a ceremony of a committee may take: at one a second, half a year.
+pub const CEREMONY_BLOCKS_MAX: u64 = 1 << 24;
+/// A message of a ceremony in bytes: a dealing for the largest committee, each share sealed, comes to about 50,000.
+pub const CEREMONY_BYTES_MAX: usize = 60 * 1024;
 /// How far consent may reach without a newer certified block, in milliseconds (policy may shorten it).
 pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
 /// Idle blocks come at this interval, in milliseconds.

@@ -162,7 +162,7 @@ impl Service {
         for filing in filings {
             let (body, content) = self.read_filing(filing)?;
             if is_control(content.kind) {
-                self.state.judge_control(&content, &body)?;
+                self.state.judge_control(&content, &body, &self.me.node)?;
             } else {
                 let facts = HeaderFacts::about_to_sign(&content, self.me.node, self.now);
                 let verified = judge_body(&batch, &body, &content, &facts)?;

@@ -204,7 +204,7 @@ impl Pool {
             |e: &NodeEntry| e.key.id().0 == node.0 && e.standing == Standing::Active && e.expires > time;
         entry.is_ok_and(|e| later(&e))
             && header.matches(&content).is_ok()
-            && state.judge_control(&content, &body).is_ok()
+            && state.judge_control(&content, &body, node).is_ok()
     }
 
     /// The run of one node up to its first control entry. It can be ordered where all of [`Pool::select`] can't,

@@ -238,6 +238,12 @@ impl Service {
         self.emit(Effect::SetTimer { timer, at });
     }
 
+    /// This node's id.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.me.node
+    }
+
     /// The ledger's state after the newest block.
     #[must_use]
     pub fn state(&self) -> &LedgerState {

@@ -141,7 +141,7 @@ fn state_of(service: &Service, bytes: &[u8]) -> Result<ProposalState, DeskError>
         text: what(service, &content)?,
         organization: content.organization,
         signed: signed.into_iter().collect(),
-        sufficient: state.judge_control(&content, &body).is_ok(),
+        sufficient: state.judge_control(&content, &body, &service.node()).is_ok(),
     })
 }
 

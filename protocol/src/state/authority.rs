@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Membership;
+use super::committee::StandingCommittee;
 use crate::block::{Validator, ValidatorSet};
 use crate::check::{Check, Rejected, ensure};
 use crate::control::{
@@ -56,13 +57,25 @@ pub(super) struct Changed {
     pub(super) validators: Option<ValidatorSet>,
 }
 
+/// Where a control entry stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// The network.
+    pub(super) network: &'a NetworkId,
+    /// The node whose header it is.
+    pub(super) node: &'a NodeId,
+    /// The height of the block that makes it final.
+    pub(super) height: u64,
+}
+
 /// Applies one control body; on an error nothing has changed.
 pub(super) fn apply(
     membership: &mut Membership,
     content: &Content,
     body: &Body,
-    network: &NetworkId,
+    place: Place<'_>,
 ) -> Result<Changed, Rejected> {
+    let Place { network, height, .. } = place;
     let mut judge = Judge { m: membership, body, network };
     let payload = &content.payload;
     let mut validators = None;
@@ -75,7 +88,10 @@ pub(super) fn apply(
         }
         Kind::Role => judge.role(RoleEntry::decode(payload)?)?,
         Kind::Policy => judge.policy(PolicyEntry::decode(payload)?)?,
-        Kind::Committee => judge.committee(CommitteeEntry::decode(payload)?)?,
+        Kind::Committee => {
+            let entry = CommitteeEntry::decode(payload)?;
+            judge.committee(StandingCommittee { id: content.id(), height, entry })?;
+        }
         Kind::Checkpoint => judge.checkpoint(CheckpointEntry::decode(payload)?)?,
         Kind::OrganizationKey => judge.organization_key(OrganizationKeyEntry::decode(payload)?)?,
         _ => return Err(Check::UnknownKind.into()),
@@ -204,12 +220,10 @@ impl Judge<'_> {
         Ok(())
     }
 
-    fn committee(&mut self, entry: CommitteeEntry) -> Result<(), Rejected> {
+    fn committee(&mut self, committee: StandingCommittee) -> Result<(), Rejected> {
         self.two_thirds()?;
-        let persons: BTreeSet<_> = entry.roster.iter().collect();
-        ensure(persons.len() == entry.roster.len(), Check::ScopeForm)?;
-        ensure((1..=entry.roster.len() as u64).contains(&entry.shares_needed), Check::ScopeForm)?;
-        self.m.committees.insert(entry.name.clone(), entry);
+        self.m.judge_committee(&committee.entry, committee.height)?;
+        self.m.committees.insert(committee.id, committee);
         Ok(())
     }
 

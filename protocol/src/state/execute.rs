@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{LedgerState, Membership, authority};
+use super::authority::{self, Place};
+use super::{LedgerState, Membership};
 use crate::accumulator::RangeNode;
 use crate::block::{Block, CommitCertificate, Cut, Fork, SignedVote, Validator, ValidatorSet, VoteKind};
 use crate::check::{Check, Rejected, ensure};
-use crate::control::Standing;
-use crate::entry::{Content, FORMAT, Header, is_control};
-use crate::ids::{BlockHash, HeaderId, Lock, NetworkId, NodeId, OrganizationId};
+use crate::control::{DkgEntry, Standing};
+use crate::entry::{Content, FORMAT, Header, Kind, is_control};
+use crate::ids::{BlockHash, HeaderId, Lock, NodeId, OrganizationId};
 use crate::limits::{CLOCK_SKEW_MS_MAX, HEADERS_PER_ORGANIZATION_MAX, SIGNED_AHEAD_MS_MAX};
 use crate::tap::Body;
-use crate::wire::Bytes;
+use crate::wire::{Bytes, Wire};
 
 /// What a block orders, before its roots are known.
 #[derive(Clone, Debug)]
@@ -115,12 +116,13 @@ impl LedgerState {
         Ok(executed)
     }
 
-    /// Judges a control body as if it came next, so that its author hears at once why it would have no effect.
+    /// Judges a control body as if `node` had it next, so that its author hears at once why it would have no effect.
     ///
     /// # Errors
     /// The check that would void it.
-    pub fn judge_control(&self, content: &Content, body: &Body) -> Result<(), Rejected> {
-        apply(&self.membership, &self.validators, content, body, &self.network).map(|_| ())
+    pub fn judge_control(&self, content: &Content, body: &Body, node: &NodeId) -> Result<(), Rejected> {
+        let place = Place { network: &self.network, node, height: self.height + 1 };
+        apply(&self.membership, &self.validators, content, body, place).map(|_| ())
     }
 
     /// Names the block that led to an executed state; for the proposer, who hashes last.
@@ -156,23 +158,28 @@ impl LedgerState {
     }
 }
 
-/// The membership after a control body; `set` are the validators that stand so far.
+/// The membership after a control body, null where the body leaves it as it is; `set` are the validators that stand
+/// so far.
 fn apply(
     before: &Membership,
     set: &ValidatorSet,
     content: &Content,
     body: &Body,
-    network: &NetworkId,
-) -> Result<(Membership, authority::Changed), Rejected> {
+    place: Place<'_>,
+) -> Result<Option<(Membership, authority::Changed)>, Rejected> {
+    if content.kind == Kind::Dkg.code() {
+        let entry = DkgEntry::decode(&content.payload)?;
+        return before.judge_dkg(&entry, body, (place.node, place.network)).map(|()| None);
+    }
     let mut after = before.clone();
-    let changed = authority::apply(&mut after, content, body, network)?;
+    let changed = authority::apply(&mut after, content, body, place)?;
     let some = |members: &Membership, set: &ValidatorSet| {
         set.validators.iter().any(|v| members.node(&v.node).is_some())
     };
     // Without one nothing would ever be decided again, not even a new set.
     let left = some(&after, changed.validators.as_ref().unwrap_or(set));
     ensure(left || !some(before, set), Check::LastValidator)?;
-    Ok((after, changed))
+    Ok(Some((after, changed)))
 }
 
 struct Run<'a> {
@@ -271,8 +278,11 @@ impl<'a> Run<'a> {
             return Ok(Err(Check::LockClosed.into()));
         }
         let set = self.set.as_ref().unwrap_or(&self.next.validators);
-        match apply(&self.next.membership, set, &content, &body, &self.next.network) {
-            Ok((mut membership, changed)) => {
+        let (network, height) = (&self.next.network, self.next.height);
+        let place = Place { network, node: &header.fields().node, height };
+        match apply(&self.next.membership, set, &content, &body, place) {
+            Ok(None) => Ok(Ok(())),
+            Ok(Some((mut membership, changed))) => {
                 membership.note_former(&self.next.membership, &content, self.next.height);
                 self.next.membership = Arc::new(membership);
                 self.set = changed.validators.or(self.set.take());

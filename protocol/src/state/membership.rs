@@ -6,13 +6,15 @@ use std::sync::OnceLock;
 use super::former::FormerCardEntry;
 use crate::context::Context;
 use crate::control::{
-    CheckpointEntry, CommitteeEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry, PolicyEntry,
-    PolicyFields, PractitionerEntry, RoleEntry, Standing,
+    CheckpointEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry, PolicyEntry, PolicyFields,
+    PractitionerEntry, RoleEntry, Standing,
 };
 use crate::genesis::Genesis;
-use crate::ids::{KeyId, NodeId, OrganizationId, PersonId, sha256};
+use crate::ids::{ContentId, KeyId, NodeId, OrganizationId, PersonId, sha256};
 use crate::wire::{Bytes, Wire};
 use crate::wire_struct;
+
+use super::committee::StandingCommittee;
 
 wire_struct! {
     /// A membership in bytes; every list ascends by its key.
@@ -31,8 +33,8 @@ wire_struct! {
         pub organization_policies: Vec<(OrganizationId, PolicyEntry)>,
         /// The newest agreement key of each organization.
         pub keys: Vec<OrganizationKeyEntry>,
-        /// Committees.
-        pub committees: Vec<CommitteeEntry>,
+        /// Committees, those that were followed by another included.
+        pub committees: Vec<StandingCommittee>,
         /// The newest checkpoint.
         pub checkpoint: Option<CheckpointEntry>,
         /// Cards that ended.
@@ -57,8 +59,8 @@ pub struct Membership {
     pub organization_policies: BTreeMap<OrganizationId, PolicyEntry>,
     /// The newest agreement key of each organization.
     pub keys: BTreeMap<OrganizationId, OrganizationKeyEntry>,
-    /// Committees by name.
-    pub committees: BTreeMap<String, CommitteeEntry>,
+    /// Committees by their entry, those that were followed by another included.
+    pub committees: BTreeMap<ContentId, StandingCommittee>,
     /// The newest checkpoint.
     pub checkpoint: Option<CheckpointEntry>,
     /// Cards that ended, by their holder and signature key.
@@ -102,7 +104,7 @@ impl Membership {
             policy: s.policy,
             organization_policies: s.organization_policies.into_iter().collect(),
             keys: s.keys.into_iter().map(|k| (k.organization, k)).collect(),
-            committees: s.committees.into_iter().map(|c| (c.name.clone(), c)).collect(),
+            committees: s.committees.into_iter().map(|c| (c.id, c)).collect(),
             checkpoint: s.checkpoint,
             former: s.former.into_iter().map(|card| (card.key(), card)).collect(),
             registered: BTreeMap::new(),

@@ -5,6 +5,7 @@
 
 mod authority;
 mod away;
+mod committee;
 mod execute;
 mod former;
 mod membership;
@@ -12,6 +13,7 @@ mod proof;
 
 pub use authority::{organizations_that_signed, two_thirds};
 pub use away::{Checkpoint, Handover, certified};
+pub use committee::StandingCommittee;
 pub use execute::{Draft, Executed, Outcome};
 pub use former::FormerCardEntry;
 pub use membership::{Membership, MembershipSnapshot};

@@ -12,7 +12,7 @@ use hospes_protocol::keys::{
     AgreementKey, KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner, VerifyingKey,
 };
 use hospes_protocol::personal::*;
-use hospes_protocol::state::{Checkpoint, FormerCardEntry, Handover, LedgerState};
+use hospes_protocol::state::{Checkpoint, FormerCardEntry, Handover, LedgerState, StandingCommittee};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
 
@@ -245,8 +245,28 @@ fn control() -> Vec<Sample> {
         fields: Some(default_policy()),
         backup_partners: vec![organization],
     };
-    let committee =
-        CommitteeEntry { name: "summary".into(), roster: vec![PersonId([31; 32])], shares_needed: 1 };
+    let committee = CommitteeEntry {
+        name: "summary".into(),
+        roster: Roster::Guardians(vec![PersonId([31; 32]), PersonId([35; 32])]),
+        shares_needed: 2,
+        provers_needed: 2,
+        previous: Some(ContentId([36; 32])),
+        blocks: CeremonyBlocks { deal: 10, complain: 20, answer: 30, prove: 40 },
+    };
+    let dkg = DkgEntry {
+        committee: ContentId([37; 32]),
+        sender: CommitteeMember::Guardian(PersonId([31; 32])),
+        said: Bytes(vec![1, 2, 3]),
+    };
+    let ledger = CommitteeEntry {
+        name: "ledger".into(),
+        roster: Roster::Validators(vec![validator().node]),
+        shares_needed: 1,
+        provers_needed: 1,
+        previous: None,
+        ..committee.clone()
+    };
+    let standing = StandingCommittee { id: ContentId([37; 32]), height: 9, entry: ledger };
     let checkpoint = CheckpointEntry { height: 9, block: BlockHash([32; 32]), validators: vec![validator()] };
     let packet = OrganizationPacket { reader: KeyId([33; 32]), packet: ObjectId::of_structured(b"packet") };
     let keys = OrganizationKeyEntry { organization, epoch: 1, key: agreement(34), packets: vec![packet] };
@@ -258,7 +278,9 @@ fn control() -> Vec<Sample> {
         sample("5 role", &role),
         sample("6 policy", &policy),
         sample("7 committee", &committee),
+        sample("standing committee", &standing),
         sample("8 checkpoint", &checkpoint),
+        sample("9 dkg", &dkg),
         sample("10 organization key", &keys),
     ]
 }

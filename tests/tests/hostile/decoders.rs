@@ -13,8 +13,8 @@ use hospes_protocol::accumulator::{LockPart, LockProof, Range, RangeProof};
 use hospes_protocol::block::{Block, CommitCertificate, SignedVote, ValidatorSet};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::{
-    CheckpointEntry, CommitteeEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry, PolicyEntry,
-    PractitionerEntry, RoleEntry, ValidatorSetEntry,
+    CheckpointEntry, CommitteeEntry, DkgEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry,
+    PolicyEntry, PractitionerEntry, RoleEntry, ValidatorSetEntry,
 };
 use hospes_protocol::entry::{Content, Header};
 use hospes_protocol::genesis::Genesis;
@@ -94,6 +94,7 @@ pub(crate) const DECODERS: &[Decoder] = &[
     decoder("role", wire::<RoleEntry>),
     decoder("policy", wire::<PolicyEntry>),
     decoder("committee", wire::<CommitteeEntry>),
+    decoder("dkg", wire::<DkgEntry>),
     decoder("checkpoint", wire::<CheckpointEntry>),
     decoder("organization-key", wire::<OrganizationKeyEntry>),
     decoder("patient", wire::<PatientEntry>),

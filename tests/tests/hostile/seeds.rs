@@ -41,7 +41,7 @@ use crate::decoders::NET;
 const T0: u64 = 1_790_000_000_000;
 
 /// Which golden vectors are inputs of which decoder.
-const FROM_VECTORS: [(&str, &str); 38] = [
+const FROM_VECTORS: [(&str, &str); 39] = [
     ("genesis", "genesis"),
     ("content", "content"),
     ("body", "body"),
@@ -59,6 +59,7 @@ const FROM_VECTORS: [(&str, &str); 38] = [
     ("role", "5 role"),
     ("policy", "6 policy"),
     ("committee", "7 committee"),
+    ("dkg", "9 dkg"),
     ("checkpoint", "8 checkpoint"),
     ("organization-key", "10 organization key"),
     ("patient", "16 patient"),

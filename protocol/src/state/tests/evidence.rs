@@ -218,7 +218,11 @@ fn the_last_validator_stays_though_its_node_is_gone() {
     };
     let content = w.content(0, Kind::Role, &role);
     let body = crate::tap::Body::decode(&w.body(&content, &[0])).expect("just made");
-    assert_eq!(w.state.judge_control(&content, &body), Ok(()), "what was lost before voids nothing after");
+    assert_eq!(
+        w.state.judge_control(&content, &body, &node_id(&w.nodes[0])),
+        Ok(()),
+        "what was lost before voids nothing after"
+    );
 }
 
 fn evidence(one: &Header, other: &Header) -> Fork {

@@ -3,12 +3,12 @@
 use super::world::*;
 use crate::check::Check;
 use crate::control::{
-    CheckpointEntry, CommitteeEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry, PolicyEntry,
-    PolicyFields, RoleEntry, Standing, ValidatorSetEntry,
+    CheckpointEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry, PolicyEntry, PolicyFields,
+    RoleEntry, Standing, ValidatorSetEntry,
 };
 use crate::entry::Kind;
 use crate::genesis::default_policy;
-use crate::ids::{BlockHash, NodeId, OrganizationId, PersonId};
+use crate::ids::{BlockHash, NodeId, OrganizationId};
 use crate::keys::{Signer, SoftwareSigner};
 use crate::state::organizations_that_signed;
 use crate::tap::Body;
@@ -254,31 +254,6 @@ fn a_policy_stays_within_its_bounds() {
 }
 
 #[test]
-fn a_committee_can_reach_the_shares_that_it_needs() {
-    let mut w = World::of(3);
-    let committee = |roster: &[u8], shares_needed| CommitteeEntry {
-        name: "full".into(),
-        roster: roster.iter().map(|n| PersonId([*n; 32])).collect(),
-        shares_needed,
-    };
-    let all = [0, 1, 2];
-    let mut set = |roster: &[u8], shares, cards: &[usize]| {
-        w.control(0, Kind::Committee, &committee(roster, shares), cards)
-    };
-    assert_eq!(set(&[2, 1, 3], 3, &all[..2]), Some(Check::TwoThirdsMissing), "two of three organizations");
-    assert_eq!(set(&[2, 1, 2], 2, &all), Some(Check::ScopeForm), "a person twice");
-    assert_eq!(set(&[2, 1, 3], 0, &all), Some(Check::ScopeForm), "no share needed");
-    assert_eq!(set(&[2, 1, 3], 4, &all), Some(Check::ScopeForm), "more than there are");
-    assert_eq!(set(&[2, 1, 3], 1, &all), None, "one");
-    assert_eq!(set(&[2, 1, 3], 3, &all), None, "all of them");
-    assert_eq!(
-        w.state.membership.committees.get("full"),
-        Some(&committee(&[2, 1, 3], 3)),
-        "the newest stands"
-    );
-}
-
-#[test]
 fn a_checkpoint_names_a_set_that_is_one() {
     let mut w = World::of(3);
     let validators = w.state.validators.validators.clone();
@@ -327,8 +302,7 @@ fn an_organizations_key_changes_with_its_epoch_and_only_then() {
 fn control_kinds_that_this_build_does_not_apply_have_no_effect() {
     let mut w = World::of(1);
     let before = w.state.membership.root();
-    assert_eq!(w.control(0, Kind::Dkg, &1_u64, &[0]), Some(Check::UnknownKind), "judged by another part");
-    let mut unknown = w.content(0, Kind::Dkg, &1_u64);
+    let mut unknown = w.content(0, Kind::Role, &1_u64);
     unknown.kind = 15;
     let body = w.body(&unknown, &[0]);
     assert_eq!(w.files(0, &unknown, body), Some(Check::UnknownKind), "a kind to come");
@@ -342,7 +316,7 @@ fn an_author_hears_what_would_void_an_entry_and_nothing_changes() {
     let content = w.content(0, Kind::Organization, &entry);
     let mut judge = |cards: &[usize]| {
         let body = Body::decode(&w.body_with(&content, cards, &[30])).expect("just made");
-        w.state.judge_control(&content, &body)
+        w.state.judge_control(&content, &body, &node_id(&w.nodes[0]))
     };
     assert_eq!(judge(&[0]), Err(Check::TwoThirdsMissing.into()), "what would void it");
     assert_eq!(judge(&[0, 1, 2]), Ok(()), "nothing would");

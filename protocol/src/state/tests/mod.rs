@@ -2,6 +2,7 @@
 
 mod away;
 mod blocks;
+mod committees;
 mod evidence;
 mod members;
 mod people;

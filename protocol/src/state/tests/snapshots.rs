@@ -5,10 +5,11 @@ use crate::accumulator::LockTree;
 use crate::check::Check;
 use crate::context::Context;
 use crate::control::{
-    CheckpointEntry, CommitteeEntry, OrganizationKeyEntry, PolicyEntry, PractitionerEntry, RoleEntry,
+    CeremonyBlocks, CheckpointEntry, CommitteeEntry, OrganizationKeyEntry, PolicyEntry, PractitionerEntry,
+    RoleEntry, Roster,
 };
 use crate::entry::{Content, Kind};
-use crate::ids::{BlockHash, PersonId, Reveal, sha256};
+use crate::ids::{BlockHash, Reveal, sha256};
 use crate::state::{LedgerState, StandingProof, StateSnapshot};
 use crate::wire::Wire;
 
@@ -25,7 +26,14 @@ fn full() -> (World, Vec<[u8; 32]>) {
         attested: false,
     };
     let partners = PolicyEntry { organization: Some(a), fields: None, backup_partners: Vec::new() };
-    let committee = CommitteeEntry { name: "full".into(), roster: vec![PersonId([1; 32])], shares_needed: 1 };
+    let committee = CommitteeEntry {
+        name: "ledger".into(),
+        roster: Roster::Validators(vec![validators[0].node]),
+        shares_needed: 1,
+        provers_needed: 1,
+        previous: None,
+        blocks: CeremonyBlocks { deal: 1, complain: 2, answer: 3, prove: 4 },
+    };
     let point = CheckpointEntry { height: 1, block: BlockHash([1; 32]), validators };
     let epoch = OrganizationKeyEntry { organization: a, epoch: 1, key: agreement(7), packets: Vec::new() };
     let mut roots = vec![w.state.membership.root()];
