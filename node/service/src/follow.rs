@@ -84,7 +84,7 @@ pub(crate) enum Asked {
     /// Orders, by root.
     Orders(Vec<hospes_protocol::ids::ObjectId>),
     /// Receipts.
-    Receipts(Vec<hospes_protocol::ids::ObjectId>),
+    Receipts(Vec<(hospes_protocol::ids::ObjectId, [u8; 32])>),
     /// Packets of the organization's key.
     Packets {
         /// Of whom.

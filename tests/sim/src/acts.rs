@@ -374,6 +374,7 @@ impl World {
         let number = self.people.grants.len();
         self.people.grants.push(Grant {
             content: id,
+            at,
             patient: p,
             to,
             grantee,

@@ -19,6 +19,8 @@ pub(crate) struct Knowledge<'a> {
     pub(crate) seen: &'a BTreeSet<Lock>,
     /// Contents whose body and header the node has.
     pub(crate) has: BTreeSet<ContentId>,
+    /// Nodes that take part no more, as far as it knows.
+    pub(crate) removed: BTreeSet<usize>,
     pub(crate) height: u64,
     /// Time of its newest block.
     pub(crate) tip_time: u64,
@@ -40,11 +42,7 @@ impl Knowledge<'_> {
     pub(crate) fn lives(&self, grant: &Grant) -> bool {
         let in_time = grant.from <= self.now && self.now < grant.until;
         let open = !self.seen.contains(&grant.lock);
-        in_time
-            && open
-            && self.counts(grant.card, &grant.content)
-            && !self.is_replaced(grant)
-            && !self.is_revoked(grant)
+        in_time && open && self.stands(grant) && !self.is_replaced(grant) && !self.is_revoked(grant)
     }
 
     fn height_of(&self, content: &ContentId) -> Option<u64> {
@@ -62,12 +60,18 @@ impl Knowledge<'_> {
         self.has.contains(content) && good
     }
 
+    // What a removed node filed counts if it was final before; what takes back counts all the same.
+    fn stands(&self, grant: &Grant) -> bool {
+        let settled = self.height_of(&grant.content).is_some() || !self.removed.contains(&grant.at);
+        settled && self.counts(grant.card, &grant.content)
+    }
+
     // Newer by what the desk knew, then by finality, then by id.
     fn is_replaced(&self, old: &Grant) -> bool {
         let age = |g: &Grant| (g.after, self.height_of(&g.content).unwrap_or(u64::MAX), g.content);
         let same =
             |g: &Grant| (g.patient, &g.grantee, g.category) == (old.patient, &old.grantee, old.category);
-        self.people.grants.iter().any(|g| same(g) && age(g) > age(old) && self.counts(g.card, &g.content))
+        self.people.grants.iter().any(|g| same(g) && age(g) > age(old) && self.stands(g))
     }
 
     fn is_revoked(&self, grant: &Grant) -> bool {

@@ -95,6 +95,8 @@ pub(crate) struct Record {
 /// A grant.
 pub(crate) struct Grant {
     pub(crate) content: ContentId,
+    /// The node that filed it.
+    pub(crate) at: usize,
     pub(crate) patient: usize,
     pub(crate) to: To,
     pub(crate) grantee: Grantee,

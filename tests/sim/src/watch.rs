@@ -341,6 +341,9 @@ impl World {
             closed: &self.watch.closed,
             seen: &seen.locks,
             has: contents.filter(has).collect(),
+            removed: (0..self.nodes.len())
+                .filter(|j| state.membership.node(&self.nodes[*j].id).is_none())
+                .collect(),
             height: state.height,
             tip_time: state.time,
             now: service.now(),

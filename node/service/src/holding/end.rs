@@ -17,7 +17,7 @@ impl Service {
         content: &ContentId,
         record: &RecordEntry,
     ) -> Result<(Vec<Write>, Vec<NodeId>), Fatal> {
-        let (mut writes, mut nodes) = (Vec::new(), Vec::new());
+        let (mut writes, mut nodes) = (self.forget_given(&record.manifest)?, Vec::new());
         for (node, stands) in self.given(&record.manifest)? {
             if stands {
                 writes.extend(self.give(content, record, &node, 0)?);

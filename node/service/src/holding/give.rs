@@ -41,6 +41,14 @@ wire_struct! {
     }
 }
 
+impl Given {
+    /// Whether the blob was taken back and the holder dropped it. That is kept, because an older order may still reach
+    /// the holder.
+    fn is_over(&self) -> bool {
+        self.until == 0 && self.state == Some(HoldState::Dropped)
+    }
+}
+
 fn given_key(root: &ObjectId, node: &NodeId) -> SealedKey {
     SealedKey::new(GIVEN, &root.0, 0, &node.0)
 }
@@ -68,9 +76,17 @@ impl Service {
         Ok(all)
     }
 
-    /// Nodes that were given an order for a blob, with whether it is to be held.
+    /// Nodes that were given an order for a blob and are not known to have dropped it, with whether it is to be held.
     pub(super) fn given(&self, root: &ObjectId) -> Result<Vec<(NodeId, bool)>, Fatal> {
-        Ok(self.orders_given(root)?.into_iter().map(|(node, given)| (node, given.until != 0)).collect())
+        let given = self.orders_given(root)?.into_iter();
+        let standing = given.filter(|(_, given)| !given.is_over());
+        Ok(standing.map(|(node, given)| (node, given.until != 0)).collect())
+    }
+
+    /// Forgets a blob's orders that are over.
+    pub(super) fn forget_given(&self, root: &ObjectId) -> Result<Vec<Write>, Fatal> {
+        let over = self.orders_given(root)?.into_iter().filter(|(_, given)| given.is_over());
+        Ok(over.map(|(node, _)| Write::DropSealed(given_key(root, &node))).collect())
     }
 
     /// How many nodes hold a blob whole by their receipts, this one included.
@@ -231,7 +247,7 @@ impl Service {
         let due = RECEIPTS.due(&*self.objects, &peer, self.now, ORDERS_PAGE)?;
         let (mut receipts, mut roots, mut writes) = (Vec::new(), Vec::new(), Vec::new());
         for item in &due {
-            roots.push(root_of(item)?);
+            roots.push((root_of(item)?, sha256(&[&item.owed.payload])));
             receipts.push(item.owed.payload.clone());
             writes.extend(RECEIPTS.sent(&peer, item, self.now));
         }
@@ -242,11 +258,18 @@ impl Service {
         Ok(())
     }
 
-    /// A peer has these receipts, whatever it thinks of them.
-    pub(crate) fn on_receipts_taken(&mut self, from: NodeId, roots: &[ObjectId]) -> Result<(), Fatal> {
+    /// A peer has these receipts, whatever it thinks of them. One that took their place meanwhile waits on.
+    pub(crate) fn on_receipts_taken(
+        &mut self,
+        from: NodeId,
+        sent: &[(ObjectId, [u8; 32])],
+    ) -> Result<(), Fatal> {
         let mut writes = Vec::new();
-        for root in roots {
-            writes.extend(RECEIPTS.take(&*self.objects, &from, &root.0)?);
+        for (root, hash) in sent {
+            let waiting = RECEIPTS.owed(&*self.objects, &from, &root.0)?;
+            if waiting.is_some_and(|owed| sha256(&[&owed.payload]) == *hash) {
+                writes.extend(RECEIPTS.take(&*self.objects, &from, &root.0)?);
+            }
         }
         self.write(&writes)?;
         Ok(())
@@ -276,9 +299,11 @@ impl Service {
         }
         let settled =
             matches!((given.until, receipt.state), (0, HoldState::Dropped) | (1.., HoldState::Held));
+        // Which came first, this or an older order that came late, can't be told: the drop goes out once more.
+        let unsure = given.until == 0 && given.state == Some(HoldState::Held) && !self.is_gone(&root.0)?;
         let mut writes =
             vec![given_row(&root, &holder, &Given { state: Some(receipt.state), ..given.clone() })];
-        if settled {
+        if settled && !unsure {
             writes.extend(ORDERS.take(&*self.objects, &holder, &root.0)?);
         } else {
             writes.extend(self.owe_again(&root, &holder)?);
@@ -288,7 +313,10 @@ impl Service {
             writes.push(Write::Receipt(hospes_storage::Receipt { object: root, holder, bytes }));
         }
         if given.until == 0 && settled {
-            writes.push(Write::DropSealed(given_key(&root, &holder)));
+            // What was erased can't come back; of the rest it is remembered that nobody is to have it there.
+            if self.is_gone(&root.0)? {
+                writes.push(Write::DropSealed(given_key(&root, &holder)));
+            }
             writes.extend(self.blob_dropped(&root, &holder)?);
         }
         self.write(&writes)?;
@@ -307,14 +335,18 @@ impl Service {
         ORDERS.put(&*self.objects, holder, &owed, at)
     }
 
-    /// A receipt for another order than the one that stands says nothing, but for one: the holder judged that a
-    /// retired node's order is over and dropped the blob. Who still wants it there orders again.
+    /// A receipt for another order than the one that stands says nothing, but for two. The holder judged that a
+    /// retired node's order is over and dropped the blob: who still wants it there orders again. Or an order came
+    /// after the one that took it back, late or by somebody who kept it: it is taken back again.
     fn on_foreign_receipt(&mut self, receipt: &super::order::Receipt, given: &Given) -> Result<(), Fatal> {
-        if receipt.state != HoldState::Dropped || given.until == 0 {
+        let stands = given.until != 0;
+        let bears = matches!((receipt.state, stands), (HoldState::Dropped, true) | (HoldState::Held, false));
+        if !bears {
             return Ok(());
         }
         let mut writes = self.owe_again(&receipt.root, &receipt.holder)?;
-        writes.push(given_row(&receipt.root, &receipt.holder, &Given { state: None, ..given.clone() }));
+        let state = Some(receipt.state).filter(|_| !stands);
+        writes.push(given_row(&receipt.root, &receipt.holder, &Given { state, ..given.clone() }));
         self.write(&writes)
     }
 }

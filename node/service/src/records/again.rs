@@ -102,13 +102,7 @@ impl Service {
     /// The entry once more, where it is not final and its node may have been retired, or certified again.
     pub(super) fn judge_its_node(&mut self, id: &ContentId) -> Result<(), Fatal> {
         let Some(facts) = index::facts(&*self.objects, id)? else { return Ok(()) };
-        // Who lacks the past doesn't know what was final in it.
-        let told = facts.height.is_none() && self.missing_history()?.is_none();
-        if !told || !hangs_on_its_node(facts.kind) {
-            return Ok(());
-        }
-        let Some((content, _)) = self.entry(id)? else { return Ok(()) };
-        let retired = matches!(self.standing(&content)?, Ok(h) if self.is_retired(&h));
+        let Some(retired) = self.has_lost_its_node(id, &facts)? else { return Ok(()) };
         let changed = match facts.void {
             None if retired => self.set_void(id, facts, Some(Check::RetiredNode))?,
             Some(void) if void == code(Check::RetiredNode) && !retired => {
@@ -118,6 +112,18 @@ impl Service {
             _ => false,
         };
         if changed { self.judge_again_after(*id) } else { Ok(()) }
+    }
+
+    /// Whether the node that filed an entry was retired before it was final; null where that has no bearing on it, or
+    /// can't be known here.
+    pub(super) fn has_lost_its_node(&self, id: &ContentId, facts: &Facts) -> Result<Option<bool>, Fatal> {
+        // Who lacks the past doesn't know what was final in it.
+        let told = facts.height.is_none() && self.missing_history()?.is_none();
+        if !told || !hangs_on_its_node(facts.kind) {
+            return Ok(None);
+        }
+        let Some((content, _)) = self.entry(id)? else { return Ok(None) };
+        Ok(Some(matches!(self.standing(&content)?, Ok(h) if self.is_retired(&h))))
     }
 
     /// Whether a header was not final when its node was retired.

@@ -78,6 +78,18 @@ impl Queue {
         Ok(self.order_of(objects, peer, item)?.is_some())
     }
 
+    /// What waits under an item.
+    pub(crate) fn owed(
+        self,
+        objects: &dyn Objects,
+        peer: &NodeId,
+        item: &[u8],
+    ) -> Result<Option<Owed>, Fatal> {
+        let Some(order) = self.order_of(objects, peer, item)? else { return Ok(None) };
+        let row = objects.sealed(&SealedKey::new(self.space, &peer.0, order, item))?;
+        row.map(|bytes| Owed::decode(&bytes)).transpose().map_err(Fatal::Contradiction)
+    }
+
     /// Puts an item in, due at `due`; one that waits already is replaced. `arrival` orders items of one
     /// millisecond.
     pub(crate) fn put(

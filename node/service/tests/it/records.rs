@@ -348,6 +348,35 @@ fn a_blob_is_served_to_whom_an_order_entitles() {
 }
 
 #[test]
+fn an_order_that_comes_after_it_was_taken_back_is_taken_back_again() {
+    let mut w = World::new(7, 4, 0);
+    w.run(50);
+    let author = w.doctor(0, 100);
+    let reader = w.doctor(1, 110);
+    let mut ada = w.patient(0, 140);
+    let record = w.record(&author, &mut ada, LAB, TWO_SEGMENTS);
+    let grant = w.grant(0, &mut ada, Grantee::Person(reader.id), LAB);
+    let revocation = w.revocation(0, &mut ada, &grant);
+    w.tap(0, &ada, vec![grant]);
+    assert!(w.run_until(20_000, |w| has_blob(w, 1, &record)), "the reader's hospital holds the blob");
+    let orders = |w: &World| w.nodes[1].store.as_ref().unwrap().orders(&record.root).unwrap();
+    let old = orders(&w).remove(0).bytes;
+    w.tap(0, &ada, vec![revocation]);
+    assert!(w.run_until(20_000, |w| orders(w).is_empty()), "and drops it with the consent");
+    w.run(20_000);
+    let carrier = w.id(2);
+    let service = w.nodes[1].service.as_mut().unwrap();
+    service.on_request(carrier, 1, &Request::Orders(vec![Bytes(old)]).encode()).unwrap();
+    w.effects(1);
+    assert_eq!(orders(&w).len(), 1, "anyone may carry an order, and it doesn't say that it is over");
+    assert!(w.run_until(20_000, |w| has_blob(w, 1, &record)), "so the blob is there again");
+    let gone = |w: &World| orders(w).is_empty() && !has_blob(w, 1, &record);
+    assert!(w.run_until(120_000, gone), "until who gave the order hears of it, and takes it back again");
+    w.run(120_000);
+    assert!(gone(&w), "for good");
+}
+
+#[test]
 fn a_wrong_byte_ends_a_transfer_and_the_next_goes_on_behind_the_last_good_segment() {
     let mut w = World::new(5, 4, 0);
     w.run(50);
