@@ -83,6 +83,12 @@ pub enum Refused {
     /// The sender is not one of those who may say this.
     #[error("index {0} has no part in this")]
     NoPart(u16),
+    /// The sender has no place in the roster that says this.
+    #[error("the sender has no place among those who say this")]
+    NoPlace,
+    /// The bytes are no message of a ceremony.
+    #[error("this is no message of a ceremony")]
+    Unreadable,
     /// The same was said before.
     #[error("was said before")]
     Again,
@@ -120,7 +126,8 @@ pub enum Phase {
 #[derive(Clone, Debug, Default)]
 struct Dealer {
     dealing: Option<Dealing>,
-    complaints: BTreeMap<Index, bool>,
+    /// What was shown to each who complained, once it was.
+    complaints: BTreeMap<Index, Option<DealtShare>>,
     out: bool,
 }
 
@@ -130,7 +137,7 @@ impl Dealer {
     }
 
     fn owes(&self) -> bool {
-        self.is_good() && self.complaints.values().any(|answered| !answered)
+        self.is_good() && self.complaints.values().any(Option::is_none)
     }
 }
 
@@ -144,6 +151,10 @@ pub struct Ceremony {
     old: Option<ThresholdKey>,
     dealers: BTreeMap<Index, Dealer>,
     proved: BTreeSet<Index>,
+    /// Members whose proof was false.
+    disproved: BTreeSet<Index>,
+    /// The height at which the last member proved its share.
+    complete_at: Option<u64>,
     key: Option<ThresholdKey>,
 }
 
@@ -183,6 +194,8 @@ impl Ceremony {
             dealers: roster.indexes().map(|index| (index, Dealer::default())).collect(),
             old: plan.old,
             proved: BTreeSet::new(),
+            disproved: BTreeSet::new(),
+            complete_at: None,
             key: None,
         })
     }
@@ -219,9 +232,7 @@ impl Ceremony {
         if height > self.deadlines.deal {
             return Err(Refused::Untimely);
         }
-        let whole = deal.sealed.len() == usize::from(self.threshold.members());
-        let judged = deal.dealing.check(&self.context, from, self.threshold, self.old.as_ref());
-        let judged = if whole { judged } else { Err(ThresholdError::BadDealing(from.get())) };
+        // Who floods is refused before anything is verified.
         let dealer = self.dealer(from)?;
         match &dealer.dealing {
             _ if dealer.out => return Err(Refused::Contradiction(from.get())),
@@ -232,6 +243,10 @@ impl Ceremony {
             }
             None => {}
         }
+        let whole = deal.sealed.len() == usize::from(self.threshold.members());
+        let judged = deal.dealing.check(&self.context, from, self.threshold, self.old.as_ref());
+        let judged = if whole { judged } else { Err(ThresholdError::BadDealing(from.get())) };
+        let dealer = self.dealer(from)?;
         dealer.out = judged.is_err();
         dealer.dealing = judged.is_ok().then(|| deal.dealing.clone());
         judged.map_err(Refused::False)
@@ -249,7 +264,7 @@ impl Ceremony {
         if dealer.complaints.contains_key(&from) {
             return Err(Refused::Again);
         }
-        dealer.complaints.insert(from, false);
+        dealer.complaints.insert(from, None);
         Ok(())
     }
 
@@ -260,19 +275,16 @@ impl Ceremony {
         let dealer = self.dealer(from)?;
         match dealer.complaints.get(&answer.to) {
             None => return Err(Refused::NoComplaint),
-            Some(true) => return Err(Refused::Again),
-            Some(false) => {}
+            Some(Some(_)) => return Err(Refused::Again),
+            Some(None) => {}
         }
         let share = DealtShare::from_bytes(answer.to, &answer.share).ok();
-        let holds = match (&dealer.dealing, share) {
-            (Some(dealing), Some(share)) => dealing.holds(&share),
-            _ => false,
-        };
-        if !holds {
+        let share = share.filter(|share| dealer.dealing.as_ref().is_some_and(|dealing| dealing.holds(share)));
+        if share.is_none() {
             dealer.out = true;
             return Err(Refused::False(ThresholdError::BadDealing(from.get())));
         }
-        dealer.complaints.insert(answer.to, true);
+        dealer.complaints.insert(answer.to, share);
         Ok(())
     }
 
@@ -286,8 +298,18 @@ impl Ceremony {
         }
         self.settle(height);
         let key = self.key.as_ref().ok_or(Refused::Untimely)?;
-        key.verify_share(Purpose::Possession, &self.context, share)?;
-        if self.proved.insert(from) { Ok(()) } else { Err(Refused::Again) }
+        if self.proved.contains(&from) || self.disproved.contains(&from) {
+            return Err(Refused::Again);
+        }
+        if let Err(wrong) = key.verify_share(Purpose::Possession, &self.context, share) {
+            self.disproved.insert(from);
+            return Err(wrong.into());
+        }
+        self.proved.insert(from);
+        if self.proved.len() == usize::from(self.threshold.members()) {
+            self.complete_at = Some(height);
+        }
+        Ok(())
     }
 
     /// The dealers that count once all answers are in, by index: all good ones make a fresh key, and the first that
@@ -335,6 +357,57 @@ impl Ceremony {
     #[must_use]
     pub fn dealing(&self, dealer: Index) -> Option<&Dealing> {
         self.dealers.get(&dealer).filter(|d| d.is_good())?.dealing.as_ref()
+    }
+
+    /// Those whose dealings stand so far.
+    #[must_use]
+    pub fn dealers_that_stand(&self) -> Vec<Index> {
+        self.dealers.iter().filter(|(_, d)| d.is_good()).map(|(index, _)| *index).collect()
+    }
+
+    /// Whether a dealer may still deal.
+    #[must_use]
+    pub fn may_deal(&self, dealer: Index) -> bool {
+        self.dealers.get(&dealer).is_some_and(|d| d.dealing.is_none() && !d.out)
+    }
+
+    /// Whether a member has complained of a dealer.
+    #[must_use]
+    pub fn complained(&self, member: Index, of: Index) -> bool {
+        self.dealers.get(&of).is_some_and(|d| d.complaints.contains_key(&member))
+    }
+
+    /// Those whose complaints a dealer has not answered, while it counts.
+    #[must_use]
+    pub fn answers_owed(&self, dealer: Index) -> Vec<Index> {
+        let Some(dealer) = self.dealers.get(&dealer).filter(|d| d.is_good()) else { return Vec::new() };
+        dealer.complaints.iter().filter(|(_, shown)| shown.is_none()).map(|(to, _)| *to).collect()
+    }
+
+    /// What a dealer showed in answer to a member's complaint.
+    #[must_use]
+    pub fn answered(&self, member: Index, by: Index) -> Option<&DealtShare> {
+        self.dealers.get(&by)?.complaints.get(&member)?.as_ref()
+    }
+
+    /// Whether a member may still prove its share: it has not, and has said no false proof.
+    #[must_use]
+    pub fn may_prove(&self, member: Index) -> bool {
+        !self.proved.contains(&member) && !self.disproved.contains(&member)
+    }
+
+    /// The height from which the key stands, once enough members have proved their shares: the last deadline, or that
+    /// of the last proof where all have.
+    #[must_use]
+    pub fn stands_from(&self) -> Option<u64> {
+        let enough = self.proved.len() >= usize::from(self.provers_needed);
+        self.complete_at.or_else(|| enough.then_some(self.deadlines.prove))
+    }
+
+    /// When its phases end.
+    #[must_use]
+    pub fn deadlines(&self) -> &Deadlines {
+        &self.deadlines
     }
 
     /// The key, once enough members have proved that they can sign with it and nobody else is waited for.

@@ -50,6 +50,12 @@ contexts! {
     PatientKey = "patient-key";
     /// The patient secret, sealed to a card or recovery code.
     PatientSecret = "patient-secret";
+    /// A share that a dealer of a threshold key deals, sealed to its member.
+    DealtShare = "dealt-share";
+    /// What a guardian makes its dealing from, sealed to its own card.
+    DealerSeed = "dealer-seed";
+    /// A guardian's share of a threshold key, sealed to its own card.
+    KeyShare = "key-share";
     /// A block from which a node goes on, signed by a card of its organization.
     Checkpoint = "checkpoint";
     /// HMAC key K per organization, from the patient secret.
@@ -66,6 +72,8 @@ contexts! {
     DeriveAtRest = "derive/at-rest";
     /// What a node seals with where no randomness is given to it, from its seed.
     DeriveSealing = "derive/sealing";
+    /// What a validator makes its dealing from, from its seed.
+    DeriveDealing = "derive/dealing";
     /// A sealed segment, in its AAD.
     Segment = "segment";
     /// Membership part of the state root.

@@ -264,7 +264,9 @@ fn nothing_of_one_ceremony_counts_in_another() {
     );
     let lent = SignatureShare { index: at(2), ..proof };
     assert_eq!(one.ceremony.hear(35, at(1), &Said::Prove(lent)), Err(Refused::NoPart(2)), "another's proof");
-    assert_eq!(one.prove(1), Ok(()), "its own");
+    assert_eq!(one.prove(1), Err(Refused::Again), "a false proof is a member's last");
+    assert_eq!(one.prove(2), Ok(()), "who has said none proves its own");
+    assert_eq!(one.ceremony.stands_from(), None, "and three must");
 }
 
 #[test]

@@ -478,6 +478,7 @@ impl Service {
         }
         self.on_forks_final(block)?;
         self.on_final(block.height, &headers, &executed.outcomes)?;
+        self.look_at_ceremonies();
         fail_point!(BlockUnsaid, return Err(hospes_storage::StoreError::wanted().into()));
         self.after_commit(block)
     }

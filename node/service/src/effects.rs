@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use hospes_breakglass::ceremony::Refused;
 use hospes_protocol::check::Check;
+use hospes_protocol::control::CommitteeMember;
 use hospes_protocol::ids::{ContentId, HeaderId, Lock, NodeId, ObjectId};
 use hospes_protocol::keys::VerifyingKey;
 
@@ -19,6 +21,8 @@ pub enum Timer {
     Idle,
     /// Look again at peers, bodies and objects that are still owed.
     Upkeep,
+    /// Do what this node owes to ceremonies of committees.
+    Ceremony,
     /// Look whether a full disk has room again.
     Room,
 }
@@ -150,6 +154,15 @@ pub enum Event {
     MembershipChanged {
         /// Those that left.
         left: BTreeSet<NodeId>,
+    },
+    /// A message of a committee's ceremony became final.
+    Ceremony {
+        /// The committee.
+        committee: ContentId,
+        /// Who said it.
+        sender: CommitteeMember,
+        /// Why it has no effect, or which effect it had on its sender; null for a good one.
+        refused: Option<Refused>,
     },
     /// The disk is full and the node read-only, or no longer.
     DiskFull(bool),

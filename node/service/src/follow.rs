@@ -354,6 +354,7 @@ impl Service {
             self.owe_peer(peer)?;
         }
         self.hold_upkeep()?;
+        self.ceremonies_upkeep()?;
         self.away_upkeep()?;
         let behind = self.peers.values().any(|peer| peer.height > self.state.height);
         self.calm = if behind { 0 } else { self.calm.saturating_add(1) };

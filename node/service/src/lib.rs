@@ -6,6 +6,7 @@
 pub mod away;
 mod branches;
 mod chain;
+pub mod committees;
 pub mod consensus;
 pub mod effects;
 mod engine;

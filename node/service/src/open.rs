@@ -112,6 +112,7 @@ impl Service {
         let Durable { state, pool, seen } = read_durable(&*self.ledger, &self.genesis)?;
         (self.state, self.pool, self.seen) = (state, pool, seen);
         self.seen.extend(self.room.seen());
+        self.ceremonies.clear();
         self.admit();
         Ok(())
     }
@@ -147,6 +148,7 @@ impl Service {
             Timer::SendOut => self.send_out_filed(),
             Timer::Idle => self.start_idle_height(),
             Timer::Upkeep => self.upkeep(),
+            Timer::Ceremony => self.ceremonies_upkeep(),
             Timer::Room => Ok(()),
         }
     }

@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 
 use crate::away::Away;
 use crate::chain::Candidate;
+use crate::committees::{Ceremonies, DealerSeed};
 use crate::consensus::{Driver, Input};
 use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
@@ -84,6 +85,12 @@ impl Identity {
         let mut parts = vec![Context::DeriveSealing.text().as_bytes(), self.seed.as_slice()];
         parts.extend(about);
         ChaCha20Rng::from_seed(sha256(&parts))
+    }
+
+    /// What this node makes its dealing for a committee from.
+    pub(crate) fn dealer_seed(&self, committee: &ContentId) -> DealerSeed {
+        let text = Context::DeriveDealing.text().as_bytes();
+        Zeroizing::new(sha256(&[text, self.seed.as_slice(), &committee.0]))
     }
 
     /// 32 bytes that this node makes again for the same thing and nobody else can guess.
@@ -148,6 +155,8 @@ pub struct Service {
     pub(crate) next_id: u64,
     /// Locks whose reveal was seen, final or not.
     pub(crate) seen: BTreeSet<Lock>,
+    /// Ceremonies of committees, made of what was said in them.
+    pub(crate) ceremonies: Ceremonies,
     /// Card signatures that were verified.
     pub(crate) taps: RefCell<Taps>,
     /// Whether there is room on the disk.
@@ -198,6 +207,7 @@ impl Service {
             asked: BTreeMap::new(),
             last_asked: None,
             next_id: 0,
+            ceremonies: Ceremonies::default(),
             taps: RefCell::default(),
             stirred: Cell::new(false),
             calm: 0,

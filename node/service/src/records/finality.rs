@@ -118,15 +118,17 @@ impl Service {
         outcomes: &[Outcome],
     ) -> Result<Vec<Write>, Fatal> {
         let (mut ours, mut writes) = (Vec::new(), Vec::new());
-        for (header, outcome) in headers.iter().zip(outcomes) {
+        for (place, (header, outcome)) in headers.iter().zip(outcomes).enumerate() {
             let fields = header.fields();
             if fields.node == self.me.node {
                 ours.push((header.id(), outcome.void));
             }
             if is_control(fields.kind) {
                 self.on_control_final(fields.kind)?;
-                if Self::is_organization_key(fields.kind) && outcome.void.is_none() {
-                    self.on_organization_key_final(&fields.content)?;
+                match Kind::from_code(fields.kind).filter(|_| outcome.void.is_none()) {
+                    Some(Kind::OrganizationKey) => self.on_organization_key_final(&fields.content)?,
+                    Some(Kind::Dkg) => self.on_dkg_final(height, place, &fields.content)?,
+                    _ => {}
                 }
             } else {
                 // Entries that others are judged by take effect before the next is judged.

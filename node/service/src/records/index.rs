@@ -291,7 +291,7 @@ pub(super) fn content_of(row: &SealedRow) -> Result<ContentId, Fatal> {
 }
 
 /// 32 bytes of a row's key.
-pub(super) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
+pub(crate) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
     bytes.try_into().map_err(|_| Fatal::Contradiction(Check::Malformed.into()))
 }
 

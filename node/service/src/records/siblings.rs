@@ -17,7 +17,6 @@
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::OrganizationKeyEntry;
-use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, KeyId, NodeId, ObjectId, PatientId};
 use hospes_protocol::seal::envelope::{Envelope, seal_to};
 use hospes_protocol::tap::Body;
@@ -298,10 +297,5 @@ impl Service {
         }
         self.write(&writes)?;
         self.ask_subject_keys(from, Some(last))
-    }
-
-    /// Whether entries of this kind concern the organization's other nodes.
-    pub(super) fn is_organization_key(kind: u64) -> bool {
-        Kind::from_code(kind) == Some(Kind::OrganizationKey)
     }
 }

@@ -4,6 +4,7 @@
 mod away;
 mod cards;
 mod chain;
+mod committees;
 mod erasing;
 mod forks;
 mod full;
