@@ -5,7 +5,8 @@ use serde_json::json;
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, note, print};
 use crate::bench::{BENCHES, Row, Size};
-use crate::demo::{BANNER, DemoArgs, Failed, StepLine};
+use crate::config::place::ReaderPlace;
+use crate::demo::{BANNER, CardKind, DemoArgs, Failed, PcscReaders, StepLine};
 
 /// Options of `bench`.
 #[derive(Debug, clap::Args)]
@@ -30,7 +31,8 @@ pub(crate) fn demo(global: &Global, args: &DemoArgs) -> Outcome<Done> {
         let shown = line.to_string();
         if global.json { note(&shown) } else { print(&shown) }
     };
-    let report = crate::demo::run(args, show).map_err(|failed| match failed {
+    let readers = if args.cards == CardKind::Pcsc { pcsc_readers(global)? } else { PcscReaders::default() };
+    let report = crate::demo::run(args, &readers, show).map_err(|failed| match failed {
         Failed::Usage(text) => Failure::usage(text, "`hospes demo --help` lists options and steps."),
         other => Failure::new(Exit::Failed, "demo", other.to_string(), "Look at the nodes' logs with --dir."),
     })?;
@@ -42,6 +44,15 @@ pub(crate) fn demo(global: &Global, args: &DemoArgs) -> Outcome<Done> {
     let text = report.running.join("\n");
     let data = serde_json::to_value(&report).unwrap_or_default();
     Ok(Done { data, text, exit })
+}
+
+fn pcsc_readers(global: &Global) -> Outcome<PcscReaders> {
+    let config = global.config(Vec::new())?;
+    let name = |place| match place {
+        ReaderPlace::Pcsc(name) => Some(name),
+        ReaderPlace::Folder(_) => None,
+    };
+    Ok(PcscReaders { names: config.readers.into_iter().filter_map(name).collect(), pcscd: config.pcscd })
 }
 
 const fn held(ok: bool) -> &'static str {

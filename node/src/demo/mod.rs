@@ -11,6 +11,7 @@ mod node;
 mod people;
 mod play;
 mod proxy;
+mod readers;
 mod samples;
 mod steps;
 mod story;
@@ -24,13 +25,24 @@ pub(crate) use play::{Report, StepLine};
 
 /// Shown before anything else, on the error stream.
 pub(crate) const BANNER: &str =
-    "DEMO  made-up organizations and people, soft cards, no protection: never use it with real data";
+    "DEMO  made-up organizations and people, one PIN for all, no protection: never use it with real data";
 
 /// Which cards serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum CardKind {
     /// Encrypted files in folders that stand for readers.
     Soft,
+    /// Cards in PC/SC readers, from the factory: eleven readers of `card.readers`, and a hand that swaps cards.
+    Pcsc,
+}
+
+/// The PC/SC readers of the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PcscReaders {
+    /// Their names.
+    pub(crate) names: Vec<String>,
+    /// The socket of the smart card service.
+    pub(crate) pcscd: PathBuf,
 }
 
 /// What the demo is asked for.
@@ -45,6 +57,9 @@ pub(crate) struct DemoArgs {
     /// Cards that people use.
     #[arg(long, value_enum, default_value = "soft")]
     pub(crate) cards: CardKind,
+    /// Program that swaps cards in PC/SC readers: called with `insert READER HOLDER` and `remove READER HOLDER`.
+    #[arg(long, value_name = "PROGRAM", required_if_eq("cards", "pcsc"))]
+    pub(crate) hand: Option<PathBuf>,
     /// Leave the nodes running at the end and print their addresses.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -60,6 +75,10 @@ pub(crate) struct DemoArgs {
 ///
 /// # Errors
 /// [`Failed`] if it could not even begin: an unknown step, a folder that is not empty, unreadable samples.
-pub(crate) fn run(args: &DemoArgs, show: impl FnMut(&StepLine)) -> Result<Report, Failed> {
-    play::play(args, steps::TABLE, show)
+pub(crate) fn run(
+    args: &DemoArgs,
+    readers: &PcscReaders,
+    show: impl FnMut(&StepLine),
+) -> Result<Report, Failed> {
+    play::play(args, readers, steps::TABLE, show)
 }

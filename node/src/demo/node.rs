@@ -1,4 +1,4 @@
-//! One node as a process: started, asked by command, stopped or killed, and its reader folder.
+//! One node as a process: started, asked by command, stopped or killed, and its readers.
 //!
 //! What the node logs goes to a file in its folder. Nothing of it is read by the demo.
 
@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::failed::Failed;
 use super::http::Client;
+use super::readers::Desk;
 use super::tap::{needed, text, until};
 
 /// A node that isn't ready by then won't be.
@@ -33,22 +34,26 @@ pub(crate) struct Node {
     pub(crate) bootstrap: Vec<String>,
     /// Its libp2p name, once it has run.
     pub(crate) peer_id: String,
+    /// Its card readers.
+    pub(crate) desk: Desk,
     api: String,
     child: Option<Child>,
 }
 
 impl Node {
-    /// A node in a folder of its own below `dir`, with a free port; not started.
-    pub(crate) fn new(dir: &Path, folder: &str, name: &'static str) -> Result<Self, Failed> {
+    /// A node in a folder of its own below `dir`, with a free port, and with these PC/SC readers or else a folder of soft
+    /// cards; not started.
+    pub(crate) fn new(
+        dir: &Path,
+        folder: &str,
+        name: &'static str,
+        desk: Option<Desk>,
+    ) -> Result<Self, Failed> {
         let dir = dir.join(folder);
-        fs::create_dir_all(dir.join("reader")).map_err(Failed::wrong)?;
-        let (peer_id, api) = (String::new(), String::new());
-        Ok(Self { name, dir, p2p: free_port()?, bootstrap: Vec::new(), peer_id, api, child: None })
-    }
-
-    /// Its card reader: a file in there is a card that is in.
-    pub(crate) fn reader(&self) -> PathBuf {
-        self.dir.join("reader")
+        let reader = dir.join("reader");
+        fs::create_dir_all(&reader).map_err(Failed::wrong)?;
+        let (p2p, bootstrap, desk) = (free_port()?, Vec::new(), desk.unwrap_or(Desk::Folder(reader)));
+        Ok(Self { name, dir, p2p, bootstrap, peer_id: String::new(), desk, api: String::new(), child: None })
     }
 
     /// Its address for peers.
@@ -80,7 +85,7 @@ impl Node {
         let mut command = Command::new(std::env::current_exe().map_err(Failed::wrong)?);
         command.arg("--data-dir").arg(&self.dir).args(["--api", "127.0.0.1:0"]);
         command.args(["run", "--p2p", &self.multiaddr()]);
-        command.env("HOSPES_CARD_READERS", self.reader());
+        self.desk.configure(&mut command);
         if !self.bootstrap.is_empty() {
             command.env("HOSPES_P2P_BOOTSTRAP", self.bootstrap.join(","));
         }
@@ -150,6 +155,7 @@ impl Node {
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<Value, Failed> {
         let mut command = Command::new(std::env::current_exe().map_err(Failed::wrong)?);
         command.arg("--json").arg("--data-dir").arg(&self.dir);
+        self.desk.configure(&mut command);
         if self.runs() {
             command.args(["--api", self.api.trim_start_matches("http://")]);
         }
@@ -177,7 +183,7 @@ impl Drop for Node {
 ///
 /// # Errors
 /// [`Failed::NotBuilt`] for a command that the program doesn't know, else [`Failed::Wrong`] with code and text.
-pub(crate) fn run(command: &mut Command) -> Result<Value, Failed> {
+fn run(command: &mut Command) -> Result<Value, Failed> {
     let output = command.stdin(Stdio::null()).output().map_err(Failed::wrong)?;
     let stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let Ok(said) = serde_json::from_slice::<Value>(&output.stdout) else {

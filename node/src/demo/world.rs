@@ -5,15 +5,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
 
 use super::failed::Failed;
 use super::http::Client;
 use super::node::{Node, multiaddr};
 use super::people::{Card, sign_in};
 use super::proxy::Proxy;
+use super::readers::{Desk, Hand, READERS_PER_NODE};
 use super::samples::Samples;
 use super::story::{Story, Who};
-use super::{BANNER, DemoArgs};
+use super::{BANNER, CardKind, DemoArgs, PcscReaders};
 
 /// The PIN of every card of the demo.
 pub(crate) const PIN: &str = "273941";
@@ -31,6 +34,28 @@ const NODES: [(&str, &str); 5] = [
     ("brambleford", "Brambleford Clinic"),
 ];
 
+/// Which node has which PC/SC readers; none where cards are files.
+struct Desks(Vec<Desk>);
+
+impl Desks {
+    fn new(args: &DemoArgs, readers: &PcscReaders) -> Result<Self, Failed> {
+        let (CardKind::Pcsc, Some(program)) = (args.cards, &args.hand) else { return Ok(Self(Vec::new())) };
+        // The node beside the table has one, for founding.
+        let needed = NODES.len() * READERS_PER_NODE + 1;
+        if readers.names.len() < needed {
+            let (has, need) = (readers.names.len(), "card.readers must name PC/SC readers");
+            return Err(Failed::Usage(format!("{need}: {needed} of them, and has {has}")));
+        }
+        let hand = Rc::new(Hand::new(program.clone(), readers.pcscd.clone()));
+        let desk = |readers: &[String]| Desk::Pcsc { readers: readers.to_vec(), hand: hand.clone() };
+        Ok(Self(readers.names[..needed].chunks(READERS_PER_NODE).map(desk).collect()))
+    }
+
+    fn of(&self, node: usize) -> Option<Desk> {
+        self.0.get(node).cloned()
+    }
+}
+
 /// Everything that the steps act on.
 pub(crate) struct World {
     /// Hospitals, then the clinic.
@@ -47,6 +72,7 @@ pub(crate) struct World {
     pub(crate) story: Story,
     /// The file with the PIN.
     pub(crate) pins: PathBuf,
+    desks: Desks,
     dir: PathBuf,
     temporary: bool,
 }
@@ -56,18 +82,21 @@ impl World {
     ///
     /// # Errors
     /// [`Failed::Usage`] for a folder that is in use or samples that can't be read.
-    pub(crate) fn new(args: &DemoArgs) -> Result<Self, Failed> {
+    pub(crate) fn new(args: &DemoArgs, readers: &PcscReaders) -> Result<Self, Failed> {
+        let desks = Desks::new(args, readers)?;
         let samples = Samples::load(args.data.as_deref())?;
         let temporary = args.dir.is_none() && !args.keep;
         let dir = folder(args.dir.as_deref())?;
         fs::write(dir.join("DEMO"), format!("{BANNER}\n")).map_err(Failed::wrong)?;
         let pins = dir.join("pins");
         write_secret(&pins, PIN)?;
-        let nodes = NODES.iter().map(|(folder, name)| Node::new(&dir, folder, name));
+        let nodes = NODES.iter().enumerate();
+        let nodes = nodes.map(|(at, (folder, name))| Node::new(&dir, folder, name, desks.of(at)));
         Ok(Self {
             nodes: nodes.collect::<Result<_, _>>()?,
             lines: Vec::new(),
             organization_cards: Vec::new(),
+            desks,
             ward: None,
             samples,
             story: Story::default(),
@@ -75,6 +104,11 @@ impl World {
             dir,
             temporary,
         })
+    }
+
+    /// How long cards were in somebody's hand until now.
+    pub(crate) fn in_hand(&self) -> Duration {
+        self.desks.of(0).and_then(|desk| desk.hand().map(Hand::spent)).unwrap_or_default()
     }
 
     /// Where cards lie that are in no reader.
@@ -87,7 +121,7 @@ impl World {
     /// # Errors
     /// [`Failed::Wrong`] without a folder or port.
     pub(crate) fn stranger(&self, folder: &str, name: &'static str) -> Result<Node, Failed> {
-        Node::new(&self.dir, folder, name)
+        Node::new(&self.dir, folder, name, self.desks.of(NODES.len()))
     }
 
     /// The network's genesis file.
@@ -102,17 +136,17 @@ impl World {
     pub(crate) fn found(&mut self) -> Result<(), Failed> {
         fs::create_dir_all(self.drawer()).map_err(Failed::wrong)?;
         for (at, node) in self.nodes.iter().enumerate() {
-            let card = self.drawer().join(format!("{}.card", NODES[at].0));
-            let address = node.multiaddr();
-            let pins = shown(&self.pins);
-            let file = shown(&card);
-            let mut arguments = vec!["init", "--organization", node.name, "--org-card", &file, "--new-card"];
+            let card = Card::of_organization(node, &self.drawer(), NODES[at].0);
+            let (address, pins) = (node.multiaddr(), shown(&self.pins));
+            let offered = card.offer(node)?;
+            let mut arguments =
+                vec!["init", "--organization", node.name, "--org-card", &offered, "--new-card"];
             arguments.extend(["--pin-file", &pins, "--found-only"]);
             if at != CLINIC {
                 arguments.extend(["--p2p", &address]);
             }
             node.command(&arguments).map_err(|f| f.doing("founding"))?;
-            self.organization_cards.push(Card::at(card, String::new()));
+            self.organization_cards.push(card);
         }
         self.combine()
     }

@@ -242,12 +242,12 @@ pub(super) fn revoked(world: &mut World) -> Outcome {
     let patient = world.sign_in(Who::Patient(0), 0)?;
     let mut took = Duration::ZERO;
     super::super::acts::revoke(&patient, &mine)?;
-    let started = std::time::Instant::now();
+    let (started, in_hand) = (std::time::Instant::now(), world.in_hand());
     let (code, at_hers) = refused_soon(&ana, &chart.content, ACT_MAX)?;
     for at in [0, 2, 3, CLINIC] {
         let ana = world.sign_in(Who::Ana, at)?;
         denied(&ana, &chart.content)?;
-        took = started.elapsed();
+        took = started.elapsed().saturating_sub(world.in_hand().saturating_sub(in_hand));
     }
     world.story.grants.retain(|(who, _)| *who != Who::Ana);
     let text = format!("at her hospital after {} ms: {code}; refused on all five nodes", at_hers.as_millis());

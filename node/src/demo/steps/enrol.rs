@@ -50,12 +50,13 @@ pub(super) fn practitioners(world: &mut World) -> Outcome {
     ];
     define_role(world)?;
     for (who, at, name, number) in staff {
-        let mut card = Card::create(&world.drawer(), name, "practitioner", &world.pins)?;
+        let mut card = Card::create(&world.nodes[at], &world.drawer(), name, "practitioner", &world.pins)?;
         let id = enrol(world, at, number, &mut card).map_err(Failed::from)?;
         world.story.people.insert(who, Person { name: name.to_owned(), card, id });
     }
     // The same number once more is refused; another number with the same card is not.
-    let mut card = Card::create(&world.drawer(), "practitioner-5", "practitioner", &world.pins)?;
+    let mut card =
+        Card::create(&world.nodes[2], &world.drawer(), "practitioner-5", "practitioner", &world.pins)?;
     let code = match enrol(world, 2, "DEMO-1001", &mut card) {
         Ok(_) => return Err(Failed::wrong("a register number was enrolled twice")),
         Err(refused) => refused.code().to_owned(),
@@ -98,13 +99,12 @@ fn known_everywhere(world: &mut World, count: usize) -> Result<(), Failed> {
 
 /// Patients, each by the card of the home organization and their own.
 pub(super) fn patients(world: &mut World) -> Outcome {
-    let desk = world.administers(0)?;
-    let node = &world.nodes[0];
     let mut codes = 0;
     for at in 0..world.samples.patients.len() {
         let name = format!("patient-{}", at + 1);
-        let mut card = Card::create(&world.drawer(), &name, "patient", &world.pins)?;
-        card.insert(node)?;
+        let mut card = Card::create(&world.nodes[0], &world.drawer(), &name, "patient", &world.pins)?;
+        card.insert(&world.nodes[0])?;
+        let desk = world.administers(0)?;
         let body = json!({ "card": card.serial, "identity": identity(&world.samples.patients[at]), "language": "en" });
         let result = tap(&desk, "/patients", &body)?;
         codes += usize::from(!text(&result, "recovery_code").is_empty());
@@ -114,7 +114,10 @@ pub(super) fn patients(world: &mut World) -> Outcome {
     let count = world.samples.patients.len();
     expect(codes == count, || format!("{codes} recovery codes for {count} patients"))?;
     // One card is one patient.
-    let again = world.story.someone(Who::Patient(0))?.card.serial.clone();
+    let first = world.story.someone(Who::Patient(0))?;
+    first.card.insert(&world.nodes[0])?;
+    let again = first.card.serial.clone();
+    let desk = world.administers(0)?;
     let body = json!({ "card": again, "identity": identity(&world.samples.patients[0]), "language": "en" });
     match tap(&desk, "/patients", &body) {
         Ok(_) => Err(Failed::wrong("a card was enrolled twice")),

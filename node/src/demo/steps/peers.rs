@@ -14,7 +14,7 @@ const ACT_MAX: Duration = Duration::from_secs(30);
 /// A node that is in no entry is refused in the handshake; admitted, it connects.
 pub(super) fn unknown(world: &mut World) -> Outcome {
     let mut ward = world.stranger("ward", world.nodes[CLINIC].name)?;
-    let (card, pins) = (shown(world.organization_cards[CLINIC].path()), shown(&world.pins));
+    let (card, pins) = (world.organization_cards[CLINIC].offer(&ward)?, shown(&world.pins));
     let (name, genesis) = (ward.name, shown(&world.genesis()));
     ward.command(&[
         "init",
