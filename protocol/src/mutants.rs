@@ -22,6 +22,10 @@ macro_rules! mutants {
 }
 
 mutants! {
+    /// Validators forget in each round what they are locked on.
+    LockUnheld,
+    /// That an access became final is not noted.
+    FinalityUnnoted,
     /// Stores leave out their syncs.
     UnsyncedStore,
     /// One signature makes a certificate.

@@ -1,7 +1,8 @@
 //! Hostile members: what they do to the messages of the node whose key they hold, and what they send of
 //! their own. All that they sign is signed rightly; nothing else could get past the first check.
 
-use hospes_protocol::block::{Block, CommitCertificate, CommitSignature, SignedVote};
+use hospes_protocol::block::{Block, CommitCertificate, CommitSignature, SignedVote, Vote, VoteKind};
+use hospes_protocol::entry::FORMAT;
 use hospes_protocol::ids::{BlockHash, HeaderId, StateRoot};
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::consensus::{ConsensusMessage, Proposal, SignedProposal};
@@ -20,7 +21,7 @@ impl World {
     pub(crate) fn twist(&mut self, from: usize, packet: Packet) -> Vec<Packet> {
         let Some(trick) = self.nodes[from].trick else { return vec![packet] };
         match (trick, packet) {
-            (Trick::Silent, _) | (Trick::Withholding, Packet::Answer { .. }) => Vec::new(),
+            (Trick::Silent | Trick::YesMan, _) | (Trick::Withholding, Packet::Answer { .. }) => Vec::new(),
             (Trick::Withholding, Packet::Channel(bytes)) => {
                 let block = matches!(Channel::decode(&bytes), Ok(Channel::Block(_)));
                 if block { Vec::new() } else { vec![Packet::Channel(bytes)] }
@@ -49,6 +50,33 @@ impl World {
                 (0..COPIES).map(|_| Packet::Gossip(bytes.clone())).collect()
             }
             (_, packet) => vec![packet],
+        }
+    }
+
+    /// A yes-man hears a proposal: it votes for it, whatever it voted for before. What it precommits in round 0 one
+    /// validator alone is told; the others hear that it doesn't.
+    pub(crate) fn agree(&mut self, i: usize, bytes: &[u8]) {
+        if self.nodes[i].trick != Some(Trick::YesMan) {
+            return;
+        }
+        let network = self.genesis.network();
+        let Ok(Channel::Engine(message)) = Channel::decode(bytes) else { return };
+        let Ok(ConsensusMessage::Proposal(signed)) = ConsensusMessage::read(&message, &network) else {
+            return;
+        };
+        let Proposal { height, round, block, .. } = signed.proposal;
+        let mut signer = self.nodes[i].secrets.signer();
+        for j in self.links.of(i) {
+            let told = round > 0 || j == Trick::favourite(i, self.plan.shape.validators);
+            for (kind, block) in
+                [(VoteKind::Prevote, Some(block)), (VoteKind::Precommit, told.then_some(block))]
+            {
+                let vote =
+                    Vote { format: FORMAT, network, kind, height, round, block, validator: self.nodes[i].id };
+                let Ok(vote) = SignedVote::sign(vote, &mut signer) else { return };
+                let vote = Channel::Engine(Bytes(ConsensusMessage::Vote(vote).encode())).encode();
+                self.put_on_line(i, j, Packet::Channel(vote));
+            }
         }
     }
 

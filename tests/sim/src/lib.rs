@@ -20,6 +20,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod shrink;
+mod verdicts;
 mod watch;
 mod world;
 

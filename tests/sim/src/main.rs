@@ -3,7 +3,7 @@
 //! ```text
 //! hospes-sim [--seeds N] [--from K] [--jobs J]     N seeds from K on, and the table of what they survived
 //! hospes-sim --mutants yes [--seeds N]             every mutant, until a seed catches it, at most N
-//! hospes-sim --day yes [--seed N]                  24 virtual hours of twelve organizations, and their tables
+//! hospes-sim --day yes [--seed N] [--mutant NAME]  24 virtual hours of twelve organizations, and their tables
 //! hospes-sim --growth yes [--json yes]             what a block costs in federations of 4 to 64 validators
 //! hospes-sim --history N [--json yes]              CPU of a block after 1,000 blocks and after N
 //! hospes-sim --seed N [--mutant NAME]              the story of one seed, shortened where it fails

@@ -64,6 +64,7 @@ mod living {
         };
         match mutant {
             Mutant::QuorumOfOne | Mutant::BlockUnbound => lies(Trick::ForeignCertificates),
+            Mutant::LockUnheld => lies(Trick::YesMan),
             Mutant::RoomUnsought => fills(plan),
             Mutant::StrandedCounts | Mutant::OrphansStay => removes(plan),
             Mutant::LeaseUnread => plan.shape.lease_ms < plan.shape.active_ms,
@@ -85,7 +86,9 @@ mod living {
 
     /// Runs every mutant until a seed catches it, and prints who caught it.
     pub(crate) fn tell(job: &Job, out: &mut impl Write) -> io::Result<bool> {
-        let (next, all) = (AtomicUsize::new(0), Mutant::ALL);
+        let named = |m: &&Mutant| job.mutant.as_ref().is_none_or(|name| format!("{m:?}") == *name);
+        let all: Vec<Mutant> = Mutant::ALL.iter().filter(named).copied().collect();
+        let next = AtomicUsize::new(0);
         let caught = Mutex::new(Vec::new());
         let work = || {
             while let Some(mutant) = all.get(next.fetch_add(1, Ordering::Relaxed)) {

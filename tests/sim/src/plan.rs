@@ -221,10 +221,12 @@ pub enum Trick {
     ForeignCertificates,
     /// Sends everything many times, and garbage.
     Flood,
+    /// Says nothing but votes for every proposal, in round 0 so that one validator alone can decide.
+    YesMan,
 }
 
 impl Trick {
-    /// All of them.
+    /// All that need nothing beside them.
     pub const ALL: [Self; 7] = [
         Self::Silent,
         Self::Twin,
@@ -246,7 +248,14 @@ impl Trick {
             Self::Withholding => "hostile: withholding",
             Self::ForeignCertificates => "hostile: stale and foreign certificates",
             Self::Flood => "hostile: flood",
+            Self::YesMan => "hostile: votes for everything",
         }
+    }
+
+    /// The validator that a yes-man lets decide alone.
+    #[must_use]
+    pub const fn favourite(of: usize, validators: usize) -> usize {
+        (of + 1) % validators
     }
 }
 
@@ -390,8 +399,13 @@ impl Plan {
         let shape = shape(&mut dice);
         let mut items = acts(&shape, &mut dice);
         items.extend(faults(&shape, &mut dice));
-        items.sort_by_key(|item| item.at);
-        Self { seed, shape, items }
+        let mut plan = Self { seed, shape, items };
+        let mut dice = Dice::of(&[seed, 40]);
+        if plan.culprits().is_empty() && dice.permille(100) {
+            plan.items.extend(alone(&plan.shape, &mut dice));
+        }
+        plan.items.sort_by_key(|item| item.at);
+        plan
     }
 
     /// Nodes of which nothing is promised at some time of the run.
@@ -534,6 +548,29 @@ fn faults(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
             _ => Fault::Turn { node, trick: dice.pick(&Trick::ALL) },
         };
         items.push(fault(at, wrong));
+    }
+    items
+}
+
+// A validator that hears and isn't heard decides alone, by the votes of one who votes for everything: the others are to
+// come to the same block, in a later round and without either of the two.
+fn alone(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
+    let liar = dice.place(shape.validators);
+    let favourite = Trick::favourite(liar, shape.validators);
+    let turn = What::Fault(Fault::Turn { node: liar, trick: Trick::YesMan });
+    let mut items = vec![Item { at: SETTLED_MS, what: turn }];
+    let others: Vec<usize> = (0..shape.validators).filter(|i| ![liar, favourite].contains(i)).collect();
+    let mut at = SETTLED_MS + 300;
+    while at < SETTLED_MS + shape.active_ms {
+        for to in &others {
+            let cut = Fault::Cut { from: favourite, to: *to, both: false, for_ms: 3_000 };
+            items.push(Item { at, what: What::Fault(cut) });
+        }
+        for after in [20, 700, 1_400] {
+            let role = Act::Role { at: others[dice.place(others.len())] };
+            items.push(Item { at: at + after, what: What::Act(role) });
+        }
+        at += dice.range(3_500, 4_500);
     }
     items
 }

@@ -40,14 +40,14 @@ pub struct Job {
     pub history: Option<u64>,
     /// As JSON, where there is such a form.
     pub json: bool,
-    /// This mutant lives in the one seed.
+    /// This mutant lives in the one seed, or its day; of all mutants this one is hunted.
     pub mutant: Option<String>,
 }
 
 impl Job {
     /// How it is called.
-    pub const USAGE: &'static str = "hospes-sim [--seeds N] [--from K] [--jobs J] | --mutants yes [--seeds N] | --seed N [--mutant NAME]\n\
-     hospes-sim --day yes [--seed N] | --growth yes [--json yes] | --history N [--json yes]";
+    pub const USAGE: &'static str = "hospes-sim [--seeds N] [--from K] [--jobs J] | --mutants yes [--seeds N] [--mutant NAME] | --seed N [--mutant NAME]\n\
+     hospes-sim --day yes [--seed N] [--mutant NAME] | --growth yes [--json yes] | --history N [--json yes]";
 
     /// Reads arguments; null where they make no sense.
     #[must_use]
@@ -89,8 +89,12 @@ impl Job {
 /// # Errors
 /// Of the output only.
 pub fn tell(job: &Job, out: &mut impl Write) -> io::Result<bool> {
+    if !mutants::choose(job.mutant.as_deref()) {
+        writeln!(out, "there is no such mutant in this build")?;
+        return Ok(false);
+    }
     if job.day {
-        return day::tell(job.seed.unwrap_or(1), job.mutant.as_deref() == Some("story"), out);
+        return day::tell(job.seed.unwrap_or(1), out);
     }
     if job.growth {
         return growth::tell(job.json, out);
@@ -102,16 +106,12 @@ pub fn tell(job: &Job, out: &mut impl Write) -> io::Result<bool> {
         return mutants::tell(job, out);
     }
     match job.seed {
-        Some(seed) => tell_one(seed, job.mutant.as_deref(), out),
+        Some(seed) => tell_one(seed, out),
         None => tell_many(job, out),
     }
 }
 
-fn tell_one(seed: u64, mutant: Option<&str>, out: &mut impl Write) -> io::Result<bool> {
-    if !mutants::choose(mutant) {
-        writeln!(out, "there is no such mutant in this build")?;
-        return Ok(false);
-    }
+fn tell_one(seed: u64, out: &mut impl Write) -> io::Result<bool> {
     let plan = Plan::of(seed);
     let outcome = run(&plan);
     let Some(violation) = outcome.violation.clone() else {

@@ -12,6 +12,7 @@
 //! | no object out of place | every two seconds, and at the end |
 //! | every read has its access entry | at the end, at the reader's and at the patient's home |
 //! | all is final in bounded time | at the end |
+//! | one verdict on an entry | at the end |
 //! | what is permitted works, what is not is refused | at the end, by one more patient |
 //!
 //! Only honest nodes are watched; what a liar, or a disk that lies, does to itself is its own affair.
@@ -85,6 +86,7 @@ const PLACES: &str = "no object out of place";
 const ACCESS: &str = "every read has its access entry";
 /// A healed federation serves its patients.
 pub(crate) const WORKS: &str = "what is permitted works, what is not is refused";
+const VERDICT: &str = "one verdict on an entry";
 const BOUNDED: &str = "all is final in bounded time";
 
 impl Watch {
@@ -501,7 +503,9 @@ impl World {
             }
             self.scan(*i);
         }
-        self.unfinished(&nodes).or_else(|| self.undelivered(&nodes)).or_else(|| self.undecided(&nodes))
+        let disagreed = || self.disagreement(&nodes).map(|what| (VERDICT, what));
+        let unlike = || self.undecided(&nodes).or_else(disagreed);
+        self.unfinished(&nodes).or_else(|| self.undelivered(&nodes)).or_else(unlike)
     }
 
     fn unfinished(&self, nodes: &[usize]) -> Option<(&'static str, String)> {

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hospes_protocol::ids::{BlockHash, NodeId};
+use hospes_protocol::mutant;
 use malachite_core_consensus::{
     Input as EngineInput, LocallyProposedValue, MisbehaviorEvidence, Params, ProposedValue, State,
     ThresholdParams, ValuePayload,
@@ -19,7 +20,7 @@ use super::codec;
 use super::context::{Address, Height, Hospes, Value};
 use super::hands::{Hands, Signed, elapsed_in, evidence_out};
 use super::messages::{ConsensusMessage, RoundCertificateKind, SignedProposal};
-use super::wal::WalEntry;
+use super::wal::{Elapsed, StepTimeout, WalEntry};
 use super::{Effect, Evidence, Halted};
 
 /// Rounds ahead of ours whose votes and proposals are of use; the library drops what lies beyond it too.
@@ -109,6 +110,14 @@ impl Running {
         })
     }
 
+    /// A mutant's: enters a round as if it had not been in those before, and so without what it is locked on.
+    fn enter_anew(&mut self, hands: &mut Hands<'_>, round: u64) -> Result<(), Halted> {
+        let passed = |round| WalEntry::Elapsed(Elapsed { step: StepTimeout::Precommit, round });
+        let passed: Vec<_> = (0..round).map(passed).collect();
+        *self = Self::start(hands, self.height, self.me, &passed)?;
+        Ok(())
+    }
+
     /// What was open when the node stopped.
     fn ask_again(&mut self, hands: &mut Hands<'_>) {
         let open: Vec<_> = self.proposed.iter().filter(|(b, _)| !self.verdicts.contains_key(b)).collect();
@@ -184,6 +193,13 @@ impl Running {
     pub(super) fn take(&mut self, hands: &mut Hands<'_>, message: &ConsensusMessage) -> Result<(), Halted> {
         self.recognise(hands, message)?;
         match message {
+            ConsensusMessage::Round(c)
+                if mutant!(LockUnheld)
+                    && c.kind == RoundCertificateKind::Precommit
+                    && c.round == self.round() =>
+            {
+                self.enter_anew(hands, c.round + 1)
+            }
             ConsensusMessage::Vote(vote) => self.run(hands, EngineInput::Vote(codec::vote_in(vote))),
             ConsensusMessage::Proposal(proposal) => self.take_proposal(hands, proposal),
             ConsensusMessage::Polka(c) => self.run(hands, EngineInput::PolkaCertificate(codec::polka_in(c))),
@@ -291,6 +307,12 @@ impl Running {
 
     /// A timeout elapsed. With our last votes, which the library repeats, goes our proposal.
     pub(super) fn elapsed(&mut self, hands: &mut Hands<'_>, timeout: Timeout) -> Result<(), Halted> {
+        if mutant!(LockUnheld)
+            && timeout.kind == TimeoutKind::Precommit
+            && codec::round_out(timeout.round) == self.round()
+        {
+            return self.enter_anew(hands, self.round() + 1);
+        }
         self.run(hands, EngineInput::TimeoutElapsed(timeout))?;
         if timeout.kind == TimeoutKind::Rebroadcast && !hands.memory.decided {
             let (messages, block) = self.own_proposal(hands);

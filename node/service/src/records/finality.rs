@@ -4,6 +4,7 @@ use hospes_protocol::block::Block;
 use hospes_protocol::check::Check;
 use hospes_protocol::entry::{Header, Kind, is_control};
 use hospes_protocol::ids::{ContentId, PatientId};
+use hospes_protocol::mutant;
 use hospes_protocol::policy::view::standing_patient;
 use hospes_protocol::policy::{HeaderFacts, Personal, judge_body};
 use hospes_protocol::state::Outcome;
@@ -153,6 +154,9 @@ impl Service {
     ) -> Result<Vec<Write>, Fatal> {
         let id = header.fields().content;
         let Some(mut facts) = index::facts(&*self.objects, &id)? else { return Ok(Vec::new()) };
+        if mutant!(FinalityUnnoted) && facts.kind == Kind::Access.code() {
+            return Ok(Vec::new());
+        }
         let Some(held) = self.objects.body(&id)? else { return Ok(Vec::new()) };
         let (body, content) = Body::read(&held.bytes, &self.network).map_err(Fatal::Contradiction)?;
         let payload = Personal::read(&content).map_err(Fatal::Contradiction)?;

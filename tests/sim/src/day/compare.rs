@@ -46,12 +46,14 @@ struct End {
     blobs: Share,
     accesses: Share,
     decisions: Share,
+    verdicts: Share,
     sent: u64,
 }
 
 impl End {
     fn is_whole(&self) -> bool {
-        [self.own, self.bodies, self.blobs, self.accesses, self.decisions].into_iter().all(Share::is_whole)
+        let shares = [self.own, self.bodies, self.blobs, self.accesses, self.decisions, self.verdicts];
+        shares.into_iter().all(Share::is_whole)
     }
 }
 
@@ -73,6 +75,7 @@ impl World {
             blobs: Share::default(),
             accesses: Share::default(),
             decisions: Share::default(),
+            verdicts: Share::default(),
             sent: self.links.bytes.get(&i).copied().unwrap_or(0),
         };
         for one in self.people.reported.iter().filter(|r| r.node == i) {
@@ -126,7 +129,7 @@ impl World {
 pub(super) fn tell(world: &World, out: &mut impl Write) -> io::Result<bool> {
     writeln!(
         out,
-        "{:<4} {:<22} {:>7} {:<9} {:>7} {:>9} {:>9} {:>11} {:>9} {:>11} {:>9}",
+        "{:<4} {:<22} {:>7} {:<9} {:>7} {:>9} {:>9} {:>11} {:>9} {:>11} {:>11} {:>9}",
         "node",
         "is",
         "height",
@@ -137,14 +140,21 @@ pub(super) fn tell(world: &World, out: &mut impl Write) -> io::Result<bool> {
         "blobs",
         "accesses",
         "decisions",
+        "verdicts",
         "sent kB"
     )?;
     let honest = world.settled_nodes();
     let first = honest.first().and_then(|i| world.chain_of(*i));
+    let verdicts = world.verdicts(&honest);
     let mut same = true;
     for i in 0..world.nodes.len() {
         let watched = honest.contains(&i);
-        let end = world.end_of(i);
+        let mut end = world.end_of(i);
+        for (content, said) in &verdicts {
+            if let Some(here) = world.verdict(i, content) {
+                end.verdicts.count(world.agrees(here, content, *said));
+            }
+        }
         let alike = end.chain == first;
         row(world, &end, if watched { "" } else { " *" }, out)?;
         if watched && !(alike && end.is_whole()) {
@@ -173,7 +183,7 @@ fn row(world: &World, end: &End, mark: &str, out: &mut impl Write) -> io::Result
     };
     writeln!(
         out,
-        "{:<4} {:<22} {height:>7} {root:<9} {headers:>7} {:>9} {:>9} {:>11} {:>9} {:>11} {:>9}",
+        "{:<4} {:<22} {height:>7} {root:<9} {headers:>7} {:>9} {:>9} {:>11} {:>9} {:>11} {:>11} {:>9}",
         end.node,
         format!("{kind}{mark}"),
         end.own.text(),
@@ -181,6 +191,7 @@ fn row(world: &World, end: &End, mark: &str, out: &mut impl Write) -> io::Result
         end.blobs.text(),
         end.accesses.text(),
         end.decisions.text(),
+        end.verdicts.text(),
         end.sent / 1000
     )
 }

@@ -64,11 +64,11 @@ fn missing(world: &World) -> Option<String> {
 ///
 /// # Errors
 /// Of the output only.
-pub fn tell(seed: u64, story: bool, out: &mut impl Write) -> io::Result<bool> {
+pub fn tell(seed: u64, out: &mut impl Write) -> io::Result<bool> {
     let world = live(seed, out)?;
     table::latencies(&world, out)?;
     let same = compare::tell(&world, out)?;
-    if story || world.watch.violation.is_some() {
+    if world.watch.violation.is_some() {
         world.story.iter().try_for_each(|line| writeln!(out, "{line}"))?;
     }
     writeln!(out, "seed {seed}: {}", world.coverage)?;

@@ -179,7 +179,10 @@ impl World {
         let token = self.next_token;
         match packet {
             Packet::Gossip(bytes) => drop(self.input(to, |s| s.on_gossip(peer, &bytes))),
-            Packet::Channel(bytes) => drop(self.input(to, |s| s.on_channel(peer, &bytes))),
+            Packet::Channel(bytes) => {
+                self.agree(to, &bytes);
+                self.input(to, |s| s.on_channel(peer, &bytes));
+            }
             Packet::Request { id, bytes } => {
                 self.nodes[to].tokens.insert(token, (from, id));
                 self.input(to, |s| s.on_request(peer, token, &bytes));
