@@ -1,4 +1,4 @@
-//! Escrow pairs, the label under which an escrow's secret is sealed, and that sealing.
+//! How the secret of an escrow pair is sealed under its label. Pairs and labels are `protocol`'s.
 //!
 //! A secret is sealed with a key of two halves, so that whoever has one of them has nothing: one half stands under the
 //! guardians' threshold key (or, where the patient's card is in the reader, on that card), the other under the
@@ -6,81 +6,14 @@
 //! key opens nothing, because the threshold signature that opens it is over this label.
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
-use hospes_protocol::ids::{KeyId, NetworkId, OrganizationId, sha256};
-use hospes_protocol::keys::AgreementKey;
-use hospes_protocol::wire::Wire;
-use hospes_protocol::{wire_enum, wire_struct};
+pub use hospes_protocol::emergency::{EscrowLabel, EscrowPublic, Tier};
+use hospes_protocol::ids::{KeyId, sha256};
+use hospes_protocol::wire_struct;
 use rand_core::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::threshold::{LabelBox, PublicKey, Signature, ThresholdError};
-
-wire_enum! {
-    /// What an escrow opens, and how many people it takes.
-    pub enum Tier {
-        /// The emergency summary, by the patient's card and one practitioner.
-        Card = 0,
-        /// The emergency summary, by two guardians.
-        Summary = 1,
-        /// The full record, by three guardians.
-        Full = 2,
-        /// The patient's own secret, for a new card.
-        Recovery = 3,
-        /// The emergency summary at one hospital without a line.
-        Offline = 4,
-    }
-}
-
-wire_struct! {
-    /// The public half of an escrow pair, to which lockers are sealed as to any reader.
-    pub struct EscrowPublic {
-        /// What it opens.
-        pub tier: Tier,
-        /// The X25519 key.
-        pub key: AgreementKey,
-        /// A staged pair takes over when break-glass closes.
-        pub staged: bool,
-    }
-}
-
-wire_struct! {
-    /// `open | network | key id | tier | escrow public key | SHA-256(salt, patient key, home organization)`.
-    pub struct EscrowLabel {
-        /// The network.
-        pub network: NetworkId,
-        /// The threshold key under which the escrow is sealed.
-        pub key: KeyId,
-        /// The tier.
-        pub tier: Tier,
-        /// The escrow's public key, as its id.
-        pub escrow: KeyId,
-        /// Binds patient and home organization without naming them.
-        pub holder: [u8; 32],
-    }
-}
-
-impl EscrowLabel {
-    /// The label of an escrow; `salt` keeps the holder's hash from being guessed.
-    #[must_use]
-    pub fn new(
-        network: NetworkId,
-        key: KeyId,
-        escrow: &EscrowPublic,
-        salt: &[u8; 32],
-        holder: (&AgreementKey, &OrganizationId),
-    ) -> Self {
-        let (patient, home) = holder;
-        let holder = sha256(&[salt, patient.as_bytes(), &home.0]);
-        Self { network, key, tier: escrow.tier, escrow: escrow.key.id(), holder }
-    }
-
-    /// The bytes that a threshold signature opens with: `open` and the encoding.
-    #[must_use]
-    pub fn opening(&self) -> Vec<u8> {
-        [b"open".as_slice(), &self.encode()].concat()
-    }
-}
 
 /// The two threshold keys of an escrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! The FHIR codes beside them are the portal's and the FHIR module's business.
 
 use hospes_protocol::control::Standing;
+use hospes_protocol::emergency::{Outcome, Reason, Tier};
 use hospes_protocol::personal::{Anonymity, Category, Label, Purpose, Right};
 use jiff::Timestamp;
 
@@ -48,6 +49,26 @@ pub(crate) const ANONYMITY: [(&str, Anonymity); 3] = [
 /// Standing of members.
 pub(crate) const STANDING: [(&str, Standing); 3] =
     [("active", Standing::Active), ("suspended", Standing::Suspended), ("removed", Standing::Removed)];
+
+/// What of break-glass is asked for.
+pub(crate) const TIERS: [(&str, Tier); 2] = [("summary", Tier::Summary), ("full", Tier::Full)];
+
+/// Why the glass is broken.
+pub(crate) const REASONS: [(&str, Reason); 6] = [
+    ("unconscious", Reason::Unconscious),
+    ("allergy-or-medicine", Reason::AllergyOrMedicine),
+    ("urgent-surgery", Reason::UrgentSurgery),
+    ("lack-of-capacity", Reason::LackOfCapacity),
+    ("card-unusable", Reason::CardUnusable),
+    ("other", Reason::Other),
+];
+
+/// What a review finds.
+pub(crate) const OUTCOMES: [(&str, Outcome); 3] = [
+    ("justified", Outcome::Justified),
+    ("not-justified", Outcome::NotJustified),
+    ("unclear", Outcome::Unclear),
+];
 
 /// As RFC 3339, such as `2026-03-01T10:00:00.25Z`; null for a time that has no such form.
 pub(crate) fn rfc3339(ms: u64) -> Option<String> {

@@ -58,6 +58,12 @@ contexts! {
     KeyShare = "key-share";
     /// A block from which a node goes on, signed by a card of its organization.
     Checkpoint = "checkpoint";
+    /// A guardian's approval of a break-glass request, signed by the guardian's card.
+    Approval = "approval";
+    /// The secret of a break-glass request's key, sealed to the requester's card.
+    Opener = "opener";
+    /// A share that opens an escrow, sealed to the key of its request.
+    OpeningShare = "opening-share";
     /// HMAC key K per organization, from the patient secret.
     DeriveSubject = "derive/subject";
     /// HMAC key of locks, from the patient secret.

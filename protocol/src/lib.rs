@@ -10,6 +10,7 @@ pub mod check;
 pub mod context;
 pub mod control;
 mod ed25519;
+pub mod emergency;
 pub mod entry;
 pub mod failpoints;
 pub mod genesis;

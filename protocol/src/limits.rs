@@ -40,6 +40,10 @@ pub const COMMITTEE_MEMBERS_MAX: u16 = 128;
 pub const CEREMONY_BLOCKS_MAX: u64 = 1 << 24;
 /// A message of a ceremony in bytes: a dealing for the largest committee, each share sealed, comes to about 50,000.
 pub const CEREMONY_BYTES_MAX: usize = 60 * 1024;
+/// How long a release opens, at most, in milliseconds: a night's work; extending is a new request with a reason.
+pub const EMERGENCY_MS_MAX: u64 = 4 * 60 * 60 * 1000;
+/// Blocks after a request's `after` in which its release may become final: four hours at one a second.
+pub const EMERGENCY_BLOCKS_MAX: u64 = 14_400;
 /// How far consent may reach without a newer certified block, in milliseconds (policy may shorten it).
 pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
 /// Idle blocks come at this interval, in milliseconds.

@@ -3,6 +3,7 @@
 //! Bodies of these kinds are objects that only their audience holds; the ledger has their headers alone.
 
 use crate::check::{Check, Rejected, ensure};
+use crate::emergency::EscrowRef;
 use crate::ids::{
     BlockHash, ContentId, KeyId, NodeId, ObjectId, OrganizationId, PatientId, PersonId, RecordId, StudyId,
 };
@@ -213,6 +214,8 @@ wire_struct! {
         pub subject_keys: Vec<SubjectKey>,
         /// A staged epoch has no readers and waits for the closing of break-glass.
         pub staged: bool,
+        /// Escrows that are readers of it, ascending by tier; each has a packet, and its sealed secret is an object.
+        pub escrows: Vec<EscrowRef>,
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::threshold::{Dealing, Index, KeyShare, Purpose, Sum, Threshold, ThresholdKey};
+use hospes_protocol::ids::{NetworkId, OrganizationId};
+use hospes_protocol::keys::AgreementKey;
 use hospes_protocol::keys::{KeyAgreement, SoftwareAgreement};
+use hospes_protocol::wire::Wire as _;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 

@@ -219,6 +219,7 @@ impl Service {
     pub(crate) fn send_out_filed(&mut self) -> Result<(), Fatal> {
         let filed = std::mem::take(&mut self.outgoing);
         self.on_headers_known(&filed)?;
+        self.emergency_turn()?;
         let peers: Vec<_> = self.peers.keys().copied().collect();
         peers.into_iter().try_for_each(|peer| self.owe_peer(peer))
     }

@@ -15,7 +15,7 @@ pub enum Timer {
     Consensus(u64),
     /// Gather headers a little before a block is proposed.
     Gather,
-    /// Offer what was filed here to its audience.
+    /// Offer what was filed here to its audience, and what break-glass owes.
     SendOut,
     /// An idle network commits an empty block.
     Idle,
@@ -150,6 +150,8 @@ pub enum Event {
         /// Its kind.
         kind: u64,
     },
+    /// An approval of this request, or an opening share for this release, came.
+    ShareCame(ContentId),
     /// The admitted nodes changed.
     MembershipChanged {
         /// Those that left.

@@ -115,7 +115,11 @@ impl Service {
         Err(FileError::DiskFull)
     }
 
-    fn file_in_room(&mut self, filings: Vec<Filing>, filed: &mut Vec<Filed>) -> Result<(), FileError> {
+    pub(crate) fn file_in_room(
+        &mut self,
+        filings: Vec<Filing>,
+        filed: &mut Vec<Filed>,
+    ) -> Result<(), FileError> {
         let behind_ms = self.state.time.saturating_sub(self.now);
         if behind_ms > CLOCK_SKEW_MS_MAX {
             return Err(FileError::Clock { behind_ms });

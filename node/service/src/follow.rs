@@ -85,6 +85,8 @@ pub(crate) enum Asked {
     Orders(Vec<hospes_protocol::ids::ObjectId>),
     /// Receipts.
     Receipts(Vec<(hospes_protocol::ids::ObjectId, [u8; 32])>),
+    /// Shares of break-glass, by their names in the queue.
+    Shares(Vec<Bytes>),
     /// Packets of the organization's key.
     Packets {
         /// Of whom.
@@ -350,6 +352,7 @@ impl Service {
             self.last_asked = Some(peer);
             self.ask_position(peer);
         }
+        self.emergency_turn()?;
         for peer in peers {
             self.owe_peer(peer)?;
         }

@@ -9,6 +9,7 @@ mod chain;
 pub mod committees;
 pub mod consensus;
 pub mod effects;
+pub mod emergency;
 mod engine;
 pub mod filing;
 mod follow;

@@ -12,6 +12,8 @@ use hospes_protocol::state::{Frontier, Handover};
 use hospes_protocol::wire::{Bytes, Wire, items_within};
 use hospes_protocol::{wire_struct, wire_union};
 
+use crate::emergency::Finding;
+
 wire_struct! {
     /// A header, with its body where that belongs into the block.
     pub struct HeaderItem {
@@ -143,6 +145,10 @@ wire_union! {
         Snapshot(u64) = 12,
         /// A part of an offered state.
         SnapshotPart(PartOf) = 13,
+        /// What a break-glass request stands on, of the patient whose card has a key.
+        Find(Finding) = 14,
+        /// Approvals and opening shares of break-glass, each a [`Share`](crate::emergency::Share).
+        Shares(Vec<Bytes>) = 15,
     }
 }
 
@@ -187,9 +193,9 @@ wire_union! {
         Blocks(Vec<BlockItem>) = 3,
         /// To `Offer`: those that are lacking.
         Lacking(Vec<ContentId>) = 4,
-        /// To `Deliver`, `Orders` and `Receipts`: one number for each item, 0 for accepted, else the check.
+        /// To `Deliver`, `Orders`, `Receipts` and `Shares`: one number for each item, 0 for accepted, else the check.
         Verdicts(Vec<u64>) = 5,
-        /// To `Collect`.
+        /// To `Collect` and `Find`.
         Bodies(Vec<Delivery>) = 6,
         /// Refused as a whole, with the check.
         Refused(u64) = 7,

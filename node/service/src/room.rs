@@ -239,9 +239,12 @@ impl Service {
     ) -> Result<Result<Answer, Rejected>, Fatal> {
         match request {
             Request::Position(_) => Ok(Ok(Answer::Position(self.position()))),
-            Request::Offer(_) | Request::Deliver(_) | Request::Orders(_) | Request::Receipts(_) => {
-                Ok(Err(Check::DiskFull.into()))
-            }
+            Request::Offer(_)
+            | Request::Deliver(_)
+            | Request::Orders(_)
+            | Request::Receipts(_)
+            | Request::Find(_)
+            | Request::Shares(_) => Ok(Err(Check::DiskFull.into())),
             reading => self.answer(from, reading),
         }
     }

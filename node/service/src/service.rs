@@ -379,6 +379,8 @@ impl Service {
             }
             Request::Handovers(height) => Ok(Answer::Handovers(self.on_handovers_asked(height)?)),
             Request::Snapshot(above) => self.on_snapshot_asked(above)?.map(Answer::Snapshot),
+            Request::Find(finding) => self.on_find(from, &finding)?.map(Answer::Bodies),
+            Request::Shares(shares) => Ok(Answer::Verdicts(self.on_shares(from, &shares)?)),
             Request::SnapshotPart(part) => self.on_part_asked(&part).map(Answer::SnapshotPart),
         })
     }

@@ -213,9 +213,15 @@ fn told(event: &Event) -> Option<(&'static str, Value)> {
         Event::Outdated => ("sync", json!({ "what": "outdated" })),
         Event::DiskFull(full) => ("sync", json!({ "what": "storage", "full": full })),
         Event::BodyKept { content, kind } => {
-            let access = *kind == Kind::Access.code();
-            let name = if access { "access" } else { "sync" };
+            let name = match Kind::from_code(*kind) {
+                Some(Kind::Access) => "access",
+                Some(Kind::BreakGlassRequest | Kind::Release | Kind::Close | Kind::Review) => "breakglass",
+                _ => "sync",
+            };
             (name, json!({ "what": "entry", "content": content.to_string(), "kind": kind }))
+        }
+        Event::ShareCame(content) => {
+            ("breakglass", json!({ "what": "share", "content": content.to_string() }))
         }
         Event::MembershipChanged { left } => {
             let left: Vec<_> = left.iter().map(ToString::to_string).collect();

@@ -12,6 +12,7 @@
 //! | `sessions`, `taps` | signing in, cards, PINs |
 //! | `members`, `proposals` | who takes part |
 //! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
+//! | `breakglass` | requests, approvals, opening, reviews |
 //! | `events` | what happens, as it happens |
 //! | `ledger` | the ledger as a file |
 //! | `openapi` | the document that is checked in |
@@ -21,6 +22,7 @@
 
 mod accesses;
 mod amendments;
+mod breakglass;
 mod caller;
 mod codes;
 mod content;
@@ -93,6 +95,13 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::revoke_one))
+        .routes(routes!(breakglass::list, breakglass::ask))
+        .routes(routes!(breakglass::show))
+        .routes(routes!(breakglass::approve))
+        .routes(routes!(breakglass::open))
+        .routes(routes!(breakglass::close))
+        .routes(routes!(breakglass::review))
+        .routes(routes!(breakglass::report))
 }
 
 /// Paths that read, stream, take a file, or take a PIN, which is never kept under a key.

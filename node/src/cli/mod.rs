@@ -7,6 +7,7 @@ mod answer;
 mod cards;
 mod client;
 mod doctor;
+mod emergencies;
 mod erasures;
 mod factory;
 mod found;
@@ -102,6 +103,9 @@ enum Command {
     /// Who has read a patient's records.
     #[command(subcommand)]
     Access(rights::AccessCommand),
+    /// Emergencies: several people open the record of someone who can't consent.
+    #[command(subcommand)]
+    Breakglass(emergencies::EmergencyCommand),
     /// Which rule lets a person read a record, or denies it.
     Why(rights::WhyArgs),
     /// The ledger.
@@ -166,6 +170,7 @@ fn dispatch(global: &Global, command: Command) -> Outcome<Done> {
         Command::Consent(command) => rights::consents(global, &command),
         Command::Erasure(command) => erasures::run(global, &command),
         Command::Access(command) => rights::accesses(global, &command),
+        Command::Breakglass(command) => emergencies::run(global, &command),
         Command::Why(args) => rights::why(global, &args),
         Command::Ledger(command) => ledger::run(global, &command),
         Command::Verify(args) => ledger::verify(&args),

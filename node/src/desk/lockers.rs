@@ -7,9 +7,12 @@
 
 use std::collections::BTreeMap;
 
+use hospes_breakglass::escrow::{EscrowKeys, SealedEscrow};
 use hospes_protocol::context::Context;
+use hospes_protocol::control::LEDGER_COMMITTEE;
+use hospes_protocol::emergency::{EscrowLabel, EscrowPublic, EscrowRef, Tier};
 use hospes_protocol::ids::{ContentId, KeyId, NetworkId, ObjectId, OrganizationId};
-use hospes_protocol::keys::AgreementKey;
+use hospes_protocol::keys::{AgreementKey, KeyAgreement as _, SoftwareAgreement};
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{Category, GrantEntry, Label, LockerEntry, PacketRef, Right, SubjectKey};
 use hospes_protocol::seal::blob::DataKey;
@@ -17,6 +20,8 @@ use hospes_protocol::seal::envelope::seal_to;
 use hospes_protocol::seal::locker::{NamedSecret, all_lockers, fresh_epoch};
 use hospes_protocol::seal::packet::{Packet, seal_packet};
 use hospes_protocol::wire::{Bytes, Wire};
+use hospes_service::service::Service;
+use rand::Rng as _;
 use rand_chacha::ChaCha20Rng;
 use zeroize::Zeroizing;
 
@@ -83,6 +88,39 @@ pub(super) struct NewEpoch<'a> {
     pub(super) rests_on: Vec<ContentId>,
     /// Nodes that are to know K.
     pub(super) treating: &'a [Treating],
+    /// The home organization that the labels of its escrows name.
+    pub(super) home: OrganizationId,
+    /// The escrows that it gets, where committees hold keys.
+    pub(super) escrows: &'a [EscrowPlan],
+}
+
+/// An escrow to make: its tier, and the two threshold keys that it is sealed under.
+#[derive(Clone, Debug)]
+pub(super) struct EscrowPlan {
+    /// What it opens.
+    pub(super) tier: Tier,
+    /// The guardians' committee.
+    pub(super) guardians: ContentId,
+    /// The validators'.
+    pub(super) ledger: ContentId,
+    /// Their keys.
+    pub(super) keys: EscrowKeys,
+}
+
+/// The escrows that a patient's lockers get now: of each tier whose guardians hold a key, if the validators do.
+///
+/// # Errors
+/// Of the store.
+pub(super) fn escrow_plans(service: &Service) -> Result<Vec<EscrowPlan>, DeskError> {
+    let mut plans = Vec::new();
+    let Some(ledger) = service.committee_key(LEDGER_COMMITTEE)? else { return Ok(plans) };
+    for tier in [Tier::Summary, Tier::Full] {
+        let Some((name, _)) = tier.committee() else { continue };
+        let Some(guardians) = service.committee_key(name)? else { continue };
+        let keys = EscrowKeys { guardians: guardians.key.public(), ledger: ledger.key.public() };
+        plans.push(EscrowPlan { tier, guardians: guardians.committee, ledger: ledger.committee, keys });
+    }
+    Ok(plans)
 }
 
 /// An epoch that is ready to be signed.
@@ -134,7 +172,7 @@ pub(super) fn make_epoch(
 ) -> Result<MadeEpoch, DeskError> {
     let patient = new.secret.patient;
     let (lockers, fresh) = fresh_epoch(all_lockers(), new.number, rng);
-    let mut secrets = new.old;
+    let mut secrets = new.old.clone();
     secrets.retain(|old| old.name.epoch < new.number);
     secrets.extend(fresh);
     secrets.sort_by_key(|secret| secret.name);
@@ -163,6 +201,10 @@ pub(super) fn make_epoch(
             packets.push(key.id(), Some(organization), seal_bundle(&key, &named, network, rng)?);
         }
     }
+    let mut escrows = Vec::new();
+    for plan in new.escrows {
+        escrows.push(add_escrow(&new, plan, &secrets, network, (&mut packets, rng))?);
+    }
     let mut rests_on = new.rests_on;
     rests_on.sort_unstable();
     rests_on.dedup();
@@ -175,8 +217,43 @@ pub(super) fn make_epoch(
         packets: packets.refs,
         subject_keys,
         staged: false,
+        escrows,
     };
     Ok(MadeEpoch { entry, packets: packets.sealed })
+}
+
+// An escrow is a reader like any other; only its secret stands under threshold keys.
+fn add_escrow(
+    new: &NewEpoch<'_>,
+    plan: &EscrowPlan,
+    secrets: &[NamedSecret],
+    network: &NetworkId,
+    (packets, rng): (&mut Packets, &mut ChaCha20Rng),
+) -> Result<EscrowRef, DeskError> {
+    let (mut secret, mut salt) = (Zeroizing::new([0; 32]), [0; 32]);
+    rng.fill_bytes(&mut *secret);
+    rng.fill_bytes(&mut salt);
+    let key = SoftwareAgreement::from_secret(&secret).agreement_key();
+    let public = EscrowPublic { tier: plan.tier, key: key.clone(), staged: false };
+    let label = EscrowLabel::new(*network, plan.keys.id(), &public, &salt, (new.card, &new.home));
+    let sealed = SealedEscrow::seal(&secret, &label, &plan.keys, rng).encode();
+    let within: Vec<_> = secrets.iter().filter(|s| plan.tier.opens(s.name.category)).cloned().collect();
+    let packet = Packet { patient: new.secret.patient, epoch: new.number, secrets: within };
+    packets.push(key.id(), None, seal_packet(&key, &packet, network, rng)?);
+    let unheld: Vec<_> = new.carried.iter().filter(|c| !c.in_locker && plan.tier.opens(c.category)).collect();
+    if !unheld.is_empty() {
+        packets.push(key.id(), None, seal_bundle(&key, &unheld, network, rng)?);
+    }
+    let escrow = EscrowRef {
+        public,
+        guardians: plan.guardians,
+        ledger: plan.ledger,
+        keys: plan.keys.id(),
+        salt,
+        sealed: ObjectId::of_structured(&sealed),
+    };
+    packets.sealed.push(sealed);
+    Ok(escrow)
 }
 
 type Held<'a> = (OrganizationId, Vec<&'a GrantEntry>);
@@ -259,7 +336,6 @@ mod tests {
     use super::super::unseal::take_packet;
     use super::*;
     use hospes_protocol::ids::{BlockHash, PatientId, PersonId};
-    use hospes_protocol::keys::{KeyAgreement as _, SoftwareAgreement};
     use hospes_protocol::patient::PatientSecret;
     use hospes_protocol::personal::{After, Anonymity, Grantee, Purpose, Scope};
     use rand::SeedableRng as _;
@@ -311,6 +387,8 @@ mod tests {
             readers: &[reader],
             rests_on: Vec::new(),
             treating: &[],
+            home: OrganizationId([8; 32]),
+            escrows: &[],
         };
         let made = make_epoch(new, &NET, &mut rng).expect("within all limits");
         let mut opened = Opened::default();

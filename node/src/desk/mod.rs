@@ -14,6 +14,7 @@
 //! | `erasures` | ordering an erasure, and taking it back |
 //! | `unseal`, `reading`, `opening` | from a decision to plaintext in memory; damaged parts come from elsewhere |
 //! | `grants`, `revocations` | consent and its end |
+//! | `break_glass`, `approving`, `glass` | asking for a patient's escrow, a guardian's approval, opening it |
 //! | `proposals` | what several organizations must sign |
 //! | `text` | what is shown before a tap |
 //!
@@ -21,10 +22,13 @@
 //! tap; on any failure nothing of it is filed.
 
 mod amendments;
+mod approving;
+mod break_glass;
 mod checkpoints;
 mod compose;
 mod erasures;
 mod error;
+mod glass;
 mod grants;
 mod lockers;
 mod opening;
@@ -57,6 +61,7 @@ use hospes_storage::Objects;
 use tokio::sync::broadcast;
 
 pub(crate) use amendments::AmendRecord;
+pub(crate) use break_glass::{AskEmergency, NamedBy};
 pub(crate) use erasures::Erase;
 pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;

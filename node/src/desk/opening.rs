@@ -151,7 +151,7 @@ impl Desk {
     }
 
     /// What the patient's card signs so that other holders serve this node.
-    async fn authorize(&self, session: &Arc<Session>) -> Result<Vec<u8>, DeskError> {
+    pub(super) async fn authorize(&self, session: &Arc<Session>) -> Result<Vec<u8>, DeskError> {
         let (session, node, network) = (session.clone(), self.0.parts.node, self.0.parts.network);
         blocking(move || {
             let authorization: Authorization = (node, clock_ms());

@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use super::compose::{Entry, Place, file, sign_entries};
 use super::error::DeskError;
-use super::lockers::{NewEpoch, make_epoch, seal_subject_keys, treating};
+use super::lockers::{EscrowPlan, NewEpoch, escrow_plans, make_epoch, seal_subject_keys, treating};
 use super::organization::newest_key;
 use super::people::write_place;
 use super::sessions::{Session, Who};
@@ -67,6 +67,7 @@ struct Enrolment {
     reveal: Reveal,
     recovery: AgreementKey,
     info: CardInfo,
+    escrows: Vec<EscrowPlan>,
 }
 
 impl Desk {
@@ -105,7 +106,7 @@ impl Desk {
         let secret = PatientSecret::random(&mut rng);
         let patient = secret.patient_id(&request.identity);
         let (secret_there, taken) = (secret.clone(), info.authentication.as_ref().map(|k| k.id()));
-        let (certified, nodes) = self
+        let (certified, nodes, escrows) = self
             .ask(move |service| {
                 if let Some(key) = taken
                     && (service.card_entry(&key)?.is_some()
@@ -115,7 +116,7 @@ impl Desk {
                 }
                 let members = &service.state().membership;
                 let nodes = treating(members, &[organization], &secret_there);
-                Ok((members.keys.get(&organization).cloned(), nodes))
+                Ok((members.keys.get(&organization).cloned(), nodes, escrow_plans(service)?))
             })
             .await?;
         let epoch = newest_key(&*self.0.parts.objects, &organization, certified)?
@@ -144,6 +145,7 @@ impl Desk {
             reveal,
             recovery,
             info,
+            escrows,
         })
     }
 
@@ -285,10 +287,10 @@ fn card_entry(info: &CardInfo, patient: PatientId, recovery: AgreementKey) -> Re
 type Signed = (Vec<Entry>, Box<dyn Card>);
 
 fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signed, DeskError> {
-    let Enrolment { place, shown, secret, mut entries, recovery, info, .. } = enrolment;
+    let Enrolment { place, shown, secret, mut entries, recovery, info, escrows, .. } = enrolment;
     let (mut rng, network) = (random::generator()?, place.network);
     let agreement = info.key_management.ok_or(DeskError::Invalid("the card lacks a key"))?;
-    let locker = first_lockers(&place, &secret, &agreement, &recovery, &entries, &mut rng)?;
+    let locker = first_lockers(&place, &secret, (&agreement, &recovery), (&entries, &escrows), &mut rng)?;
     entries.push(locker);
     // Signed first: a PIV card wants the PIN to be the very command before a signature in 9C.
     sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut entries)?;
@@ -309,9 +311,8 @@ fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signe
 fn first_lockers(
     place: &Place,
     secret: &CardSecret,
-    card: &AgreementKey,
-    recovery: &AgreementKey,
-    entries: &[Entry],
+    (card, recovery): (&AgreementKey, &AgreementKey),
+    (entries, escrows): (&[Entry], &[EscrowPlan]),
     rng: &mut ChaCha20Rng,
 ) -> Result<Entry, DeskError> {
     let made = make_epoch(
@@ -325,6 +326,8 @@ fn first_lockers(
             readers: &[],
             rests_on: Vec::new(),
             treating: &[],
+            home: place.organization,
+            escrows,
         },
         &place.network,
         rng,

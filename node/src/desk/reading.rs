@@ -12,7 +12,7 @@ use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, KeyId, OrganizationId, StudyId};
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{AccessEntry, Anonymity, Purpose, RecordEntry};
-use hospes_protocol::policy::{Act, Actor, Decision, Request, Why};
+use hospes_protocol::policy::{Act, Actor, Decision, Request, Rule, Why};
 use hospes_protocol::seal::blob::DataKey;
 use hospes_protocol::seal::envelope::Envelope;
 use hospes_service::records::Listed;
@@ -121,6 +121,9 @@ impl Desk {
         let act = errand.act(content);
         let access = self.file_access(session, actor, content, errand, &found).await?;
         hospes_protocol::fail_point!(AccessUnshown, return Err(DeskError::Stopping));
+        if let (Rule::Emergency, Some(request)) = (found.why.rule, found.why.entries.get(1)) {
+            self.open_emergency(session, *request).await?;
+        }
         let (objects, network, unlocked) =
             (self.0.parts.objects.clone(), self.0.parts.network, session.clone());
         let closed = found.closed;

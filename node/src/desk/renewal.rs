@@ -18,7 +18,9 @@ use rand_chacha::ChaCha20Rng;
 
 use super::compose::{Entry, Place};
 use super::error::DeskError;
-use super::lockers::{Carried, NewEpoch, Reader, make_epoch, needs_packet, treating};
+use super::lockers::{
+    Carried, EscrowPlan, NewEpoch, Reader, escrow_plans, make_epoch, needs_packet, treating,
+};
 use super::sessions::{Opened, Session};
 use super::sign_in::read_secret;
 use super::unseal::take_packet;
@@ -50,6 +52,10 @@ pub(super) struct Lockers {
     pub(super) block: BlockHash,
     /// Revocations that are not final.
     pub(super) pending: Vec<ContentId>,
+    /// The home organization for which the card was issued.
+    pub(super) home: OrganizationId,
+    /// The escrows that a fresh epoch gets.
+    pub(super) escrows: Vec<EscrowPlan>,
 }
 
 /// Reads what stands for the patient of a session.
@@ -69,7 +75,10 @@ pub(super) fn standing(service: &Service, session: &Session) -> Result<Lockers, 
         }
     }
     let state = service.state();
+    let issued = service.issued_by(&known.id)?;
     Ok(Lockers {
+        home: issued.ok_or(DeskError::UnknownCard)?,
+        escrows: escrow_plans(service)?,
         patient,
         card_entry: known.id,
         card: (**card).clone(),
@@ -180,6 +189,8 @@ pub(super) fn renew(
             rests_on: grants.iter().filter(|(_, g)| needs_packet(g)).map(|(id, _)| *id).collect(),
             treating: &treating(&now.members, &organizations, &secret.secret),
             readers: &readers,
+            home: now.home,
+            escrows: &now.escrows,
         },
         network,
         rng,

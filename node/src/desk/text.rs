@@ -3,7 +3,8 @@
 //! Deterministic functions of what is signed; the hash of the text is in the signature. A language is one more
 //! set of these sentences. Nothing here knows keys or cards.
 
-use hospes_protocol::ids::BlockHash;
+use hospes_protocol::emergency::{Outcome, Reason, Tier};
+use hospes_protocol::ids::{BlockHash, PersonId};
 use hospes_protocol::personal::{Category, Label, RecordEntry, Right};
 
 use super::amendments::AmendRecord;
@@ -223,6 +224,86 @@ pub(super) fn checkpoint(organization: &str, height: u64, block: &BlockHash) -> 
         "{organization}'s node goes on from block {height}, {block}. Compare this with a node that you trust: whoever \
          gives you another block gives you another history."
     ))
+}
+
+/// What of a tier is opened, in a few words.
+const fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Full => "the whole record, but for private notes",
+        Tier::Card | Tier::Summary | Tier::Offline => "the emergency summary",
+        Tier::Recovery => "the way back to a lost card",
+    }
+}
+
+/// Why the glass is broken, in words.
+const fn reason_name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Unconscious => "the patient is unconscious",
+        Reason::AllergyOrMedicine => "allergies or medicines must be known at once",
+        Reason::UrgentSurgery => "an operation can't wait",
+        Reason::LackOfCapacity => "the patient can't decide now",
+        Reason::CardUnusable => "the card can't be used and care can't wait",
+        Reason::Other => "another reason",
+    }
+}
+
+fn why(reason: Reason, said: &str) -> String {
+    let said = said.trim();
+    if said.is_empty() { reason_name(reason).into() } else { format!("{}: {said}", reason_name(reason)) }
+}
+
+/// The minute of a time, in UTC.
+fn minute(at_ms: u64) -> String {
+    let millis = i64::try_from(at_ms).unwrap_or(i64::MAX);
+    let at = jiff::Timestamp::from_millisecond(millis);
+    at.map_or_else(|_| "further notice".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+/// Asking for break-glass.
+pub(super) fn ask_emergency(organization: &str, tier: Tier, reason: Reason, said: &str, until: u64) -> Shown {
+    let (_, people) = tier.committee().unwrap_or(("", 0));
+    Shown::english(format!(
+        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {people} guardians must \
+         approve. The patient will see this, who approved, and everything that you read; it will be reviewed.",
+        tier_name(tier),
+        why(reason, said),
+        minute(until),
+    ))
+}
+
+/// A guardian's approval.
+pub(super) fn approve_emergency(
+    organization: &str,
+    requester: &PersonId,
+    tier: Tier,
+    (reason, said): (Reason, &str),
+    until: u64,
+) -> Shown {
+    let mut person = requester.to_string();
+    person.truncate(16);
+    Shown::english(format!(
+        "Person {person} of {organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. You approve \
+         this as a guardian. The patient will see your name with it.",
+        tier_name(tier),
+        why(reason, said),
+        minute(until),
+    ))
+}
+
+/// Closing what was released.
+pub(super) fn close_emergency(wrong_patient: bool) -> Shown {
+    let why = if wrong_patient { "It was the wrong patient." } else { "The emergency is over." };
+    Shown::english(format!("The emergency access is closed at once. {why}"))
+}
+
+/// A review.
+pub(super) fn review_emergency(outcome: Outcome, said: &str) -> Shown {
+    let found = match outcome {
+        Outcome::Justified => "there was an emergency",
+        Outcome::NotJustified => "there was no emergency",
+        Outcome::Unclear => "it can't be told whether there was an emergency",
+    };
+    Shown::english(format!("You reviewed an emergency access and found: {found}. {}", said.trim()))
 }
 
 /// A vote.

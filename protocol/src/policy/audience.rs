@@ -9,6 +9,10 @@
 //! | access | home, the reader's; under a one-time grant or a code, whoever holds that grant |
 //! | erasure | of records: author, home, grantees live or not whose grant reaches one, backup partners, of summaries those with emergency nodes; of everything: the circle, former grantees, backup partners, those with emergency nodes |
 //! | receipt | home, authors |
+//! | request, release, close, review | home, the requester's, the guardians', those of the ledger committee's nodes |
+//!
+//! Who may hold a request may also hold the patient entry, the card and the locker entry on which it stands: who lacks
+//! them judges nothing. While a release is in force, the requester's organization is among the readers of what it opens.
 //!
 //! Cards and proxies go to the whole circle because grants stand on them, and who lacks what an entry stands on
 //! denies. One-time uses and bindings go to whoever serves under the grant, or it could be used twice.
@@ -17,6 +21,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
+use crate::control::CommitteeMember;
+use crate::emergency::{CloseEntry, RequestEntry, ReviewEntry};
 use crate::entry::{KindCode, is_control};
 use crate::ids::{ContentId, OrganizationId, PatientId};
 use crate::personal::{
@@ -68,9 +74,12 @@ pub fn audience(
     now_ms: u64,
 ) -> Result<Audience, Unreadable> {
     let organizations = match entry {
-        Personal::Patient(e) => with(circle(view, &e.patient, now_ms)?, Some(e.home)),
-        Personal::Card(e) => circle(view, &e.patient, now_ms)?,
-        Personal::Locker(e) => circle(view, &e.patient, now_ms)?,
+        Personal::Patient(e) => {
+            let set = with(circle(view, &e.patient, now_ms)?, Some(e.home));
+            with(set, who_judge_by(view, &e.patient, id)?)
+        }
+        Personal::Card(e) => with(circle(view, &e.patient, now_ms)?, who_judge_by(view, &e.patient, id)?),
+        Personal::Locker(e) => with(circle(view, &e.patient, now_ms)?, who_judge_by(view, &e.patient, id)?),
         Personal::Proxy(e) => circle(view, &e.patient, now_ms)?,
         Personal::Record(e) | Personal::Amendment(e) => {
             let mut set = with(Organizations::from([e.organization]), home(view, &e.patient)?);
@@ -94,8 +103,64 @@ pub fn audience(
             }
             _ => Organizations::new(),
         },
+        Personal::Request(e) => of_request(view, e)?,
+        Personal::Release(e) => of_released(view, &e.request)?,
+        Personal::Close(CloseEntry { release, .. }) | Personal::Review(ReviewEntry { release, .. }) => {
+            match view.entry(release)? {
+                Some(Known { entry: Personal::Release(e), .. }) => of_released(view, &e.request)?,
+                _ => Organizations::new(),
+            }
+        }
     };
     Ok(Audience::Organizations(organizations))
+}
+
+fn of_released(view: &(impl PatientView + ?Sized), request: &ContentId) -> Result<Organizations, Unreadable> {
+    match view.entry(request)? {
+        Some(Known { entry: Personal::Request(e), .. }) => of_request(view, &e),
+        _ => Ok(Organizations::new()),
+    }
+}
+
+fn of_request(view: &(impl PatientView + ?Sized), e: &RequestEntry) -> Result<Organizations, Unreadable> {
+    let members = view.membership();
+    let of = |member: &CommitteeMember| match member {
+        CommitteeMember::Guardian(id) => members.people.get(id).map(|p| p.organization),
+        CommitteeMember::Validator(id) => members.nodes.get(id).map(|n| n.organization),
+    };
+    let mut set = with(Organizations::from([e.organization]), home(view, &e.patient)?);
+    for id in [&e.guardians, &e.ledger] {
+        let committee = view.committee(id)?;
+        set.extend(committee.iter().flat_map(|c| c.roster.members()).filter_map(|member| of(&member)));
+    }
+    Ok(set)
+}
+
+/// Organizations that judge a request which stands on an entry; all of the patient's requests, where none is named.
+fn who_judge(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+    chosen: impl Fn(&RequestEntry) -> bool,
+) -> Result<Organizations, Unreadable> {
+    let (mut found, mut failed) = (Organizations::new(), Ok(()));
+    view.requests(patient, &mut |request| {
+        if chosen(&request.entry) {
+            match of_request(view, &request.entry) {
+                Ok(set) => found.extend(set),
+                Err(unreadable) => failed = Err(unreadable),
+            }
+        }
+        if failed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    failed.map(|()| found)
+}
+
+fn who_judge_by(
+    view: &(impl PatientView + ?Sized),
+    patient: &PatientId,
+    id: &ContentId,
+) -> Result<Organizations, Unreadable> {
+    who_judge(view, patient, |e| [e.enrolment, e.card, e.locker].contains(id))
 }
 
 fn with(mut set: Organizations, more: impl IntoIterator<Item = OrganizationId>) -> Organizations {
@@ -205,7 +270,16 @@ pub(super) fn readers(
     reach: &Reach,
     now_ms: u64,
 ) -> Result<Organizations, Unreadable> {
-    grantees(view, patient, |grant| reach.is_in(grant), Some(now_ms))
+    let mut set = grantees(view, patient, |grant| reach.is_in(grant), Some(now_ms))?;
+    view.releases(patient, &mut |release| {
+        let of = &release.entry;
+        let in_force = release.height.is_some() && !of.closed && now_ms < of.until;
+        if in_force && of.tier.opens(reach.category) {
+            set.insert(of.organization);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(set)
 }
 
 fn circle(
@@ -296,6 +370,7 @@ fn of_erasure(
 ) -> Result<Organizations, Unreadable> {
     let mut set = circle(view, patient, now_ms)?;
     set.extend(grantees(view, patient, |_| true, None)?);
+    set.extend(who_judge(view, patient, |_| true)?);
     for author in view.authors(patient, Category::ALL)? {
         set.extend(backup_partners(view.membership(), &author));
     }

@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::check::Rejected;
+use crate::control::CommitteeEntry;
+use crate::emergency::RequestEntry;
 use crate::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
 use crate::keys::VerifyingKey;
 use crate::personal::{
@@ -14,7 +16,8 @@ use crate::personal::{
 };
 use crate::policy::described::record_facts;
 use crate::policy::view::{
-    FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit,
+    FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, ReleaseFacts, Signed,
+    Unreadable, View, Visit,
 };
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;
@@ -175,6 +178,11 @@ impl<V: PatientView + ?Sized> View for Batch<'_, V> {
         let used = self.own(own).min_by_key(|k| k.id);
         Ok(used.map(|k| FirstUse { access: k.id, organization: k.entry }))
     }
+
+    // Whoever files a release is no reader under it in the same tap.
+    fn releases(&self, patient: &PatientId, visit: Visit<'_, ReleaseFacts>) -> Result<(), Unreadable> {
+        self.view.releases(patient, visit)
+    }
 }
 
 impl<V: PatientView + ?Sized> PatientView for Batch<'_, V> {
@@ -202,6 +210,18 @@ impl<V: PatientView + ?Sized> PatientView for Batch<'_, V> {
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {
         let own = |e: &Personal| grant_of(e).filter(|g| g.patient == *patient);
         both(visit, |v| self.view.all_grants(patient, v), |v| self.show(own, v))
+    }
+
+    fn requests(&self, patient: &PatientId, visit: Visit<'_, RequestEntry>) -> Result<(), Unreadable> {
+        self.view.requests(patient, visit)
+    }
+
+    fn committee(&self, id: &ContentId) -> Result<Option<CommitteeEntry>, Unreadable> {
+        self.view.committee(id)
+    }
+
+    fn threshold_signed(&self, committee: &ContentId, signed: Signed<'_>) -> Result<bool, Unreadable> {
+        self.view.threshold_signed(committee, signed)
     }
 
     fn signed_by(

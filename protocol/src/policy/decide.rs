@@ -197,7 +197,48 @@ impl<V: View + ?Sized> Search<'_, V> {
             self.weigh_all(&Grantee::Role(person.organization, role.clone()))?;
         }
         self.weigh_codes(&person.organization)?;
+        if self.best.is_none()
+            && let Some(why) = self.under_release(root, &id)?
+        {
+            return Ok(why);
+        }
         Ok(self.conclude(root))
+    }
+
+    // Rule 15: the release that lasts longest, or else why none of them permits.
+    fn under_release(&self, root: ContentId, reader: &PersonId) -> Result<Option<Why>, Unreadable> {
+        let request = self.request;
+        if request.purpose != Purpose::EmergencyTreatment || request.act.right() != Right::Read {
+            return Ok(None);
+        }
+        let mut found: Option<(Rule, u64, ContentId, ContentId)> = None;
+        self.view.releases(&request.patient, &mut |release| {
+            let of = &release.entry;
+            if of.requester == *reader {
+                let rule = if of.closed || self.now_ms >= of.until {
+                    Rule::EmergencyOver
+                } else if !of.tier.opens(self.matter.category) {
+                    Rule::EmergencyScope
+                } else if release.height.is_none() {
+                    Rule::EmergencyPending
+                } else {
+                    Rule::Emergency
+                };
+                // A permit before every denial, of those the nearest miss.
+                let rank = |rule: Rule| (rule.permits(), rule);
+                let this = (rule, of.until, of.request, release.id);
+                let better = |f: &(Rule, u64, ContentId, ContentId)| {
+                    (rank(this.0), this.1, this.3) > (rank(f.0), f.1, f.3)
+                };
+                found = found.filter(|f| !better(f)).or(Some(this));
+            }
+            ControlFlow::Continue(())
+        })?;
+        let why = |(rule, _, request, release): (Rule, u64, ContentId, ContentId)| match rule {
+            Rule::Emergency => Why::of(rule, [root, request, release]),
+            denied => Why::of(denied, [release]),
+        };
+        Ok(found.map(why))
     }
 
     // Rule 3.

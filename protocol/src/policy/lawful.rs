@@ -12,10 +12,15 @@
 //! | access | slot 9A of the reader's card; slot 9C of a proxy's | the patient's: card; a proxy's: proxy |
 //! | erasure | the patient's card, and a card of each author's organization (of home, for everything) | card |
 //! | receipt | nobody: the header's node says it | erasure |
+//! | request | the requester's card | patient, card, locker |
+//! | release | cards of as many guardians as are needed, and their threshold signature, inside | request |
+//! | close | the requester's card, or one of home's people | release |
+//! | review | an auditor's card of the requester's organization or home | release |
 //!
 //! Everything that it stands on must be here and the same patient's. The same body is judged when it arrives
 //! and again at the height that makes its header final. Nothing is kept here; the node's service calls it.
 
+mod emergency;
 mod rules;
 mod signers;
 
@@ -177,6 +182,9 @@ const fn may_stand_on(kind: Kind) -> &'static [Kind] {
         ],
         Kind::Erasure => &[Kind::Patient, Kind::Card, Kind::Record, Kind::Amendment],
         Kind::Receipt => &[Kind::Erasure],
+        Kind::BreakGlassRequest => &[Kind::Patient, Kind::Card, Kind::Locker],
+        Kind::Release => &[Kind::BreakGlassRequest],
+        Kind::Close | Kind::Review => &[Kind::Release],
         _ => &[],
     }
 }

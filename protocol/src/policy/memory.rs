@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::emergency::RequestEntry;
 use crate::ids::{BlockHash, ContentId, Lock, OrganizationId, PatientId, PersonId};
 use crate::keys::VerifyingKey;
 use crate::personal::{
@@ -14,8 +15,8 @@ use crate::personal::{
 use crate::policy::described::{is_of_same_file, record_facts};
 use crate::policy::shards::Shards;
 use crate::policy::view::{
-    FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, Unreadable, View, Visit,
-    first_by_finality, standing_patient,
+    FirstUse, FormerCard, Known, LockState, Newest, PatientView, RecordFacts, ReleaseFacts, Signed,
+    Unreadable, View, Visit, first_by_finality, standing_patient,
 };
 use crate::policy::{Personal, Verified};
 use crate::state::Membership;
@@ -67,6 +68,8 @@ pub struct MemoryView {
     pub former_cards: BTreeMap<PersonId, Vec<FormerCard>>,
     /// Cards that organizations had, each with the height at which it ended.
     pub former_organization_cards: BTreeMap<OrganizationId, Vec<(VerifyingKey, u64)>>,
+    /// What was verified under a threshold key (see [`Signed::id`]).
+    pub threshold_signatures: BTreeSet<[u8; 32]>,
     locks: Shards<LockState>,
     patients: Shards<OfPatient>,
     records: Shards<Box<Known<RecordEntry>>>,
@@ -96,6 +99,7 @@ impl MemoryView {
             blocks: BTreeMap::new(),
             former_cards: BTreeMap::new(),
             former_organization_cards: BTreeMap::new(),
+            threshold_signatures: BTreeSet::new(),
             locks: Shards::new(),
             patients: Shards::new(),
             records: Shards::new(),
@@ -270,6 +274,21 @@ impl View for MemoryView {
         });
         Ok(first_by_finality(uses))
     }
+
+    fn releases(&self, patient: &PatientId, visit: Visit<'_, ReleaseFacts>) -> Result<(), Unreadable> {
+        let closes = |id: &ContentId| {
+            let close = |k: &Known<Personal>| matches!(&k.entry, Personal::Close(e) if e.release == *id);
+            self.others_of(patient).any(|(known, _)| close(known))
+        };
+        let facts = |known: &Known<Personal>| {
+            let Personal::Release(release) = &known.entry else { return None };
+            let request = self.others.get(&release.request)?;
+            let Personal::Request(request) = &request.0.entry else { return None };
+            Some(known.clone().map(|_| release.facts(request, closes(&known.id))))
+        };
+        let found: Vec<_> = self.others_of(patient).filter_map(|(known, _)| facts(known)).collect();
+        show(&found, visit)
+    }
 }
 
 impl PatientView for MemoryView {
@@ -314,6 +333,18 @@ impl PatientView for MemoryView {
 
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable> {
         show(self.of(patient).into_iter().flat_map(|of| &of.grants), visit)
+    }
+
+    fn requests(&self, patient: &PatientId, visit: Visit<'_, RequestEntry>) -> Result<(), Unreadable> {
+        let request = |(known, _): &(Known<Personal>, _)| match &known.entry {
+            Personal::Request(e) => Some(known.clone().map(|_| (**e).clone())),
+            _ => None,
+        };
+        show(&self.others_of(patient).filter_map(request).collect::<Vec<_>>(), visit)
+    }
+
+    fn threshold_signed(&self, committee: &ContentId, signed: Signed<'_>) -> Result<bool, Unreadable> {
+        Ok(self.threshold_signatures.contains(&signed.id(committee)))
     }
 
     fn former_cards(&self, person: &PersonId) -> Result<Vec<FormerCard>, Unreadable> {

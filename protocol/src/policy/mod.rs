@@ -29,6 +29,8 @@
 //!     that reader's organization.
 //! 13. *One-time* grants end with their first access, the first by finality; serving that access goes on.
 //! 14. *Lease.* Under grants nothing is permitted while the newest certified block is older than policy allows.
+//! 15. *Break-glass.* A release that is final permits its requester, for the purpose of an emergency, to read what its
+//!     tier opens until it ends or is closed, lease or not. Grants come first; roles and rule 3 hold.
 //!
 //! A grant acts once it is verified, final or not; a permit says whether all that it rests on is final.
 //! [`lawful`] judges bodies before they enter a view, [`audience()`] and [`placement()`] say who holds what,
@@ -55,7 +57,9 @@ pub use lawful::{HeaderFacts, Verified, judge_body};
 pub use memory::MemoryView;
 pub use payload::Personal;
 pub use placement::{Placed, Placement, Priority, placement};
-pub use view::{Known, LockState, Newest, PatientView, RecordFacts, Under, Unreadable, View};
+pub use view::{
+    Known, LockState, Newest, PatientView, RecordFacts, ReleaseFacts, Signed, Under, Unreadable, View,
+};
 pub use why::{Decision, Obligations, Rule, Why};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Form is what shows from the payload alone; who must have signed is [`crate::policy::lawful`]'s.
 
 use crate::check::{Check, Rejected, ensure};
+use crate::emergency::{CloseEntry, ReleaseEntry, RequestEntry, ReviewEntry, TEXT_BYTES_MAX, judge_escrows};
 use crate::entry::{Content, Kind};
 use crate::ids::PatientId;
 use crate::limits::RECORD_BYTES_MAX;
@@ -44,6 +45,14 @@ pub enum Personal {
     Erasure(ErasureEntry),
     /// Kind 26.
     Receipt(ErasureReceipt),
+    /// Kind 32.
+    Request(Box<RequestEntry>),
+    /// Kind 33.
+    Release(ReleaseEntry),
+    /// Kind 34.
+    Close(CloseEntry),
+    /// Kind 35.
+    Review(ReviewEntry),
 }
 
 /// Whether entries of a kind carry a lock.
@@ -86,6 +95,10 @@ impl Personal {
             Kind::Access => Wire::decode(bytes).map(Self::Access),
             Kind::Erasure => Wire::decode(bytes).map(Self::Erasure),
             Kind::Receipt => Wire::decode(bytes).map(Self::Receipt),
+            Kind::BreakGlassRequest => Wire::decode(bytes).map(Box::new).map(Self::Request),
+            Kind::Release => Wire::decode(bytes).map(Self::Release),
+            Kind::Close => Wire::decode(bytes).map(Self::Close),
+            Kind::Review => Wire::decode(bytes).map(Self::Review),
             _ => Err(Check::UnknownKind.into()),
         }
     }
@@ -105,6 +118,10 @@ impl Personal {
             Self::Access(_) => Kind::Access,
             Self::Erasure(_) => Kind::Erasure,
             Self::Receipt(_) => Kind::Receipt,
+            Self::Request(_) => Kind::BreakGlassRequest,
+            Self::Release(_) => Kind::Release,
+            Self::Close(_) => Kind::Close,
+            Self::Review(_) => Kind::Review,
         }
     }
 
@@ -122,6 +139,10 @@ impl Personal {
             Self::Access(e) => Some(&e.patient),
             Self::Erasure(e) => Some(&e.patient),
             Self::Receipt(_) => None,
+            Self::Request(e) => Some(&e.patient),
+            Self::Release(e) => Some(&e.patient),
+            Self::Close(e) => Some(&e.patient),
+            Self::Review(e) => Some(&e.patient),
         }
     }
 
@@ -146,7 +167,10 @@ impl Personal {
             Self::Proxy(e) => judge_proxy(e),
             Self::Access(e) => judge_access(e),
             Self::Erasure(e) => ensure(ascending(&e.records), Check::ScopeForm),
-            Self::Receipt(_) => Ok(()),
+            Self::Receipt(_) | Self::Close(_) => Ok(()),
+            Self::Request(e) => e.judge(),
+            Self::Release(e) => e.judge(),
+            Self::Review(e) => ensure(e.text.len() <= TEXT_BYTES_MAX, Check::TooLarge),
         }
     }
 }
@@ -158,7 +182,8 @@ fn ascending<T: Ord>(list: &[T]) -> bool {
 fn judge_locker(e: &LockerEntry) -> Result<(), Rejected> {
     let names: Vec<_> = e.lockers.iter().map(|l| (l.category, l.label)).collect();
     let form = e.epoch > 0 && !names.is_empty() && ascending(&names) && ascending(&e.rests_on);
-    ensure(form, Check::ScopeForm)
+    ensure(form, Check::ScopeForm)?;
+    judge_escrows(&e.escrows)
 }
 
 fn judge_record(e: &RecordEntry) -> Result<(), Rejected> {

@@ -156,9 +156,12 @@ impl Priority {
             | Personal::Card(_)
             | Personal::Locker(_)
             | Personal::Grant(_)
-            | Personal::Proxy(_) => Self::Keys,
+            | Personal::Proxy(_)
+            | Personal::Request(_)
+            | Personal::Release(_)
+            | Personal::Close(_) => Self::Keys,
             Personal::Record(e) | Personal::Amendment(e) => Self::of_category(e.category),
-            Personal::Access(_) | Personal::Receipt(_) => Self::Others,
+            Personal::Access(_) | Personal::Receipt(_) | Personal::Review(_) => Self::Others,
         }
     }
 

@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::check::{Check, Rejected};
-use crate::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
+use crate::control::CommitteeEntry;
+use crate::emergency::{RequestEntry, Tier};
+use crate::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId, sha256};
 use crate::keys::VerifyingKey;
 use crate::personal::{
     Author, CardEntry, Category, GrantEntry, Grantee, Label, PatientEntry, ProxyEntry, RevocationEntry,
@@ -103,6 +105,48 @@ pub struct RecordFacts {
     pub past: Vec<(Category, Label)>,
     /// The height that made it final; null before.
     pub height: Option<u64>,
+}
+
+/// What a decision needs of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReleaseFacts {
+    /// The request.
+    pub request: ContentId,
+    /// For whom.
+    pub requester: PersonId,
+    /// The requester's organization.
+    pub organization: OrganizationId,
+    /// What it opens.
+    pub tier: Tier,
+    /// Until when, exclusive, in milliseconds since 1970 UTC.
+    pub until: u64,
+    /// Whether it was closed before, final or not.
+    pub closed: bool,
+}
+
+/// A threshold signature with the shares that it is said to come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Signed<'a> {
+    /// What is signed.
+    pub statement: &'a [u8],
+    /// Each share with its index.
+    pub shares: &'a [(u64, &'a [u8; 96])],
+    /// The signature.
+    pub signature: &'a [u8; 96],
+}
+
+impl Signed<'_> {
+    /// Names all of it, with the committee.
+    #[must_use]
+    pub fn id(&self, committee: &ContentId) -> [u8; 32] {
+        let indexes: Vec<_> = self.shares.iter().map(|(index, _)| index.to_be_bytes()).collect();
+        let shares = self.shares.iter().map(|(_, share)| share.as_slice());
+        let mut parts: Vec<&[u8]> = vec![&committee.0, self.statement, self.signature];
+        parts.extend(
+            indexes.iter().map(<[u8; 8]>::as_slice).zip(shares).flat_map(|(index, share)| [index, share]),
+        );
+        sha256(&parts)
+    }
 }
 
 /// Of all patient entries of one patient, each with the entry that it moves home from, the one that counts
@@ -207,6 +251,12 @@ pub trait View {
     /// # Errors
     /// [`Unreadable`].
     fn first_use(&self, grant: &ContentId) -> Result<Option<FirstUse>, Unreadable>;
+
+    /// The releases of a patient's escrows, in any order.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn releases(&self, patient: &PatientId, visit: Visit<'_, ReleaseFacts>) -> Result<(), Unreadable>;
 }
 
 /// The access that used a one-time grant up, or bound a code.
@@ -264,6 +314,26 @@ pub trait PatientView: View {
     /// # Errors
     /// [`Unreadable`].
     fn all_grants(&self, patient: &PatientId, visit: Visit<'_, GrantEntry>) -> Result<(), Unreadable>;
+
+    /// The requests for a patient's escrows, in any order.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn requests(&self, patient: &PatientId, visit: Visit<'_, RequestEntry>) -> Result<(), Unreadable>;
+
+    /// A committee, by its entry.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn committee(&self, id: &ContentId) -> Result<Option<CommitteeEntry>, Unreadable> {
+        Ok(self.membership().committees.get(id).map(|standing| standing.entry.clone()))
+    }
+
+    /// Whether a release is signed under a committee's key, each share by its member.
+    ///
+    /// # Errors
+    /// [`Unreadable`], where the key is not known here.
+    fn threshold_signed(&self, committee: &ContentId, signed: Signed<'_>) -> Result<bool, Unreadable>;
 
     /// Whether the holder of a key signed a body. A view may remember what it verified.
     ///

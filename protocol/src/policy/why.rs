@@ -52,6 +52,7 @@ rules! {
     AuthorOrganization = "author-organization", 4, Permit, "The reader's organization authored the record.";
     HomeOrganization = "home-organization", 5, Permit, "The patient's home organization files what it does.";
     Grant = "grant", 6, Permit, "The patient consented.";
+    Emergency = "emergency", 15, Permit, "Several people released it for an emergency.";
 
     StateUnreadable = "state-unreadable", 1, Deny, "What the decision needs could not be read on this node.";
     NoRecord = "no-record", 1, Deny, "No such record of this patient is known here.";
@@ -76,6 +77,9 @@ rules! {
     ConsentNotYet = "consent-not-yet", 6, Deny, "The consent has not begun.";
     CodeBound = "code-bound", 12, Deny, "The code was used first by another organization.";
     ConsentUsed = "consent-used", 13, Deny, "The consent was for one use, and that was made.";
+    EmergencyScope = "emergency-scope", 15, Deny, "The emergency release does not open this record.";
+    EmergencyOver = "emergency-over", 15, Deny, "The emergency release has ended or was closed.";
+    EmergencyPending = "emergency-pending", 15, Deny, "The emergency release is not final yet.";
     LeaseOver = "lease-over", 14, Deny, "This node has had no news of the ledger for too long.";
 }
 
@@ -90,7 +94,11 @@ impl Rule {
     #[must_use]
     pub const fn next(self) -> &'static str {
         match self {
-            Self::Patient | Self::AuthorOrganization | Self::HomeOrganization | Self::Grant => "",
+            Self::Patient
+            | Self::AuthorOrganization
+            | Self::HomeOrganization
+            | Self::Grant
+            | Self::Emergency => "",
             Self::StateUnreadable => "Run `hospes doctor` on this node.",
             Self::NoRecord => "Check the record, or wait until this node has synchronised.",
             Self::NotEnrolled | Self::Suspended | Self::RoleLimits | Self::Administrator => {
@@ -100,6 +108,9 @@ impl Rule {
             Self::CardSuspended => "Ask the patient to consent again with the new card.",
             Self::ProxyOver => "Ask the patient, or name the proxy anew with both cards.",
             Self::ConsentNotYet => "Wait until it begins, or ask the patient to consent from now on.",
+            Self::EmergencyScope => "Request what is needed, with its own reason and guardians.",
+            Self::EmergencyOver => "Request again, with a reason, if the emergency goes on.",
+            Self::EmergencyPending => "Wait until it is final: a moment, with the other nodes in reach.",
             Self::LeaseOver => "Connect this node to the others, or import a bundle.",
             _ => "Ask the patient to consent by a tap.",
         }

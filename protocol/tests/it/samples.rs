@@ -5,6 +5,7 @@ use hospes_protocol::block::{
     Block, CommitCertificate, CommitSignature, Cut, Fork, SignedVote, Validator, ValidatorSet, Vote, VoteKind,
 };
 use hospes_protocol::control::*;
+use hospes_protocol::emergency::*;
 use hospes_protocol::entry::{Content, FORMAT, Header, HeaderFields};
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::*;
@@ -322,6 +323,7 @@ fn people() -> Vec<Sample> {
         packets: vec![packet],
         subject_keys,
         staged: false,
+        escrows: vec![escrow()],
     };
     let proxy = ProxyEntry {
         patient,
@@ -388,6 +390,66 @@ fn records() -> Vec<Sample> {
     ]
 }
 
+fn escrow() -> EscrowRef {
+    EscrowRef {
+        public: EscrowPublic { tier: Tier::Full, key: agreement(52), staged: false },
+        guardians: ContentId([53; 32]),
+        ledger: ContentId([54; 32]),
+        keys: KeyId([55; 32]),
+        salt: [56; 32],
+        sealed: ObjectId::of_structured(b"sealed"),
+    }
+}
+
+fn emergencies() -> Vec<Sample> {
+    let (patient, organization) = (PatientId([10; 32]), organization().organization);
+    let request = RequestEntry {
+        patient,
+        requester: PersonId([26; 32]),
+        organization,
+        tier: Tier::Full,
+        enrolment: ContentId([57; 32]),
+        card: ContentId([58; 32]),
+        locker: ContentId([59; 32]),
+        guardians: ContentId([53; 32]),
+        ledger: ContentId([54; 32]),
+        label: escrow().label(NET, &agreement(37), &organization),
+        reason: Reason::Other,
+        text: "found in the street".into(),
+        until: T0 + 5,
+        after: (7, BlockHash([60; 32])),
+        opener: agreement(61),
+        sealed_opener: Bytes(vec![5]),
+        subject_keys: vec![SubjectKey { node: NodeId([62; 32]), sealed: Bytes(vec![6]) }],
+        patient_key: Some(Bytes(vec![7])),
+    };
+    let id = ContentId([63; 32]);
+    let approval = Approval { person: PersonId([64; 32]), index: 2, signed: Bytes(vec![8]), share: [65; 96] };
+    let release =
+        ReleaseEntry { patient, request: id, approvals: vec![approval.clone()], signature: [66; 96] };
+    let close =
+        CloseEntry { patient, release: id, person: PersonId([26; 32]), organization, wrong_patient: true };
+    let review = ReviewEntry {
+        patient,
+        release: id,
+        reviewer: PersonId([67; 32]),
+        organization,
+        outcome: Outcome::Unclear,
+        text: "asked".into(),
+    };
+    let statement = ApprovalStatement { request: id, text: [69; 32], language: "en".into() };
+    vec![
+        sample("32 request", &request),
+        sample("33 release", &release),
+        sample("34 close", &close),
+        sample("35 review", &review),
+        sample("approval", &approval),
+        sample("approval statement", &statement),
+        sample("release statement", &request.release(NET, id)),
+        sample("escrow label", &request.label),
+    ]
+}
+
 fn proofs() -> Vec<Sample> {
     let locks: LockTree = (0..9).map(|n| Reveal([n; 32]).lock()).collect();
     let (mut range, mut nodes) = (Range::default(), Vec::new());
@@ -405,5 +467,5 @@ fn proofs() -> Vec<Sample> {
 
 /// Every sample, by group.
 pub(crate) fn all() -> Vec<Sample> {
-    [blocks(), control(), people(), records(), proofs()].concat()
+    [blocks(), control(), people(), records(), emergencies(), proofs()].concat()
 }

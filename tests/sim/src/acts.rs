@@ -419,6 +419,7 @@ impl World {
             packets,
             subject_keys: self.subject_keys(p, &[to], &mut rng),
             staged: false,
+            escrows: Vec::new(),
         };
         let signer = patient.card.signer();
         let content = self.draft(at, Kind::Locker, &[card], &locker);

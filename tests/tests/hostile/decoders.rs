@@ -16,6 +16,9 @@ use hospes_protocol::control::{
     CheckpointEntry, CommitteeEntry, DkgEntry, NodeEntry, OrganizationEntry, OrganizationKeyEntry,
     PolicyEntry, PractitionerEntry, RoleEntry, ValidatorSetEntry,
 };
+use hospes_protocol::emergency::{
+    ApprovalStatement, CloseEntry, ReleaseEntry, ReleaseStatement, RequestEntry, ReviewEntry,
+};
 use hospes_protocol::entry::{Content, Header};
 use hospes_protocol::genesis::Genesis;
 use hospes_protocol::ids::{HeaderId, Lock, NetworkId, ObjectId, PatientId};
@@ -36,6 +39,7 @@ use hospes_protocol::state::{
 use hospes_protocol::tap::{Body, TapPayload};
 use hospes_protocol::wire::Wire;
 use hospes_service::consensus::{ConsensusMessage, WalEntry};
+use hospes_service::emergency::Share;
 use hospes_service::holding::order::{FetchRequest, Order, Receipt};
 use hospes_service::messages::{Answer, Channel, Gossip, Request};
 
@@ -101,6 +105,13 @@ pub(crate) const DECODERS: &[Decoder] = &[
     decoder("card", wire::<CardEntry>),
     decoder("locker", wire::<LockerEntry>),
     decoder("proxy", wire::<ProxyEntry>),
+    decoder("break-glass-request", wire::<RequestEntry>),
+    decoder("release", wire::<ReleaseEntry>),
+    decoder("close", wire::<CloseEntry>),
+    decoder("review", wire::<ReviewEntry>),
+    decoder("approval-statement", wire::<ApprovalStatement>),
+    decoder("release-statement", wire::<ReleaseStatement>),
+    decoder("share", wire::<Share>),
     decoder("record", wire::<RecordEntry>),
     decoder("grant", wire::<GrantEntry>),
     decoder("revocation", wire::<RevocationEntry>),

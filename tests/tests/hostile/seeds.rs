@@ -12,8 +12,10 @@ use hospes_card::{HolderKind, Pin, Puk};
 use hospes_protocol::accumulator::{LockPart, LockProof, RangeProof};
 use hospes_protocol::block::{CommitCertificate, CommitSignature, SignedVote, VoteKind};
 use hospes_protocol::context::Context;
+use hospes_protocol::emergency::Approval;
 use hospes_protocol::ids::{
-    BlockHash, ContentId, HeaderId, KeyId, NodeId, ObjectId, OrganizationId, PatientId, RecordId, StateRoot,
+    BlockHash, ContentId, HeaderId, KeyId, NodeId, ObjectId, OrganizationId, PatientId, PersonId, RecordId,
+    StateRoot,
 };
 use hospes_protocol::keys::{KeyAgreement as _, Signer as _, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::limits::SEGMENT_BYTES;
@@ -28,6 +30,7 @@ use hospes_service::consensus::{
     ConsensusMessage, Elapsed, Judged, PolkaCertificate, Proposal, RoundCertificate, RoundCertificateKind,
     RoundVote, SignedProposal, StepTimeout, WalEntry,
 };
+use hospes_service::emergency::{ApprovalShare, Finding, Half, OpeningShare, Share};
 use hospes_service::holding::order::{FetchRequest, HoldState, Order, Receipt};
 use hospes_service::messages::{
     Answer, BlockItem, Channel, Collection, Delivery, Gossip, HeaderItem, HeaderRun, Part, PartOf, Position,
@@ -41,7 +44,7 @@ use crate::decoders::NET;
 const T0: u64 = 1_790_000_000_000;
 
 /// Which golden vectors are inputs of which decoder.
-const FROM_VECTORS: [(&str, &str); 39] = [
+const FROM_VECTORS: [(&str, &str); 45] = [
     ("genesis", "genesis"),
     ("content", "content"),
     ("body", "body"),
@@ -66,6 +69,12 @@ const FROM_VECTORS: [(&str, &str); 39] = [
     ("card", "17 card"),
     ("locker", "18 locker"),
     ("proxy", "23 proxy"),
+    ("break-glass-request", "32 request"),
+    ("release", "33 release"),
+    ("close", "34 close"),
+    ("review", "35 review"),
+    ("approval-statement", "approval statement"),
+    ("release-statement", "release statement"),
     ("record", "19 record"),
     ("record", "20 amendment"),
     ("grant", "21 grant"),
@@ -155,6 +164,9 @@ fn small() -> Vec<Seed> {
     let tap = TapPayload { text_hash: [1; 32], language: "en".into(), root: [2; 32] };
     let (key, escrow) = (KeyId([3; 32]), KeyId([4; 32]));
     let label = EscrowLabel { network: NET, key, tier: Tier::Full, escrow, holder: [5; 32] };
+    let (request, signed) = (ContentId([6; 32]), Bytes(vec![7; 8]));
+    let approval = Approval { person: PersonId([8; 32]), index: 1, signed, share: [9; 96] };
+    let opening = OpeningShare { release: request, half: Half::Ledger, index: 2, sealed: Bytes(vec![10; 8]) };
     let public = EscrowPublic { tier: Tier::Summary, key: agreement().agreement_key(), staged: true };
     vec![
         ("identity", "ada", identity.encode()),
@@ -165,6 +177,8 @@ fn small() -> Vec<Seed> {
         ("escrow-label", "full", label.encode()),
         ("sealed-escrow", "sealed", breakglass_vector("SealedEscrow")),
         ("card-sealed-escrow", "sealed", breakglass_vector("CardSealedEscrow")),
+        ("share", "approval", Share::Approval(ApprovalShare { request, approval }).encode()),
+        ("share", "opening", Share::Opening(opening).encode()),
         ("ceremony", "deal", breakglass_vector("Said::Deal")),
         ("ceremony", "complaint", breakglass_vector("Said::Complain")),
         ("ceremony", "answer", breakglass_vector("Said::Answer")),
@@ -266,6 +280,7 @@ fn requests() -> Vec<Seed> {
     let authorization = Bytes(vector("header"));
     let runs = vec![HeaderRun { node: node(), from: 1, to: u64::MAX }];
     let signed = || vec![Bytes(vector("header"))];
+    let finding = Finding { key: KeyId([3; 32]), authorization: authorization.clone() };
     let collection = Collection { contents: contents.clone(), authorization };
     vec![
         ("request", "position", Request::Position(position()).encode()),
@@ -280,6 +295,8 @@ fn requests() -> Vec<Seed> {
         ("request", "handovers", Request::Handovers(1).encode()),
         ("request", "snapshot", Request::Snapshot(7).encode()),
         ("request", "snapshot part", Request::SnapshotPart(PartOf { height: 9, part: 1 }).encode()),
+        ("request", "find", Request::Find(finding).encode()),
+        ("request", "shares", Request::Shares(vec![Bytes(vec![1; 8])]).encode()),
         ("request", "subject keys", Request::SubjectKeys(vec![PatientId([1; 32])]).encode()),
     ]
 }

@@ -144,7 +144,7 @@ impl Service {
     }
 
     /// The share of a committee's key that this node keeps.
-    pub(super) fn kept_share(&self, committee: &ContentId) -> Result<Option<KeyShare>, Fatal> {
+    pub(crate) fn kept_share(&self, committee: &ContentId) -> Result<Option<KeyShare>, Fatal> {
         let Some(row) = self.objects.sealed(&share_key(committee))?.map(Zeroizing::new) else {
             return Ok(None);
         };

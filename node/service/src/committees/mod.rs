@@ -123,7 +123,7 @@ impl Service {
         found
     }
 
-    fn key_of(&self, committee: &StandingCommittee) -> Result<Option<ThresholdKey>, Fatal> {
+    pub(crate) fn key_of(&self, committee: &StandingCommittee) -> Result<Option<ThresholdKey>, Fatal> {
         Ok(self.heard(committee)?.and_then(|heard| heard.key(self.state.height)))
     }
 

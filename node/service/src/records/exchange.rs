@@ -121,6 +121,7 @@ impl Service {
         self.offer(peer)?;
         self.owe_orders(peer)?;
         self.owe_receipts(peer)?;
+        self.owe_shares(peer)?;
         self.ask_sibling(peer)
     }
 
@@ -214,7 +215,7 @@ impl Service {
     }
 
     /// A body with the packets that `peer` is to hold, in as many pieces as its packets need.
-    fn deliveries(&self, content: &ContentId, peer: &NodeId) -> Result<Vec<Delivery>, Fatal> {
+    pub(crate) fn deliveries(&self, content: &ContentId, peer: &NodeId) -> Result<Vec<Delivery>, Fatal> {
         let Some(held) = self.objects.body(content)? else { return Ok(Vec::new()) };
         let body = Bytes(held.bytes);
         let mut pieces = vec![Delivery { body: body.clone(), packets: Vec::new() }];
@@ -244,6 +245,9 @@ impl Service {
             || theirs == self.me.organization
             || home.is_some_and(|h| self.backups_of(&h).contains(&theirs));
         let mut packets = Vec::new();
+        for escrow in &locker.escrows {
+            packets.extend(self.objects.object(&escrow.sealed)?);
+        }
         for packet in &locker.packets {
             if all || packet.organization.is_none_or(|o| o == theirs) {
                 packets.extend(self.objects.object(&packet.packet)?);
@@ -298,6 +302,9 @@ impl Service {
         match (asked, answer) {
             (Asked::Offer, Answer::Lacking(lacking)) => self.on_lacking(from, &lacking),
             (Asked::Deliver(ids), Answer::Verdicts(verdicts)) => self.on_verdicts(from, &ids, &verdicts),
+            (Asked::Shares(items), Answer::Verdicts(verdicts)) => {
+                self.on_share_verdicts(from, &items, &verdicts)
+            }
             (Asked::Collect, Answer::Bodies(deliveries)) => self.on_collected(from, deliveries),
             (Asked::Packets { last, .. }, Answer::Packets(packets)) => self.on_packets(from, &packets, &last),
             (Asked::SubjectKeys { last, .. }, Answer::SubjectKeys(keys)) => {
@@ -324,7 +331,7 @@ impl Service {
         self.take_offered(peer)?;
         let writes = OWED.hasten(&*self.objects, peer, self.now)?;
         self.write(&writes)?;
-        Ok(())
+        self.hasten_shares(peer)
     }
 
     /// Offers do not outlive the process.

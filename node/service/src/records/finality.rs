@@ -183,6 +183,9 @@ impl Service {
         if let Personal::Patient(entry) = &payload {
             self.settle_home(&entry.patient)?;
         }
+        if matches!(payload, Personal::Release(_)) {
+            self.wake_emergency();
+        }
         if facts.void != before || matches!(payload, Personal::Patient(_)) {
             self.judge_again_after(id)?;
         }

@@ -16,6 +16,10 @@
 //! codes        patient             -             content         Row of the grant
 //! revocations  patient             -             content         Row of the revocation
 //! uses         grant               -             access          Use
+//! emergencies  -                   until         request         -
+//! releases     request             -             release         -
+//! closes       release             -             close           -
+//! reviews      release             -             review          -
 //! ```
 //!
 //! Rows of a patient are sealed under the patient's erasable key and go with it. Lawfulness is judged before
@@ -34,7 +38,7 @@ use crate::service::Fatal;
 pub(super) const FACTS: &str = "facts";
 pub(super) const PATIENTS: &str = "patients";
 pub(super) const CARD_KEYS: &str = "card-keys";
-pub(super) const EPOCHS: &str = "epochs";
+pub(crate) const EPOCHS: &str = "epochs";
 pub(super) const PACKETS: &str = "packets";
 pub(super) const KEY_HOLDERS: &str = "key-holders";
 pub(super) const RECORDS: &str = "records";
@@ -45,9 +49,13 @@ pub(super) const GRANTED: &str = "granted";
 pub(super) const CODES: &str = "codes";
 pub(super) const REVOCATIONS: &str = "revocations";
 pub(super) const USES: &str = "uses";
+pub(crate) const EMERGENCIES: &str = "emergencies";
+pub(crate) const RELEASES: &str = "releases";
+pub(crate) const CLOSES: &str = "closes";
+pub(crate) const REVIEWS: &str = "reviews";
 
 /// Rows that are read from storage at a time.
-pub(super) const PAGE: usize = 1024;
+pub(crate) const PAGE: usize = 1024;
 
 wire_struct! {
     /// What is known of an entry whose body is here.
@@ -196,6 +204,12 @@ impl Rows<'_> {
     }
 }
 
+impl Rows<'_> {
+    fn follows(&mut self, space: &str, of: &ContentId) {
+        self.put(SealedKey::new(space, &of.0, 0, &self.content.0), Vec::new());
+    }
+}
+
 /// The rows of a body, its facts included. What became void leaves the rows that decisions read.
 pub(super) fn rows_of(content: ContentId, facts: &Facts, payload: &Personal) -> Vec<Write> {
     let mut rows = Rows { content, facts, writes: vec![facts_row(&content, facts)] };
@@ -207,6 +221,12 @@ pub(super) fn rows_of(content: ContentId, facts: &Facts, payload: &Personal) -> 
         Personal::Revocation(e) => rows.under(REVOCATIONS, &e.patient.0, e.encode()),
         Personal::Access(access) => rows.access(access),
         Personal::Patient(_) | Personal::Proxy(_) | Personal::Erasure(_) | Personal::Receipt(_) => {}
+        Personal::Request(e) => {
+            rows.put(SealedKey::new(EMERGENCIES, &[], e.until, &content.0), Vec::new());
+        }
+        Personal::Release(e) => rows.follows(RELEASES, &e.request),
+        Personal::Close(e) => rows.follows(CLOSES, &e.release),
+        Personal::Review(e) => rows.follows(REVIEWS, &e.release),
     }
     rows.writes
 }
@@ -264,7 +284,7 @@ pub(super) fn facts(objects: &dyn Objects, content: &ContentId) -> Result<Option
 }
 
 /// Passes every row of a group.
-pub(super) fn each(
+pub(crate) fn each(
     objects: &dyn Objects,
     space: &str,
     group: Option<&[u8]>,
@@ -286,7 +306,7 @@ pub(super) fn each(
 }
 
 /// The content that is the item of a row.
-pub(super) fn content_of(row: &SealedRow) -> Result<ContentId, Fatal> {
+pub(crate) fn content_of(row: &SealedRow) -> Result<ContentId, Fatal> {
     id32(&row.key.item).map(ContentId)
 }
 
@@ -296,6 +316,6 @@ pub(crate) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
 }
 
 /// The value of a row that was read with others.
-pub(super) fn value<T: Wire>(row: &SealedRow) -> Result<T, Fatal> {
+pub(crate) fn value<T: Wire>(row: &SealedRow) -> Result<T, Fatal> {
     T::decode(&row.value).map_err(Fatal::Contradiction)
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
+use hospes_protocol::emergency::RequestEntry;
 use hospes_protocol::entry::{Content, Header, is_control};
 use hospes_protocol::fail_point;
 use hospes_protocol::ids::{ContentId, NodeId, ObjectId, PatientId};
@@ -199,7 +200,7 @@ impl Service {
 
     /// What the ledger says of a content: the first of its headers by finality, leaving out those that differ
     /// from it. A body whose header is still on its way is offered again.
-    pub(super) fn standing(&self, content: &Content) -> Result<Result<HeaderFacts, Rejected>, Fatal> {
+    pub(crate) fn standing(&self, content: &Content) -> Result<Result<HeaderFacts, Rejected>, Fatal> {
         let mut best: Option<HeaderFacts> = None;
         let mut why = Check::StandsOnMissing.into();
         for id in self.ledger.headers_of(&content.id())? {
@@ -260,6 +261,9 @@ impl Service {
                 self.settle_home(&verified.patient)?;
             }
             self.judge_again_after(verified.known.id)?;
+            if matches!(verified.known.entry, Personal::Request(_) | Personal::Release(_)) {
+                self.wake_emergency();
+            }
         }
         Ok(())
     }
@@ -269,30 +273,41 @@ impl Service {
         let (patient, keys): (PatientId, &[SubjectKey]) = match payload {
             Personal::Patient(p) => (p.patient, &p.subject_keys),
             Personal::Locker(p) => (p.patient, &p.subject_keys),
+            Personal::Request(p) => return self.request_key_rows(p),
             _ => return Ok(Vec::new()),
         };
         let holders = keys.iter().filter_map(|k| self.state.membership.nodes.get(&k.node));
         let holders: BTreeSet<_> = holders.map(|n| n.organization).collect();
         let mut writes: Vec<_> = holders.iter().map(|o| index::key_holder_row(&patient, o)).collect();
-        let mut given = false;
-        for key in keys.iter().filter(|k| k.node == self.me.node) {
-            let opened = Envelope::parse(&key.sealed).and_then(|sealed| {
-                let opened = sealed.open(&mut self.me.agreement, Context::PatientKey, &self.network);
-                opened.map_err(|_| Check::SealBroken.into())
-            });
-            // A key that does not open leaves this node without K, and the entry as lawful as it was.
-            if let Ok(k) = opened
-                && k.len() == 32
-            {
-                let key = SealedKey::new(SUBJECT_KEYS, &[], 0, &patient.0);
-                writes.push(Write::Sealed(SealedRow { key, patient: Some(patient), value: k.to_vec() }));
-                given = true;
-            }
-        }
+        let own = self.own_subject_key(&patient, keys);
+        let given = own.is_some();
+        writes.extend(own);
         if holders.contains(&self.me.organization) {
             writes.push(self.note_subject_key(&patient, given)?);
         }
         Ok(writes)
+    }
+
+    /// K where it is sealed to this node. A key that does not open leaves this node without, and the entry as lawful as it was.
+    fn own_subject_key(&mut self, patient: &PatientId, keys: &[SubjectKey]) -> Option<Write> {
+        let key = keys.iter().rfind(|k| k.node == self.me.node)?;
+        let sealed = Envelope::parse(&key.sealed).ok()?;
+        let k = sealed.open(&mut self.me.agreement, Context::PatientKey, &self.network).ok()?;
+        let row = |value| SealedRow {
+            key: SealedKey::new(SUBJECT_KEYS, &[], 0, &patient.0),
+            patient: Some(*patient),
+            value,
+        };
+        (k.len() == 32).then(|| Write::Sealed(row(k.to_vec())))
+    }
+
+    /// K of a request, at the requester's organization, where that has none; it makes nobody one who treats the patient.
+    fn request_key_rows(&mut self, request: &RequestEntry) -> Result<Vec<Write>, Fatal> {
+        let own = request.organization == self.me.organization;
+        if !own || self.subject_key(&request.patient)?.is_some() {
+            return Ok(Vec::new());
+        }
+        Ok(self.own_subject_key(&request.patient, &request.subject_keys).into_iter().collect())
     }
 
     /// K of this node's organization for a patient, where an entry gave it to this node.
@@ -330,7 +345,9 @@ fn packet_writes(patient: Option<PatientId>, packets: Vec<(ObjectId, &[u8])>) ->
 /// The packets that a payload names.
 pub(super) fn named_packets(payload: &Personal) -> Vec<ObjectId> {
     match payload {
-        Personal::Locker(LockerEntry { packets, .. }) => packets.iter().map(|p| p.packet).collect(),
+        Personal::Locker(LockerEntry { packets, escrows, .. }) => {
+            packets.iter().map(|p| p.packet).chain(escrows.iter().map(|e| e.sealed)).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -27,7 +27,7 @@ mod erasing;
 mod erasures;
 mod exchange;
 mod finality;
-mod index;
+pub(crate) mod index;
 mod keep;
 mod query;
 pub(crate) mod queue;

@@ -8,6 +8,8 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use hospes_protocol::check::Rejected;
+use hospes_protocol::emergency::RequestEntry;
+use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{BlockHash, ContentId, Lock, NetworkId, OrganizationId, PatientId, PersonId};
 use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::personal::{
@@ -16,8 +18,8 @@ use hospes_protocol::personal::{
 use hospes_protocol::policy::described::{is_of_same_file, record_facts};
 use hospes_protocol::policy::view::{FirstUse, FormerCard, Visit, first_by_finality};
 use hospes_protocol::policy::{
-    Act, Actor, Decision, Known, LockState, Newest, PatientView, Personal, RecordFacts, Request, Unreadable,
-    View, decide,
+    Act, Actor, Decision, Known, LockState, Newest, PatientView, Personal, RecordFacts, ReleaseFacts,
+    Request, Signed, Unreadable, View, decide,
 };
 use hospes_protocol::state::{FormerCardEntry, Membership};
 use hospes_protocol::tap::{Body, TapPayload};
@@ -222,6 +224,10 @@ impl View for ServiceView<'_> {
         found.map_err(unreadable)?;
         Ok(first_by_finality(uses))
     }
+
+    fn releases(&self, patient: &PatientId, visit: Visit<'_, ReleaseFacts>) -> Result<(), Unreadable> {
+        self.service.each_release(patient, visit).map_err(unreadable)
+    }
 }
 
 impl PatientView for ServiceView<'_> {
@@ -263,6 +269,21 @@ impl PatientView for ServiceView<'_> {
         });
         found.map_err(unreadable)?;
         Ok(authors)
+    }
+
+    fn requests(&self, patient: &PatientId, visit: Visit<'_, RequestEntry>) -> Result<(), Unreadable> {
+        for id in self.service.contents_of(patient, Kind::BreakGlassRequest.code()).map_err(unreadable)? {
+            let Some(known) = self.entry(&id)? else { continue };
+            let Personal::Request(request) = known.entry.clone() else { continue };
+            if visit(&known.map(|_| *request)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn threshold_signed(&self, committee: &ContentId, signed: Signed<'_>) -> Result<bool, Unreadable> {
+        self.service.threshold_signed(committee, signed).map_err(unreadable)?.ok_or(Unreadable)
     }
 
     fn signed_by(
@@ -316,7 +337,7 @@ impl Service {
     }
 
     /// A verified entry that has effect.
-    pub(super) fn known_entry(&self, id: &ContentId) -> Result<Option<Known<Personal>>, Fatal> {
+    pub(crate) fn known_entry(&self, id: &ContentId) -> Result<Option<Known<Personal>>, Fatal> {
         let Some(facts) = index::facts(&*self.objects, id)? else { return Ok(None) };
         let Some((_, payload)) = self.entry(id)? else { return Ok(None) };
         Ok(facts.known(*id, payload))

@@ -5,6 +5,7 @@ mod away;
 mod cards;
 mod chain;
 mod committees;
+mod emergency;
 mod erasing;
 mod forks;
 mod full;

@@ -50,7 +50,7 @@ pub(crate) struct Patient {
 pub(crate) struct Doctor {
     pub(crate) id: PersonId,
     pub(crate) at: usize,
-    seed: u8,
+    pub(crate) seed: u8,
 }
 
 /// A record and its blob.
@@ -138,7 +138,7 @@ impl World {
         (id, sealed, self.file(i, filing))
     }
 
-    fn draft(
+    pub(crate) fn draft(
         &self,
         i: usize,
         kind: Kind,
@@ -405,6 +405,7 @@ impl World {
             }],
             subject_keys: Vec::new(),
             staged: false,
+            escrows: Vec::new(),
         };
         let content = self.draft(i, Kind::Locker, patient.salt(), &[patient.card], &locker);
         Draft { packets: vec![sealed], ..patient.signs(content) }
@@ -436,12 +437,12 @@ impl Doctor {
 }
 
 impl Patient {
-    fn salt(&mut self) -> [u8; 32] {
+    pub(crate) fn salt(&mut self) -> [u8; 32] {
         self.salt += 3;
         [self.salt; 32]
     }
 
-    fn signs(&self, content: Content) -> Draft {
+    pub(crate) fn signs(&self, content: Content) -> Draft {
         Draft { content, signers: vec![key(self.seed)], reveal: Vec::new(), packets: Vec::new() }
     }
 

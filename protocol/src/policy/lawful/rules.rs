@@ -15,7 +15,7 @@ use crate::policy::Personal;
 use crate::policy::described::{is_label_alone, is_of_same_file};
 use crate::policy::view::{Known, PatientView, Under};
 
-fn patient_of(personal: &Personal) -> Option<&PatientEntry> {
+pub(super) fn patient_of(personal: &Personal) -> Option<&PatientEntry> {
     match personal {
         Personal::Patient(patient) => Some(patient),
         _ => None,
@@ -43,7 +43,7 @@ fn grant_of(personal: &Personal) -> Option<&GrantEntry> {
     }
 }
 
-fn by(groups: Vec<Group>, under: Option<Under>) -> Wanted {
+pub(super) fn by(groups: Vec<Group>, under: Option<Under>) -> Wanted {
     Wanted { groups, under }
 }
 
@@ -64,6 +64,10 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
                 ensure(self.stands_on.first().is_some_and(|k| k.id == e.erasure), Check::StandsOnMissing)?;
                 Ok(by(Vec::new(), None))
             }
+            Personal::Request(e) => self.request(e),
+            Personal::Release(e) => self.release(e),
+            Personal::Close(e) => self.close(e),
+            Personal::Review(e) => self.review(e),
         }
     }
 

@@ -549,6 +549,7 @@ fn locker() -> LockerEntry {
         packets: Vec::new(),
         subject_keys: Vec::new(),
         staged: false,
+        escrows: Vec::new(),
     }
 }
 

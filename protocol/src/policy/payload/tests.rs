@@ -34,6 +34,7 @@ fn locker() -> LockerEntry {
         packets: Vec::new(),
         subject_keys: Vec::new(),
         staged: false,
+        escrows: Vec::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Decisions: each refusal beside the same act permitted, then random worlds against a second, naive model.
 
+mod emergency;
 mod model;
 mod reach;
 

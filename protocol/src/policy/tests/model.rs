@@ -20,8 +20,8 @@ use crate::personal::{
 };
 use crate::policy::view::{FirstUse, Visit};
 use crate::policy::{
-    Act, Actor, Decision, Known, LockState, MemoryView, Newest, Personal, RecordFacts, Request, Unreadable,
-    Verified, View, decide,
+    Act, Actor, Decision, Known, LockState, MemoryView, Newest, Personal, RecordFacts, ReleaseFacts, Request,
+    Unreadable, Verified, View, decide,
 };
 use crate::state::Membership;
 
@@ -111,6 +111,10 @@ impl View for Lying<'_> {
     ) -> Result<(), Unreadable> {
         self.view.bound_grants(patient, organization, &mut |known| visit(&self.changed(known)))
     }
+    fn releases(&self, patient: &PatientId, visit: Visit<'_, ReleaseFacts>) -> Result<(), Unreadable> {
+        self.view.releases(patient, visit)
+    }
+
     fn revocations(&self, patient: &PatientId, visit: Visit<'_, RevocationEntry>) -> Result<(), Unreadable> {
         if self.lie == Lie::Revocations { Ok(()) } else { self.view.revocations(patient, visit) }
     }

@@ -130,6 +130,7 @@ fn what_grants_stand_on_goes_where_grants_go() {
         packets: Vec::new(),
         subject_keys: vec![SubjectKey { node: node_id(RURAL), sealed: Bytes::default() }],
         staged: false,
+        escrows: Vec::new(),
     };
     world.put(id(9), Personal::Locker(locker.clone()), Some(3), Some(CARD));
     for entry in [card, Personal::Locker(locker), Personal::Proxy(proxy())] {

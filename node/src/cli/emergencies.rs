@@ -1,0 +1,191 @@
+//! `hospes breakglass`: asking for an emergency access, approving, opening, closing and reviewing it.
+
+use serde_json::{Map, Value, json};
+
+use super::Global;
+use super::acts::{CardArgs, Seat, list};
+use super::answer::{Done, Outcome, note};
+use super::client::quoted;
+use super::show::{fields, table, text};
+
+/// What of emergencies.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum EmergencyCommand {
+    /// Ask to open the record of someone who can't consent, by the own card.
+    Request(RequestArgs),
+    /// Approve a request as a guardian, by the own card.
+    Approve {
+        /// The request.
+        request: String,
+        #[command(flatten)]
+        card: CardArgs,
+    },
+    /// Open what was released and list what can be read.
+    Open {
+        /// The request.
+        request: String,
+        #[command(flatten)]
+        card: CardArgs,
+    },
+    /// Close it before its time.
+    Close {
+        /// The request.
+        request: String,
+        /// It was the wrong patient.
+        #[arg(long)]
+        wrong_patient: bool,
+        #[command(flatten)]
+        card: CardArgs,
+    },
+    /// Say what a review found, by an auditor's card.
+    Review {
+        /// The request.
+        request: String,
+        /// justified, not-justified or unclear.
+        outcome: String,
+        /// In a few words.
+        #[arg(long, default_value = "")]
+        text: String,
+        #[command(flatten)]
+        card: CardArgs,
+    },
+    /// Requests that concern whoever is signed in: the patient's own, a guardian's, an auditor's.
+    List {
+        #[command(flatten)]
+        card: CardArgs,
+    },
+    /// Who broke the glass how often, and what reviews found.
+    Report {
+        #[command(flatten)]
+        card: CardArgs,
+    },
+}
+
+/// A request.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RequestArgs {
+    /// The patient's card in a reader: serial, the beginning of one, or holder. No PIN is needed.
+    #[arg(long, value_name = "CARD", required_unless_present = "patient")]
+    patient_card: Option<String>,
+    /// The patient's pseudonym, where the record is known here.
+    #[arg(long, value_name = "PATIENT", conflicts_with = "patient_card")]
+    patient: Option<String>,
+    /// summary (two guardians) or full (three).
+    #[arg(long, default_value = "summary")]
+    tier: String,
+    /// unconscious, allergy-or-medicine, urgent-surgery, lack-of-capacity, card-unusable or other.
+    #[arg(long)]
+    reason: String,
+    /// In a few words; needed for other.
+    #[arg(long, default_value = "")]
+    text: String,
+    /// For how many minutes, at most 240.
+    #[arg(long, value_name = "MINUTES")]
+    minutes: Option<u64>,
+    #[command(flatten)]
+    card: CardArgs,
+}
+
+const EMERGENCIES: &[(&str, &str)] = &[
+    ("REQUEST", "request"),
+    ("PATIENT", "patient"),
+    ("TIER", "tier"),
+    ("REASON", "reason"),
+    ("STATE", "state"),
+    ("UNTIL", "until"),
+    ("REVIEW DUE", "review_due"),
+];
+const REPORT: &[(&str, &str)] = &[
+    ("PERSON", "person"),
+    ("ASKED", "asked"),
+    ("RELEASED", "released"),
+    ("JUSTIFIED", "justified"),
+    ("NOT JUSTIFIED", "not_justified"),
+    ("UNCLEAR", "unclear"),
+    ("OVERDUE", "overdue"),
+];
+const RECORDS: &[(&str, &str)] = &[("RECORD", "content"), ("CATEGORY", "category"), ("TITLE", "title")];
+
+/// `hospes breakglass`.
+pub(crate) fn run(global: &Global, command: &EmergencyCommand) -> Outcome<Done> {
+    match command {
+        EmergencyCommand::Request(args) => request(global, args),
+        EmergencyCommand::Approve { request, card } => {
+            Seat::take(global, card)?.act(&path(request, "/approve"), &json!({}))
+        }
+        EmergencyCommand::Open { request, card } => open(global, request, card),
+        EmergencyCommand::Close { request, wrong_patient, card } => {
+            let body = json!({"wrong_patient": wrong_patient});
+            Seat::take(global, card)?.act(&path(request, "/close"), &body)
+        }
+        EmergencyCommand::Review { request, outcome, text, card } => {
+            let body = json!({"outcome": outcome, "text": text});
+            Seat::take(global, card)?.act(&path(request, "/review"), &body)
+        }
+        EmergencyCommand::List { card } => list(global, card, "/breakglass", "emergencies", EMERGENCIES),
+        EmergencyCommand::Report { card } => report(global, card),
+    }
+}
+
+fn path(request: &str, end: &str) -> String {
+    format!("/breakglass/{}{end}", quoted(request))
+}
+
+fn request(global: &Global, args: &RequestArgs) -> Outcome<Done> {
+    let seat = Seat::take(global, &args.card)?;
+    let mut body = Map::new();
+    if let Some(name) = &args.patient_card {
+        body.insert("card".into(), json!(seat.serial(name)?));
+    }
+    body.extend(args.patient.iter().map(|patient| ("patient".to_owned(), json!(patient))));
+    body.extend(args.minutes.iter().map(|minutes| ("minutes".to_owned(), json!(minutes))));
+    body.insert("tier".into(), json!(args.tier));
+    body.insert("reason".into(), json!(args.reason));
+    body.insert("text".into(), json!(args.text));
+    let mut done = seat.act("/breakglass", &Value::Object(body))?;
+    if let Some(request) = done.data.get("request").and_then(Value::as_str) {
+        let now = seat.client().get(&path(request, ""))?;
+        done.text.push_str(&format!("\n{}", still_needed(&now)));
+    }
+    Ok(done)
+}
+
+/// Who is still needed, for people.
+fn still_needed(now: &Value) -> String {
+    let count = |key: &str| now.get(key).and_then(Value::as_array).map_or(0, Vec::len);
+    let needed = now.get("needed").and_then(Value::as_u64).unwrap_or_default();
+    let missing = usize::try_from(needed).unwrap_or_default().saturating_sub(count("approved"));
+    let name = |party: &Value| {
+        let number = text(party, "register_number");
+        format!("{number} of {}", text(party, "organization_name"))
+    };
+    let waiting: Vec<_> =
+        now.get("waiting").and_then(Value::as_array).into_iter().flatten().map(name).collect();
+    format!("{missing} guardians are still needed, of: {}.", waiting.join("; "))
+}
+
+/// Opens, and lists what is readable now.
+fn open(global: &Global, request: &str, card: &CardArgs) -> Outcome<Done> {
+    let seat = Seat::take(global, card)?;
+    let opened = seat.client().post(&path(request, "/open"), &json!({}))?;
+    let patient = text(&opened, "patient").to_owned();
+    let query = format!("/records?patient={}&purpose=emergency-treatment", quoted(&patient));
+    let records = seat.client().list(&query)?;
+    let mut said = fields(&opened);
+    if records.is_empty() {
+        note("The record is on its way from its holders; ask again in a moment.");
+    } else {
+        said.push_str(&format!("\n{}", table(RECORDS, &records)));
+    }
+    Ok(Done::new(json!({"opened": opened, "records": records}), said))
+}
+
+fn report(global: &Global, card: &CardArgs) -> Outcome<Done> {
+    let mut rows = Seat::take(global, card)?.client().list("/breakglass/report")?;
+    for row in &mut rows {
+        let number = row.get("person").map(|person| text(person, "register_number").to_owned());
+        row["person"] = json!(number);
+    }
+    let shown = if rows.is_empty() { "Nobody broke the glass.".to_owned() } else { table(REPORT, &rows) };
+    Ok(Done::new(json!({"report": rows}), shown))
+}

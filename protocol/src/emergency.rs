@@ -1,0 +1,367 @@
+//! Break-glass on the ledger: what opens an escrow, and the payloads of the kinds 32 to 35.
+//!
+//! An escrow is a reader of a patient's lockers whose secret stands under two threshold keys. A practitioner requests,
+//! guardians approve, the release of enough of them is final, and only then do guardians and validators hand over the
+//! shares that open. Whether a body is lawful is judged by [`crate::policy`]; shares and keys are the crate
+//! `breakglass`'s, of which only bytes are seen here.
+
+use crate::check::{Check, Rejected, ensure};
+use crate::ids::{
+    BlockHash, ContentId, KeyId, NetworkId, ObjectId, OrganizationId, PatientId, PersonId, sha256,
+};
+use crate::keys::AgreementKey;
+use crate::limits::COMMITTEE_MEMBERS_MAX;
+use crate::personal::{Category, SubjectKey};
+use crate::policy::ReleaseFacts;
+use crate::wire::{Bytes, Wire};
+use crate::{wire_enum, wire_struct};
+
+/// A reason or a review in bytes, at most: a few sentences.
+pub const TEXT_BYTES_MAX: usize = 1024;
+/// Escrows in one locker entry, at most: each tier and its staged successor.
+pub const ESCROWS_MAX: usize = 8;
+
+wire_enum! {
+    /// What an escrow opens, and how many people it takes.
+    pub enum Tier {
+        /// The emergency summary, by the patient's card and one practitioner.
+        Card = 0,
+        /// The emergency summary, by two guardians.
+        Summary = 1,
+        /// The full record, by three guardians.
+        Full = 2,
+        /// The patient's own secret, for a new card.
+        Recovery = 3,
+        /// The emergency summary at one hospital without a line.
+        Offline = 4,
+    }
+}
+
+impl Tier {
+    /// Whether it opens records of a category. Private notes never.
+    #[must_use]
+    pub const fn opens(self, category: Category) -> bool {
+        match self {
+            Self::Card | Self::Summary | Self::Offline => matches!(category, Category::EmergencySummary),
+            Self::Full => !matches!(category, Category::PrivateNotes),
+            Self::Recovery => false,
+        }
+    }
+
+    /// The committee whose guardians release it, and how many of them at least; null where a request is not the way.
+    #[must_use]
+    pub const fn committee(self) -> Option<(&'static str, usize)> {
+        match self {
+            Self::Summary => Some((crate::control::SUMMARY_COMMITTEE, 2)),
+            Self::Full => Some((crate::control::FULL_COMMITTEE, 3)),
+            Self::Card | Self::Recovery | Self::Offline => None,
+        }
+    }
+}
+
+wire_struct! {
+    /// The public half of an escrow pair, to which lockers are sealed as to any reader.
+    pub struct EscrowPublic {
+        /// What it opens.
+        pub tier: Tier,
+        /// The X25519 key.
+        pub key: AgreementKey,
+        /// A staged pair takes over when break-glass closes.
+        pub staged: bool,
+    }
+}
+
+wire_struct! {
+    /// `open | network | key id | tier | escrow public key | SHA-256(salt, patient key, home organization)`.
+    pub struct EscrowLabel {
+        /// The network.
+        pub network: NetworkId,
+        /// The threshold keys under which the escrow is sealed.
+        pub key: KeyId,
+        /// The tier.
+        pub tier: Tier,
+        /// The escrow's public key, as its id.
+        pub escrow: KeyId,
+        /// Binds patient and home organization without naming them.
+        pub holder: [u8; 32],
+    }
+}
+
+impl EscrowLabel {
+    /// The label of an escrow; `salt` keeps the holder's hash from being guessed.
+    #[must_use]
+    pub fn new(
+        network: NetworkId,
+        key: KeyId,
+        escrow: &EscrowPublic,
+        salt: &[u8; 32],
+        holder: (&AgreementKey, &OrganizationId),
+    ) -> Self {
+        let (patient, home) = holder;
+        let holder = sha256(&[salt, patient.as_bytes(), &home.0]);
+        Self { network, key, tier: escrow.tier, escrow: escrow.key.id(), holder }
+    }
+
+    /// The bytes that a threshold signature opens with: `open` and the encoding.
+    #[must_use]
+    pub fn opening(&self) -> Vec<u8> {
+        [b"open".as_slice(), &self.encode()].concat()
+    }
+}
+
+wire_struct! {
+    /// An escrow of a locker epoch.
+    pub struct EscrowRef {
+        /// What it is a reader of, and its key.
+        pub public: EscrowPublic,
+        /// The guardians' committee when it was sealed.
+        pub guardians: ContentId,
+        /// The validators' committee.
+        pub ledger: ContentId,
+        /// The id of both threshold keys, as labels have it.
+        pub keys: KeyId,
+        /// In the label.
+        pub salt: [u8; 32],
+        /// Its secret, sealed under both keys; lies with the epoch's packets.
+        pub sealed: ObjectId,
+    }
+}
+
+impl EscrowRef {
+    /// Its label, by the patient's card and the home organization when it was made.
+    #[must_use]
+    pub fn label(&self, network: NetworkId, card: &AgreementKey, home: &OrganizationId) -> EscrowLabel {
+        EscrowLabel::new(network, self.keys, &self.public, &self.salt, (card, home))
+    }
+}
+
+/// Judges the escrows of a locker entry: few, each key once.
+pub(crate) fn judge_escrows(escrows: &[EscrowRef]) -> Result<(), Rejected> {
+    ensure(escrows.len() <= ESCROWS_MAX, Check::TooLarge)?;
+    let distinct = escrows.windows(2).all(|w| {
+        (w[0].public.tier, w[0].public.staged, w[0].public.key.id())
+            < (w[1].public.tier, w[1].public.staged, w[1].public.key.id())
+    });
+    ensure(distinct, Check::ScopeForm)
+}
+
+wire_enum! {
+    /// Why the glass is broken.
+    pub enum Reason {
+        /// The patient can't be spoken to.
+        Unconscious = 1,
+        /// Allergies or medicines must be known at once.
+        AllergyOrMedicine = 2,
+        /// An operation that can't wait.
+        UrgentSurgery = 3,
+        /// The patient can't decide now.
+        LackOfCapacity = 4,
+        /// The card is lost or broken, and care can't wait.
+        CardUnusable = 5,
+        /// Something else, which the text says.
+        Other = 6,
+    }
+}
+
+wire_struct! {
+    /// Kind 32. A practitioner asks for an escrow, by the card; stands on what makes the escrow: the patient entry, the
+    /// card entry and the locker entry.
+    pub struct RequestEntry {
+        /// The pseudonym.
+        pub patient: PatientId,
+        /// Who asks.
+        pub requester: PersonId,
+        /// The requester's organization.
+        pub organization: OrganizationId,
+        /// What is to be opened.
+        pub tier: Tier,
+        /// The patient entry whose home the label has.
+        pub enrolment: ContentId,
+        /// The card entry whose key the label has.
+        pub card: ContentId,
+        /// The locker entry that has the escrow.
+        pub locker: ContentId,
+        /// The guardians' committee.
+        pub guardians: ContentId,
+        /// The validators' committee.
+        pub ledger: ContentId,
+        /// The escrow's label.
+        pub label: EscrowLabel,
+        /// Why.
+        pub reason: Reason,
+        /// Why, in the requester's words.
+        pub text: String,
+        /// Until when, exclusive, in milliseconds since 1970 UTC.
+        pub until: u64,
+        /// The newest certified block at that desk: height and hash.
+        pub after: (u64, BlockHash),
+        /// An X25519 key of this request alone, to which shares are sealed.
+        pub opener: AgreementKey,
+        /// Its secret, sealed to the requester's card.
+        pub sealed_opener: Bytes,
+        /// K under which the requester's organization files what follows, sealed to its nodes; none where it has one.
+        pub subject_keys: Vec<SubjectKey>,
+        /// The same K, sealed to the patient's card, so that the patient finds those headers.
+        pub patient_key: Option<Bytes>,
+    }
+}
+
+wire_struct! {
+    /// What a guardian's card signs. The share needs no word here: it is of the place on the roster, whose key it has.
+    pub struct ApprovalStatement {
+        /// The request.
+        pub request: ContentId,
+        /// SHA-256 of what was shown.
+        pub text: [u8; 32],
+        /// In which language.
+        pub language: String,
+    }
+}
+
+wire_struct! {
+    /// A guardian's approval.
+    pub struct Approval {
+        /// Who.
+        pub person: PersonId,
+        /// The share index: the place on the roster, from 1.
+        pub index: u64,
+        /// COSE_Sign1 of the guardian's card over an [`ApprovalStatement`].
+        pub signed: Bytes,
+        /// The share of the signature over the [`ReleaseStatement`].
+        pub share: [u8; 96],
+    }
+}
+
+wire_struct! {
+    /// What the guardians sign together, and anyone with a BLS library verifies.
+    pub struct ReleaseStatement {
+        /// The network.
+        pub network: NetworkId,
+        /// The request.
+        pub request: ContentId,
+        /// The guardians' committee.
+        pub guardians: ContentId,
+        /// What is opened.
+        pub tier: Tier,
+        /// SHA-256 of the escrow's label.
+        pub label: [u8; 32],
+        /// For whom.
+        pub requester: PersonId,
+        /// Until when, in milliseconds since 1970 UTC.
+        pub until: u64,
+    }
+}
+
+impl RequestEntry {
+    /// What its release says.
+    #[must_use]
+    pub fn release(&self, network: NetworkId, request: ContentId) -> ReleaseStatement {
+        ReleaseStatement {
+            network,
+            request,
+            guardians: self.guardians,
+            tier: self.tier,
+            label: sha256(&[&self.label.encode()]),
+            requester: self.requester,
+            until: self.until,
+        }
+    }
+
+    /// Judges the form: a tier that is requested, a text where the reason needs one.
+    ///
+    /// # Errors
+    /// [`Check::ScopeForm`], [`Check::TooLarge`].
+    pub fn judge(&self) -> Result<(), Rejected> {
+        ensure(self.tier.committee().is_some() && self.label.tier == self.tier, Check::ScopeForm)?;
+        ensure(self.text.len() <= TEXT_BYTES_MAX, Check::TooLarge)?;
+        ensure(self.reason != Reason::Other || !self.text.trim().is_empty(), Check::ScopeForm)
+    }
+}
+
+wire_struct! {
+    /// Kind 33. Enough guardians approved; stands on the request, and is filed by the requester's node.
+    pub struct ReleaseEntry {
+        /// The pseudonym.
+        pub patient: PatientId,
+        /// The request.
+        pub request: ContentId,
+        /// The approvals, ascending by person.
+        pub approvals: Vec<Approval>,
+        /// The signature that the shares come to.
+        pub signature: [u8; 96],
+    }
+}
+
+impl ReleaseEntry {
+    /// Judges the form: each person once, each share once.
+    ///
+    /// # Errors
+    /// [`Check::ScopeForm`], [`Check::TooLarge`].
+    pub fn judge(&self) -> Result<(), Rejected> {
+        ensure(self.approvals.len() <= usize::from(COMMITTEE_MEMBERS_MAX), Check::TooLarge)?;
+        ensure(self.approvals.windows(2).all(|w| w[0].person < w[1].person), Check::ScopeForm)?;
+        let mut indexes: Vec<_> = self.approvals.iter().map(|a| a.index).collect();
+        indexes.sort_unstable();
+        ensure(indexes.windows(2).all(|w| w[0] < w[1]), Check::ScopeForm)
+    }
+}
+
+impl ReleaseEntry {
+    /// What a decision needs of it.
+    #[must_use]
+    pub fn facts(&self, request: &RequestEntry, closed: bool) -> ReleaseFacts {
+        let RequestEntry { requester, organization, tier, until, .. } = *request;
+        ReleaseFacts { request: self.request, requester, organization, tier, until, closed }
+    }
+}
+
+wire_struct! {
+    /// Kind 34. The glass is closed before its time, by the requester's card or one of the home organization's people;
+    /// stands on the release.
+    pub struct CloseEntry {
+        /// The pseudonym.
+        pub patient: PatientId,
+        /// The release.
+        pub release: ContentId,
+        /// Who closes.
+        pub person: PersonId,
+        /// That person's organization.
+        pub organization: OrganizationId,
+        /// Whether it was the wrong patient.
+        pub wrong_patient: bool,
+    }
+}
+
+wire_enum! {
+    /// What a review finds.
+    pub enum Outcome {
+        /// There was an emergency.
+        Justified = 1,
+        /// There was none.
+        NotJustified = 2,
+        /// It can't be told.
+        Unclear = 3,
+    }
+}
+
+/// The role whose people review.
+pub const AUDITOR_ROLE: &str = "auditor";
+
+wire_struct! {
+    /// Kind 35. A release is reviewed, by an auditor's card of the requester's or the home organization; stands on the
+    /// release.
+    pub struct ReviewEntry {
+        /// The pseudonym.
+        pub patient: PatientId,
+        /// The release.
+        pub release: ContentId,
+        /// Who reviews: neither the requester nor a guardian who approved.
+        pub reviewer: PersonId,
+        /// The reviewer's organization.
+        pub organization: OrganizationId,
+        /// What was found.
+        pub outcome: Outcome,
+        /// In a few words.
+        pub text: String,
+    }
+}

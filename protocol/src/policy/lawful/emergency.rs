@@ -1,0 +1,184 @@
+//! What break-glass demands: of a request that its label is of that patient's escrow, of a release that enough people
+//! of the roster approved this very request.
+//!
+//! Persons are counted by the roster: an approval counts for the person at its place there, whatever message or card it
+//! came with. Whether the shares and their sum are of the committee's key is asked of the view, which knows keys.
+
+use super::rules::{by, patient_of};
+use super::signers::{Slot, card_of};
+use super::{Group, Judge, Wanted};
+use crate::check::{Check, Rejected, ensure};
+use crate::context::Context;
+use crate::control::{CommitteeEntry, Roster};
+use crate::emergency::{
+    AUDITOR_ROLE, Approval, ApprovalStatement, CloseEntry, ReleaseEntry, RequestEntry, ReviewEntry, Tier,
+};
+use crate::ids::{BlockHash, ContentId, OrganizationId, PersonId};
+use crate::limits::{EMERGENCY_BLOCKS_MAX, EMERGENCY_MS_MAX};
+use crate::personal::LockerEntry;
+use crate::policy::Personal;
+use crate::policy::view::{PatientView, Signed};
+use crate::sign1::Sign1;
+use crate::wire::Wire;
+
+fn locker_of(personal: &Personal) -> Option<&LockerEntry> {
+    match personal {
+        Personal::Locker(locker) => Some(locker),
+        _ => None,
+    }
+}
+
+impl<V: PatientView + ?Sized> Judge<'_, V> {
+    pub(super) fn request(&self, e: &RequestEntry) -> Result<Wanted, Rejected> {
+        ensure(self.content.organization == e.organization, Check::NotAuthorized)?;
+        let signed_at = self.facts.signed_at;
+        let lasts = signed_at < e.until && e.until - signed_at <= EMERGENCY_MS_MAX;
+        ensure(lasts, Check::PeriodForm)?;
+        let block = match e.after.0 {
+            0 => BlockHash(self.content.network.0),
+            height => self.view.block(height)?.ok_or(Check::StandsOnMissing)?,
+        };
+        ensure(block == e.after.1, Check::StandsOnWrong)?;
+        self.committee(e)?;
+        self.judge_label(e)?;
+        Ok(by(vec![self.person_cards(&e.requester, &e.organization, Slot::Signature)?], None))
+    }
+
+    // The label is made again from what it names, so that it is no other patient's, and of no other tier.
+    fn judge_label(&self, e: &RequestEntry) -> Result<(), Rejected> {
+        let (patient, enrolment) = self.the(patient_of)?;
+        let (card, holder) = self.the(card_of)?;
+        let (locker, epoch) = self.the(locker_of)?;
+        let named = [patient.id, card.id, locker.id] == [e.enrolment, e.card, e.locker];
+        ensure(named, Check::StandsOnWrong)?;
+        // Whoever opens an epoch's escrow learns the secrets that its packet holds; a staged one has none.
+        let escrows =
+            epoch.escrows.iter().filter(|escrow| escrow.public.tier == e.tier && !escrow.public.staged);
+        let label = |escrow: &crate::emergency::EscrowRef| {
+            escrow.label(self.content.network, &holder.agreement, &enrolment.home)
+        };
+        ensure(escrows.map(label).any(|label| label == e.label), Check::StandsOnWrong)
+    }
+
+    /// The committee that a request names, which is the one of its tier.
+    fn committee(&self, e: &RequestEntry) -> Result<CommitteeEntry, Rejected> {
+        let committee = self.view.committee(&e.guardians)?.ok_or(Check::StandsOnMissing)?;
+        let (name, _) = e.tier.committee().ok_or(Check::ScopeForm)?;
+        ensure(committee.name == name, Check::StandsOnWrong)?;
+        Ok(committee)
+    }
+
+    pub(super) fn release(&self, e: &ReleaseEntry) -> Result<Wanted, Rejected> {
+        let (known, request) = self.the(request_of)?;
+        ensure(known.id == e.request, Check::StandsOnWrong)?;
+        ensure(self.content.organization == request.organization, Check::WrongOrganization)?;
+        ensure(self.facts.signed_at < request.until, Check::PeriodForm)?;
+        let height = self.facts.height.unwrap_or(self.view.newest().height);
+        let last = request.after.0.saturating_add(EMERGENCY_BLOCKS_MAX);
+        ensure(height <= last, Check::PeriodForm)?;
+        let committee = self.committee(request)?;
+        self.judge_people(e, request, &committee)?;
+        for approval in &e.approvals {
+            self.judge_approval(&e.request, approval)?;
+        }
+        let statement = request.release(self.content.network, e.request).encode();
+        let shares = e.approvals.iter().map(|a| (a.index, &a.share)).collect::<Vec<_>>();
+        let signed = Signed { statement: &statement, shares: &shares, signature: &e.signature };
+        ensure(self.view.threshold_signed(&request.guardians, signed)?, Check::BadSignature)?;
+        Ok(by(Vec::new(), None))
+    }
+
+    fn judge_people(
+        &self,
+        e: &ReleaseEntry,
+        request: &RequestEntry,
+        committee: &CommitteeEntry,
+    ) -> Result<(), Rejected> {
+        let Roster::Guardians(roster) = &committee.roster else { return Err(Check::StandsOnWrong.into()) };
+        let place = |a: &Approval| usize::try_from(a.index).ok()?.checked_sub(1);
+        let at_place = |a: &Approval| place(a).and_then(|n| roster.get(n)) == Some(&a.person);
+        ensure(e.approvals.iter().all(at_place), Check::NotAuthorized)?;
+        let people = request.tier.committee().map_or(usize::MAX, |(_, people)| people);
+        let needed = usize::try_from(committee.shares_needed).unwrap_or(usize::MAX).max(people);
+        ensure(e.approvals.len() >= needed, Check::MissingSignature)?;
+        if request.tier == Tier::Full {
+            let own = e.approvals.iter().any(|a| a.person == request.requester);
+            ensure(!own, Check::NotAuthorized)?;
+            let members = self.view.membership();
+            let elsewhere = |a: &Approval| {
+                let person = members.people.get(&a.person);
+                person.is_some_and(|p| p.organization != request.organization)
+            };
+            ensure(e.approvals.iter().any(elsewhere), Check::NotAuthorized)?;
+        }
+        Ok(())
+    }
+
+    fn judge_approval(&self, request: &ContentId, approval: &Approval) -> Result<(), Rejected> {
+        let person = self.view.membership().people.get(&approval.person).ok_or(Check::UnknownSigner)?;
+        let cards = self.person_cards(&approval.person, &person.organization, Slot::Signature)?;
+        let signed = Sign1::parse(&approval.signed)?;
+        self.signed_alone(&signed, &cards)?;
+        let statement = ApprovalStatement::decode(signed.payload())?;
+        ensure(statement.request == *request, Check::ContentMismatch)
+    }
+
+    // A signature that is no tap's: one card over one statement.
+    fn signed_alone(&self, signed: &Sign1<'_>, cards: &Group) -> Result<(), Rejected> {
+        let kid = signed.kid();
+        let of = |keys: &[crate::keys::VerifyingKey]| keys.iter().find(|key| key.id() == kid).cloned();
+        if let Some(key) = of(&cards.accepted) {
+            return signed.verify(&key, Context::Approval, &self.content.network);
+        }
+        Err(if of(&cards.ended).is_some() { Check::CardSuspended } else { Check::WrongSigner }.into())
+    }
+
+    /// The request of the release that this stands on.
+    fn released(&self, release: &ContentId) -> Result<(ReleaseEntry, RequestEntry), Rejected> {
+        let (known, entry) = self.the(release_of)?;
+        ensure(known.id == *release, Check::StandsOnWrong)?;
+        match self.view.entry(&entry.request)?.map(|known| known.entry) {
+            Some(Personal::Request(request)) => Ok((entry.clone(), *request)),
+            _ => Err(Check::StandsOnMissing.into()),
+        }
+    }
+
+    fn is_home_now(&self, request: &RequestEntry, organization: &OrganizationId) -> Result<bool, Rejected> {
+        let patient = self.view.patient(&request.patient)?;
+        Ok(patient.is_some_and(|patient| patient.entry.home == *organization))
+    }
+
+    pub(super) fn close(&self, e: &CloseEntry) -> Result<Wanted, Rejected> {
+        let (_, request) = self.released(&e.release)?;
+        let may = e.person == request.requester || self.is_home_now(&request, &e.organization)?;
+        ensure(may, Check::NotAuthorized)?;
+        Ok(by(vec![self.person_cards(&e.person, &e.organization, Slot::Signature)?], None))
+    }
+
+    pub(super) fn review(&self, e: &ReviewEntry) -> Result<Wanted, Rejected> {
+        let (release, request) = self.released(&e.release)?;
+        let took_part = |person: &PersonId| {
+            *person == request.requester || release.approvals.iter().any(|a| a.person == *person)
+        };
+        let reviewer = self.view.membership().people.get(&e.reviewer).ok_or(Check::UnknownSigner)?;
+        let auditor = reviewer.roles.iter().any(|role| role == AUDITOR_ROLE) && !took_part(&e.reviewer);
+        let concerned =
+            e.organization == request.organization || self.is_home_now(&request, &e.organization)?;
+        ensure(auditor && concerned, Check::NotAuthorized)?;
+        Ok(by(vec![self.person_cards(&e.reviewer, &e.organization, Slot::Signature)?], None))
+    }
+}
+
+fn request_of(personal: &Personal) -> Option<&RequestEntry> {
+    match personal {
+        Personal::Request(request) => Some(request),
+        _ => None,
+    }
+}
+
+fn release_of(personal: &Personal) -> Option<&ReleaseEntry> {
+    match personal {
+        Personal::Release(release) => Some(release),
+        _ => None,
+    }
+}
