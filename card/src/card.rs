@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use crate::info::{CardInfo, CardSerial};
 use crate::object::Object;
 use crate::pin::{Pin, Puk};
+use crate::piv::Attestation;
 use crate::slot::Slot;
 
 /// A card in a reader.
@@ -71,6 +72,31 @@ pub trait Card: Send {
     /// [`UnblockError::WrongPuk`]; [`KeyError::PukBlocked`] from the last wrong try on.
     fn unblock(&mut self, puk: &Puk, new: &Pin, rng: &mut dyn CryptoRng) -> Result<(), UnblockError>;
 
+    /// Whether the reader has a keypad on which the PIN can be typed.
+    ///
+    /// # Errors
+    /// [`KeyError::Absent`], [`KeyError::Removed`].
+    fn has_pad(&mut self) -> Result<bool, KeyError> {
+        Ok(false)
+    }
+
+    /// Begins a session as [`Card::verify_pin`] does, by the PIN that somebody types on the reader's keypad. It never comes to
+    /// this machine. Blocks for half a minute at most.
+    ///
+    /// # Errors
+    /// [`PadError`]; [`KeyError::Unsupported`] without a keypad.
+    fn verify_on_pad(&mut self) -> Result<(), PadError> {
+        Err(KeyError::Unsupported("a PIN by keypad").into())
+    }
+
+    /// What the card's maker says of the key in a slot; none where nobody does, or the key came from elsewhere.
+    ///
+    /// # Errors
+    /// [`KeyError::Removed`], [`KeyError::Absent`].
+    fn attestation(&mut self, _slot: Slot) -> Result<Option<Attestation>, KeyError> {
+        Ok(None)
+    }
+
     /// Lends a signing slot to whatever takes a [`Signer`].
     ///
     /// # Errors
@@ -94,6 +120,20 @@ pub enum UnblockError {
         tries_left: u8,
     },
     /// The card did not do it.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+/// Why no PIN came from the reader's keypad.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PadError {
+    /// Nobody typed it.
+    #[error("nobody typed a PIN on the reader's keypad in time")]
+    TimedOut,
+    /// Somebody pressed its cancel key.
+    #[error("the PIN was cancelled on the reader's keypad")]
+    Cancelled,
+    /// The card or the reader did not do it.
     #[error(transparent)]
     Key(#[from] KeyError),
 }

@@ -15,7 +15,7 @@ mod recovery;
 mod slot;
 pub mod soft;
 
-pub use card::{Card, CardEvent, Reader, SlotAgreement, SlotSigner, UnblockError};
+pub use card::{Card, CardEvent, PadError, Reader, SlotAgreement, SlotSigner, UnblockError};
 pub use info::{CardInfo, CardKind, CardSerial, HolderKind, HolderLabel, SerialForm};
 pub use object::{OBJECT_BYTES_MAX, Object};
 pub use pin::{Pin, PinForm, Puk, TRIES_MAX};

@@ -2,10 +2,14 @@
 //!
 //! The FHIR codes beside them are the portal's and the FHIR module's business.
 
+use hospes_card::piv::Attested;
 use hospes_protocol::control::Standing;
 use hospes_protocol::emergency::{Outcome, Reason, Tier};
 use hospes_protocol::personal::{Anonymity, Category, Label, Purpose, Right};
 use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::desk::Vouched;
 
 /// Categories.
 pub(crate) const CATEGORIES: [(&str, Category); 8] = [
@@ -84,6 +88,41 @@ pub(crate) fn name<T: PartialEq>(list: &[(&'static str, T)], value: &T) -> &'sta
 /// The names of a sum of rights.
 pub(crate) fn rights(sum: u64) -> Vec<&'static str> {
     RIGHTS.iter().filter(|(_, r)| sum & r.code() != 0).map(|(name, _)| *name).collect()
+}
+
+/// Which card a maker means.
+pub(crate) fn card_number(said: &Attested) -> String {
+    let [major, minor, patch] = said.firmware;
+    let number = said.serial.map_or_else(|| "no number".to_owned(), |number| format!("number {number}"));
+    format!("{number}, firmware {major}.{minor}.{patch}")
+}
+
+/// What a card's maker says of it, or why the card is unattested.
+pub(crate) fn vouched(vouched: &Vouched) -> Value {
+    // Yubico's numbers; 4 and 5 are 2 and 3 by finger.
+    let pin = |policy| match policy {
+        1 => "never",
+        2 | 4 => "once",
+        _ => "always",
+    };
+    let touch = |policy| match policy {
+        1 => "never",
+        3 => "cached",
+        _ => "always",
+    };
+    match vouched {
+        Ok(said) => {
+            let [major, minor, patch] = said.firmware;
+            json!({
+                "attested": true,
+                "number": said.serial,
+                "firmware": format!("{major}.{minor}.{patch}"),
+                "signing_pin": pin(said.pin_policy),
+                "signing_touch": touch(said.touch_policy),
+            })
+        }
+        Err(why) => json!({ "attested": false, "why": why.to_string() }),
+    }
 }
 
 #[cfg(test)]

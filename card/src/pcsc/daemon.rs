@@ -18,6 +18,8 @@ const SOON: Duration = Duration::from_secs(5);
 const CARD: Duration = Duration::from_secs(40);
 /// Bytes of a card's longest answer (MAX_BUFFER_SIZE_EXTENDED of pcsc-lite).
 const ANSWER_MAX: u32 = 4 + 3 + (1 << 16) + 3 + 2;
+/// Bytes of a reader's longest answer about itself.
+const CONTROL_MAX: u32 = 264;
 
 const MAJOR: u32 = 4;
 /// Versions whose messages are as `message` writes them: pcsc-lite 1.9.1 to 2.2, to 2.3, and newer, which serves 4:4.
@@ -198,6 +200,26 @@ impl Daemon {
         checked(number_of(&answer, 7)?)?;
         let count = number_of(&answer, 6)?;
         if count > ANSWER_MAX {
+            return Err(PcscError::Lost);
+        }
+        self.receive(usize::try_from(count).map_err(|_| PcscError::Lost)?, Instant::now() + SOON, SOON)
+    }
+
+    /// What is asked of the reader itself, and what it answers.
+    pub(super) fn control(
+        &mut self,
+        handle: Handle,
+        code: u32,
+        bytes: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, PcscError> {
+        let count = u32::try_from(bytes.len()).map_err(|_| PcscError::Other(0x8010_0008))?;
+        let request = Request::new(Command::Control).number(handle.card).number(code).number(count);
+        let request = request.number(CONTROL_MAX).number(0).number(0);
+        let message = Zeroizing::new([request.finish(), bytes.to_vec()].concat());
+        let answer = self.ask(&message, 24, CARD)?;
+        checked(number_of(&answer, 5)?)?;
+        let count = number_of(&answer, 4)?;
+        if count > CONTROL_MAX {
             return Err(PcscError::Lost);
         }
         self.receive(usize::try_from(count).map_err(|_| PcscError::Lost)?, Instant::now() + SOON, SOON)

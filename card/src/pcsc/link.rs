@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::daemon::{Daemon, Disposition, Handle, PcscError};
 use super::message::ReaderState;
+use super::pad;
 use crate::piv::{LinkError, Transport};
 
 /// How long a card that another program holds is waited for.
@@ -132,10 +133,49 @@ impl Transport for Link {
     }
 
     fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError> {
-        let (Some(daemon), Some(card), true) = (self.daemon.as_mut(), self.card, self.in_transaction) else {
-            return Err(LinkError::Removed);
-        };
+        let (daemon, card) = self.held()?;
         let answer = daemon.transmit(card, command);
+        self.answered(answer)
+    }
+
+    fn has_pad(&mut self) -> Result<bool, LinkError> {
+        Ok(self.pad_code()?.is_some())
+    }
+
+    fn transmit_by_pad(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError> {
+        let asked = pad::verify(command);
+        let (Some(code), Some(asked)) = (self.pad_code()?, asked) else {
+            return Err(LinkError::Failed("the reader has no keypad".to_owned()));
+        };
+        let (daemon, card) = self.held()?;
+        let answer = daemon.control(card, code, &asked);
+        self.answered(answer)
+    }
+}
+
+impl Link {
+    /// The card, while a transaction holds it.
+    fn held(&mut self) -> Result<(&mut Daemon, Handle), LinkError> {
+        match (self.daemon.as_mut(), self.card, self.in_transaction) {
+            (Some(daemon), Some(card), true) => Ok((daemon, card)),
+            _ => Err(LinkError::Removed),
+        }
+    }
+
+    /// The control code of the reader's keypad, if it has one. A reader that doesn't know the question has none.
+    fn pad_code(&mut self) -> Result<Option<u32>, LinkError> {
+        let (daemon, card) = self.held()?;
+        match daemon.control(card, pad::GET_FEATURES, &[]) {
+            Ok(features) => Ok(pad::verify_code(&features)),
+            Err(PcscError::Other(_)) => Ok(None),
+            lost => self.answered(lost).map(|_| None),
+        }
+    }
+
+    fn answered(
+        &mut self,
+        answer: Result<Zeroizing<Vec<u8>>, PcscError>,
+    ) -> Result<Zeroizing<Vec<u8>>, LinkError> {
         match self.noted(answer) {
             // Some readers answer with nothing when the card is pulled under them.
             Ok(answer) if answer.len() < 2 => {

@@ -13,6 +13,7 @@ pub(super) enum Command {
     BeginTransaction = 0x07,
     EndTransaction = 0x08,
     Transmit = 0x09,
+    Control = 0x0A,
     Version = 0x11,
     ReadersState = 0x12,
 }
@@ -26,6 +27,8 @@ const STATE_BYTES: usize = NAME_BYTES + 4 + 4 + 4 + 36 + 4 + 4;
 /// Bytes of the answer to [`Command::ReadersState`].
 pub(super) const STATES_BYTES: usize = READERS_MAX * STATE_BYTES;
 
+/// Nothing is known of the reader (SCARD_UNKNOWN).
+const UNKNOWN: u32 = 0x0001;
 /// A card is in (SCARD_PRESENT).
 const PRESENT: u32 = 0x0004;
 
@@ -76,6 +79,8 @@ pub(super) struct ReaderState {
     /// One more with each card that comes or goes.
     pub(super) events: u32,
     pub(super) present: bool,
+    /// Its driver answers: it wasn't pulled out.
+    pub(super) answers: bool,
 }
 
 /// Readers out of the answer to [`Command::ReadersState`].
@@ -87,8 +92,13 @@ pub(super) fn readers(answer: &[u8]) -> Vec<ReaderState> {
 fn reader(state: &[u8]) -> Option<ReaderState> {
     let (name, rest) = state.split_at_checked(NAME_BYTES)?;
     let name = name.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
-    let present = number(rest, 1)? & PRESENT != 0;
-    Some(ReaderState { name: String::from_utf8_lossy(name).into_owned(), events: number(rest, 0)?, present })
+    let state = number(rest, 1)?;
+    Some(ReaderState {
+        name: String::from_utf8_lossy(name).into_owned(),
+        events: number(rest, 0)?,
+        present: state & PRESENT != 0,
+        answers: state & UNKNOWN == 0,
+    })
 }
 
 #[cfg(test)]
@@ -109,7 +119,7 @@ mod tests {
         answer[STATE_BYTES..STATE_BYTES + 3].copy_from_slice(b"Two");
         answer[STATE_BYTES + 128..STATE_BYTES + 132].copy_from_slice(&9u32.to_ne_bytes());
         answer[STATE_BYTES + 132..STATE_BYTES + 136].copy_from_slice(&0x34u32.to_ne_bytes());
-        let two = ReaderState { name: "Two".into(), events: 9, present: true };
+        let two = ReaderState { name: "Two".into(), events: 9, present: true, answers: true };
         assert_eq!(readers(&answer), [two], "one reader, with a card");
         assert!(readers(&answer[..100]).is_empty(), "too short for one");
         assert_eq!(number(&[1, 2, 3], 0), None, "too short for a number");

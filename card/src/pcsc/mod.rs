@@ -6,6 +6,7 @@
 mod daemon;
 mod link;
 mod message;
+mod pad;
 mod reader;
 
 pub use reader::{PcscReader, SOCKET, reader_names};

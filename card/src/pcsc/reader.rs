@@ -71,8 +71,8 @@ impl PcscReader {
             state => state,
         };
         match state {
-            Ok(Some(state)) => Ok(state),
-            Ok(None) => Err(KeyError::Failed(PcscError::NoReader.to_string())),
+            Ok(Some(state)) if state.answers => Ok(state),
+            Ok(_) => Err(KeyError::Failed(PcscError::NoReader.to_string())),
             Err(error) => Err(told(error).into()),
         }
     }

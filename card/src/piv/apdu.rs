@@ -15,6 +15,9 @@ const ANSWER_MAX: usize = 8 * 1024;
 /// Status words that mean something here (SP 800-73-4, part 2, 3).
 pub(super) mod status {
     pub(in crate::piv) const OK: u16 = 0x9000;
+    /// Of a reader, not of a card (PC/SC part 10, 2.5.2): nobody typed, somebody cancelled.
+    pub(in crate::piv) const PAD_TIMED_OUT: u16 = 0x6400;
+    pub(in crate::piv) const PAD_CANCELLED: u16 = 0x6401;
     pub(in crate::piv) const NOT_SATISFIED: u16 = 0x6982;
     pub(in crate::piv) const BLOCKED: u16 = 0x6983;
     pub(in crate::piv) const NOT_FOUND: u16 = 0x6A82;
@@ -74,6 +77,12 @@ pub(super) fn send(link: &mut dyn Transport, head: [u8; 3], data: &[u8]) -> Resu
     Ok(answer)
 }
 
+/// Sends one command whose data the reader's keypad completes.
+pub(super) fn send_by_pad(link: &mut dyn Transport, command: &[u8]) -> Result<Answer, LinkError> {
+    let data = link.transmit_by_pad(command)?;
+    answer(data)
+}
+
 fn one(link: &mut dyn Transport, class: u8, head: [u8; 3], data: &[u8]) -> Result<Answer, LinkError> {
     let mut command = Zeroizing::new(Vec::with_capacity(data.len() + 6));
     command.extend([class, head[0], head[1], head[2]]);
@@ -89,7 +98,10 @@ fn one(link: &mut dyn Transport, class: u8, head: [u8; 3], data: &[u8]) -> Resul
 }
 
 fn exchange(link: &mut dyn Transport, command: &[u8]) -> Result<Answer, LinkError> {
-    let mut data = link.transmit(command)?;
+    answer(link.transmit(command)?)
+}
+
+fn answer(mut data: Zeroizing<Vec<u8>>) -> Result<Answer, LinkError> {
     let (Some(low), Some(high)) = (data.pop(), data.pop()) else { return Err(LinkError::Removed) };
     Ok(Answer { data, status: u16::from_be_bytes([high, low]) })
 }

@@ -13,7 +13,7 @@
 
 use hospes_protocol::keys::KeyError;
 
-use super::apdu::{Answer, send};
+use super::apdu::{Answer, send, send_by_pad};
 use super::{LinkError, Transport};
 
 /// The PIV application, as far as SELECT must name it (SP 800-73-4, part 1, 2.2).
@@ -71,10 +71,10 @@ impl Applet {
     }
 
     /// Begins a session if `verify` says so, or joins the one that there is.
-    pub(super) fn begin(
+    pub(super) fn begin<E: From<KeyError>>(
         &mut self,
-        verify: impl FnOnce(&mut Self) -> Result<(), KeyError>,
-    ) -> Result<u64, KeyError> {
+        verify: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<u64, E> {
         if self.session.is_none() {
             self.open()?;
         }
@@ -124,7 +124,24 @@ impl Applet {
 
     /// One instruction. What the link loses, the session loses.
     pub(super) fn send(&mut self, head: [u8; 3], data: &[u8]) -> Result<Answer, KeyError> {
-        send(&mut *self.link, head, data).map_err(|error| {
+        let sent = send(&mut *self.link, head, data);
+        self.noted(sent)
+    }
+
+    /// One command that the reader's keypad completes.
+    pub(super) fn send_by_pad(&mut self, command: &[u8]) -> Result<Answer, KeyError> {
+        let sent = send_by_pad(&mut *self.link, command);
+        self.noted(sent)
+    }
+
+    /// Whether the reader has a keypad.
+    pub(super) fn has_pad(&mut self) -> Result<bool, KeyError> {
+        let has = self.link.has_pad();
+        self.noted(has)
+    }
+
+    fn noted<T>(&mut self, result: Result<T, LinkError>) -> Result<T, KeyError> {
+        result.map_err(|error| {
             let held = self.session.take().is_some();
             if held {
                 self.link.end(true);

@@ -4,11 +4,11 @@
 //! card has no clock, and its maker writes the same dates into all. Certificates are bytes from outside: read strictly,
 //! nothing of them believed before its signature is. The caller says which roots it trusts.
 
-use hospes_protocol::ids::sha256;
 use hospes_protocol::keys::{AgreementKey, VerifyingKey};
 use ring::signature::{self as ring_sig, UnparsedPublicKey, VerificationAlgorithm};
 
 use super::keys::{RawKey, public_key_of};
+use super::roots::Roots;
 use super::tlv;
 
 /// Why an attestation proves nothing.
@@ -29,6 +29,15 @@ pub enum AttestationError {
     /// The root is that of virtual cards, which anyone can sign with.
     #[error("the test root is not trusted by a release")]
     TestRoot,
+    /// There is none for one of the card's keys.
+    #[error("nobody vouches for the card's keys")]
+    Absent,
+    /// Its keys are of several cards.
+    #[error("the card's keys are not of one card")]
+    SeveralCards,
+    /// A key is guarded by less than what its slot promises here.
+    #[error("a key of the card works without the PIN that it should need")]
+    PinPolicy,
 }
 
 /// A statement and the certificate of the key that signed it, DER.
@@ -41,7 +50,7 @@ pub struct Attestation {
 }
 
 /// What a maker vouches for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attested {
     /// Firmware: major, minor, patch.
     pub firmware: [u8; 3],
@@ -51,32 +60,6 @@ pub struct Attested {
     pub pin_policy: u8,
     /// When a finger is: 1 never, 2 always, 3 cached.
     pub touch_policy: u8,
-}
-
-/// Makers that are trusted.
-#[derive(Clone, Debug, Default)]
-pub struct Roots(Vec<Vec<u8>>);
-
-/// SHA-256 of the public key of the root of `tests/virtual-card`.
-const TEST_ROOT: [u8; 32] = [
-    0x65, 0x1C, 0x6E, 0xE5, 0x02, 0x64, 0x7C, 0x2C, 0x87, 0xA0, 0x70, 0x74, 0xCB, 0x44, 0xFF, 0xED, 0x74,
-    0x10, 0x1D, 0x15, 0xF6, 0x95, 0x62, 0x8E, 0x83, 0x07, 0x04, 0x68, 0xBC, 0x4B, 0x56, 0x00,
-];
-
-impl Roots {
-    /// Pins certificates, DER.
-    ///
-    /// # Errors
-    /// [`AttestationError::Malformed`]; [`AttestationError::TestRoot`] in a release, which has no use for it.
-    pub fn new(certificates: Vec<Vec<u8>>) -> Result<Self, AttestationError> {
-        for der in &certificates {
-            let info = Certificate::read(der).ok_or(AttestationError::Malformed)?.key;
-            if !cfg!(debug_assertions) && info.is_some_and(|key| sha256(&[key.bits]) == TEST_ROOT) {
-                return Err(AttestationError::TestRoot);
-            }
-        }
-        Ok(Self(certificates))
-    }
 }
 
 impl Attestation {
@@ -99,8 +82,8 @@ impl Attestation {
     fn prove(&self, roots: &Roots, is_it: impl Fn(&RawKey) -> bool) -> Result<Attested, AttestationError> {
         let card = Certificate::read(&self.card_certificate).ok_or(AttestationError::Malformed)?;
         let statement = Certificate::read(&self.statement).ok_or(AttestationError::Malformed)?;
-        let by_root = |der: &Vec<u8>| Certificate::read(der).is_some_and(|root| card.is_signed_by(&root));
-        if !roots.0.iter().any(by_root) {
+        let by_root = |der: &[u8]| Certificate::read(der).is_some_and(|root| card.is_signed_by(&root));
+        if !roots.certificates().any(by_root) {
             return Err(AttestationError::Untrusted);
         }
         if !statement.is_signed_by(&card) {
@@ -114,19 +97,19 @@ impl Attestation {
 }
 
 /// A public key as a certificate has it.
-struct KeyInfo<'a> {
+pub(super) struct KeyInfo<'a> {
     algorithm: &'a [u8],
-    bits: &'a [u8],
+    pub(super) bits: &'a [u8],
 }
 
 /// The parts of an X.509 certificate that are looked at (RFC 5280, 4.1).
-struct Certificate<'a> {
+pub(super) struct Certificate<'a> {
     /// What is signed, with its header.
     body: &'a [u8],
     /// By which algorithm.
     algorithm: &'a [u8],
     signature: &'a [u8],
-    key: Option<KeyInfo<'a>>,
+    pub(super) key: Option<KeyInfo<'a>>,
     extensions: &'a [u8],
 }
 
@@ -134,7 +117,7 @@ struct Certificate<'a> {
 const YUBICO: [u8; 9] = [0x2B, 0x06, 0x01, 0x04, 0x01, 0x82, 0xC4, 0x0A, 0x03];
 
 impl<'a> Certificate<'a> {
-    fn read(der: &'a [u8]) -> Option<Self> {
+    pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let (0x30, whole, []) = tlv::take(der)? else { return None };
         let (0x30, fields, after) = tlv::take(whole)? else { return None };
         let body = whole.get(..whole.len() - after.len())?;
@@ -157,7 +140,7 @@ impl<'a> Certificate<'a> {
         Some(Self { body, algorithm: tlv::find(algorithm, 0x06)?, signature, key, extensions })
     }
 
-    fn is_signed_by(&self, issuer: &Certificate<'_>) -> bool {
+    pub(super) fn is_signed_by(&self, issuer: &Certificate<'_>) -> bool {
         let Some(key) = &issuer.key else { return false };
         let Some(algorithm) = verification(self.algorithm, key.algorithm) else { return false };
         UnparsedPublicKey::new(algorithm, key.bits).verify(self.body, self.signature).is_ok()

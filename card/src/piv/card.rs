@@ -13,7 +13,7 @@ use super::apdu::{Answer, status};
 use super::applet::Applet;
 use super::attestation::Attestation;
 use super::tlv;
-use crate::card::{Card, SlotAgreement, SlotSigner, UnblockError};
+use crate::card::{Card, PadError, SlotAgreement, SlotSigner, UnblockError};
 use crate::info::{CardInfo, CardKind, CardSerial, HolderKind, HolderLabel};
 use crate::object::Object;
 use crate::pin::{Pin, Puk, TRIES_MAX};
@@ -62,27 +62,6 @@ impl PivCard {
     fn applet(&self) -> MutexGuard<'_, Applet> {
         // What another handle left half done ends with the transaction.
         self.applet.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What the card's maker says of the key in a slot; none where the card has no attestation, or the key came from
-    /// elsewhere.
-    ///
-    /// # Errors
-    /// As [`Card`] says.
-    pub fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, KeyError> {
-        let reference = u8::try_from(slot.code()).unwrap_or_default();
-        self.run(|applet| {
-            let told = applet.send([0xF9, reference, 0x00], &[])?;
-            let object = applet.read(&ATTESTING)?;
-            let certificate = object.as_deref().and_then(|object| tlv::find(object, 0x70));
-            Ok(match (told.status, certificate) {
-                (status::OK, Some(certificate)) => Some(Attestation {
-                    statement: told.data.to_vec(),
-                    card_certificate: certificate.to_vec(),
-                }),
-                _ => None,
-            })
-        })
     }
 
     /// The card was seen to leave: every session on it is over.
@@ -165,6 +144,17 @@ impl Applet {
     pub(super) fn verify_code(&mut self, pin: &[u8; CODE_BYTES]) -> Result<(), KeyError> {
         let answer = self.send([0x20, 0x00, PIN], pin)?;
         judged(self, &answer)
+    }
+
+    /// VERIFY with what somebody types on the reader's keypad.
+    fn verify_on_pad(&mut self) -> Result<(), PadError> {
+        let command = [[0x00, 0x20, 0x00, PIN, 0x08].as_slice(), &[0xFF; CODE_BYTES]].concat();
+        let answer = self.send_by_pad(&command)?;
+        match answer.status {
+            status::PAD_TIMED_OUT => Err(PadError::TimedOut),
+            status::PAD_CANCELLED => Err(PadError::Cancelled),
+            _ => Ok(judged(self, &answer)?),
+        }
     }
 
     /// CHANGE REFERENCE DATA of PIN (80) or PUK (81).
@@ -269,6 +259,24 @@ impl Card for PivCard {
         Ok(())
     }
 
+    fn has_pad(&mut self) -> Result<bool, KeyError> {
+        self.run(Applet::has_pad)
+    }
+
+    fn verify_on_pad(&mut self) -> Result<(), PadError> {
+        self.logout();
+        self.info_known()?;
+        if !self.has_pad()? {
+            return Err(KeyError::Unsupported("a PIN by keypad").into());
+        }
+        let begun = self.applet().begin(Applet::verify_on_pad);
+        if matches!(begun, Err(PadError::Key(KeyError::Removed | KeyError::Absent))) {
+            self.known = None;
+        }
+        self.session = Some(Session { number: begun?, signature_allowed: true });
+        Ok(())
+    }
+
     fn logout(&mut self) {
         if let Some(session) = self.session.take() {
             self.applet().leave(session.number);
@@ -333,6 +341,22 @@ impl Card for PivCard {
             (_, Some(tries_left)) => Err(UnblockError::WrongPuk { tries_left }),
             (other, None) => Err(super::apdu::unexpected(other).into()),
         }
+    }
+
+    fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, KeyError> {
+        let reference = u8::try_from(slot.code()).unwrap_or_default();
+        self.run(|applet| {
+            let told = applet.send([0xF9, reference, 0x00], &[])?;
+            let object = applet.read(&ATTESTING)?;
+            let certificate = object.as_deref().and_then(|object| tlv::find(object, 0x70));
+            Ok(match (told.status, certificate) {
+                (status::OK, Some(certificate)) => Some(Attestation {
+                    statement: told.data.to_vec(),
+                    card_certificate: certificate.to_vec(),
+                }),
+                _ => None,
+            })
+        })
     }
 
     fn signer(&mut self, slot: Slot) -> Result<SlotSigner<'_>, KeyError> {

@@ -10,15 +10,17 @@ mod card;
 mod enrol;
 mod keys;
 mod management;
+mod roots;
 mod tlv;
 
 use hospes_protocol::keys::KeyError;
 use zeroize::Zeroizing;
 
 pub use applet::Applet;
-pub use attestation::{Attestation, AttestationError, Attested, Roots};
+pub use attestation::{Attestation, AttestationError, Attested};
 pub use card::PivCard;
 pub use enrol::PivSpec;
+pub use roots::Roots;
 
 /// Brings commands to one card and answers back.
 pub trait Transport: Send {
@@ -36,6 +38,23 @@ pub trait Transport: Send {
     /// # Errors
     /// [`LinkError`]; [`LinkError::Removed`] for a shorter answer.
     fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError>;
+
+    /// Whether the reader has a keypad. Only between begin and end.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    fn has_pad(&mut self) -> Result<bool, LinkError> {
+        Ok(false)
+    }
+
+    /// Has the reader send this command with the PIN that somebody types on its keypad in the place of the filling; the
+    /// card's answer, or the reader's own 6400 (nobody typed) or 6401 (cancelled). Only where there is a keypad.
+    ///
+    /// # Errors
+    /// [`LinkError`].
+    fn transmit_by_pad(&mut self, _command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError> {
+        Err(LinkError::Failed("the reader has no keypad".to_owned()))
+    }
 }
 
 /// Why a command did not reach the card, or its answer not us.

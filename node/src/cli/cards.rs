@@ -23,6 +23,8 @@ use super::place::absolute;
 use super::reached::{self, pcsc, place_of, reader};
 use super::show::{table, text};
 use crate::config::place::ReaderPlace;
+use crate::desk::Vouched;
+use crate::words;
 
 /// Between two looks at the readers.
 const POLL: Duration = Duration::from_millis(200);
@@ -179,7 +181,7 @@ pub(crate) fn run(global: &Global, command: &CardCommand) -> Outcome<Done> {
         CardCommand::Create(args) => create(args),
         CardCommand::Enrol(args) => enrol(global, args),
         CardCommand::Pin(args) => change_pin(global, args),
-        CardCommand::Test { card } => test(&mut *reached::card(global, card)?),
+        CardCommand::Test { card } => test(global, &mut *reached::card(global, card)?),
         CardCommand::Watch => watch(global),
     }
 }
@@ -317,7 +319,8 @@ fn enrol_piv(global: &Global, reader: &PcscReader, new: &NewCard) -> Outcome<Don
     let (pin, puk) = new.codes(&mut rng)?;
     // The PUK is in safe hands before it is on the card.
     let printed = new.printed(&puk)?;
-    let (_, info) = enrol_factory_card(reader, &spec, (&pin, &puk), &mut rng)?;
+    let (mut card, info) = enrol_factory_card(reader, &spec, (&pin, &puk), &mut rng)?;
+    let vouched = vouched(global, &mut card);
     let serial = info.serial.to_string();
     let client = global.client()?;
     // The card is made whatever the node sees, and this is where its PUK is told.
@@ -326,10 +329,14 @@ fn enrol_piv(global: &Global, reader: &PcscReader, new: &NewCard) -> Outcome<Don
     if seen.is_err() {
         text.push_str("; take it out and put it in again");
     }
+    let maker = vouched.as_ref().ok().map(|vouched| {
+        text.push_str(&format!("\n{}", vouched_text(vouched)));
+        words::vouched(vouched)
+    });
     if let Some(puk) = &printed {
         text.push_str(&format!("\nPUK, to be kept on paper: {puk}"));
     }
-    Ok(Done::new(json!({"serial": serial, "puk": printed}), text))
+    Ok(Done::new(json!({"serial": serial, "puk": printed, "maker": maker}), text))
 }
 
 fn made(file: &Path, serial: &str, puk: Option<&str>) -> Done {
@@ -431,7 +438,21 @@ fn pin_from_now_on(args: &PinChange) -> Outcome<Pin> {
     }
 }
 
-fn test(card: &mut dyn Card) -> Outcome<Done> {
+/// What the maker of a card vouches for, by the makers of the configuration.
+fn vouched(global: &Global, card: &mut dyn Card) -> Outcome<Vouched> {
+    let makers = reached::makers(&global.config(Vec::new())?)?;
+    makers.judge(card).map_err(|e| of_card(&e))
+}
+
+/// The same for people.
+fn vouched_text(vouched: &Vouched) -> String {
+    match vouched {
+        Ok(said) => format!("Attested: {}", words::card_number(said)),
+        Err(why) => format!("Unattested: {why}"),
+    }
+}
+
+fn test(global: &Global, card: &mut dyn Card) -> Outcome<Done> {
     let info = card.info().map_err(|e| of_card(&e))?;
     let challenge = crate::init::node_key::random::<32>().map_err(|e| {
         Failure::new(Exit::Failed, "random", format!("the system gives no random numbers: {e}"), "Try again.")
@@ -446,8 +467,11 @@ fn test(card: &mut dyn Card) -> Outcome<Done> {
             "Replace it.",
         ));
     }
-    let data = json!({"serial": info.serial.to_string(), "tries_left": info.pin_tries_left});
-    Ok(Done::new(data, format!("The card is whole. PIN tries left: {}.", info.pin_tries_left)))
+    let vouched = vouched(global, card)?;
+    let data = json!({"serial": info.serial.to_string(), "tries_left": info.pin_tries_left, "maker": words::vouched(&vouched)});
+    let text =
+        format!("The card is whole. PIN tries left: {}. {}.", info.pin_tries_left, vouched_text(&vouched));
+    Ok(Done::new(data, text))
 }
 
 fn watch(global: &Global) -> Outcome<Done> {

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use hospes_card::pcsc::PcscReader;
+use hospes_card::piv::Roots;
 use hospes_card::soft::SoftCard;
 use hospes_card::{Card, Reader as _};
 use serde_json::Value;
@@ -15,6 +16,7 @@ use super::cards::{absent, pick};
 use super::found::of_card;
 use super::place::absolute;
 use super::show::text;
+use crate::config::Config;
 use crate::config::place::ReaderPlace;
 
 /// The name of the node's one reader, or of the one that is named.
@@ -51,6 +53,19 @@ pub(super) fn place_of(global: &Global, reader: &str) -> Outcome<ReaderPlace> {
 /// If the configuration can't be read.
 pub(super) fn pcsc(global: &Global, name: &str) -> Outcome<PcscReader> {
     Ok(PcscReader::new(&global.config(Vec::new())?.pcscd, name))
+}
+
+/// Makers whose word for a card counts: Yubico, and those of the configuration.
+///
+/// # Errors
+/// If a certificate can't be read, or is none that this build trusts.
+pub(super) fn makers(config: &Config) -> Outcome<Roots> {
+    let read = |path: &PathBuf| std::fs::read(path).map_err(|e| Failure::file(path, &e));
+    let certificates = config.makers.iter().map(read).collect::<Outcome<_>>()?;
+    Roots::of_makers(certificates).map_err(|e| {
+        let next = "card.makers names files of X.509 certificates, DER.";
+        Failure::new(Exit::Failed, "makers", e.to_string(), next)
+    })
 }
 
 /// A card given as a file, or found in the readers of the running node.

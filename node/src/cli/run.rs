@@ -18,6 +18,7 @@ use super::Global;
 use super::answer::{Exit, Failure, Outcome, conclude, note, print};
 use super::pins::{ask, passphrase};
 use super::place::address_file;
+use super::reached;
 use crate::api::{NodeFacts, Parts, Serving, serve};
 use crate::config::{Config, Overrides, Setting};
 use crate::desk::{Desk, DeskParts, Readers as CardReaders};
@@ -276,6 +277,7 @@ async fn begin(config: &Config, settings: Settings, sealed: bool) -> Outcome<Nod
         let next = "Make the folders of card.readers, or run `hospes doctor --repair`.";
         Failure::new(Exit::Failed, "reader", e.to_string(), next)
     })?;
+    let makers = reached::makers(config)?;
     let genesis = settings.genesis.clone();
     let running = start(settings).await.map_err(|e| of_start(&e))?;
     let mut warnings = Vec::new();
@@ -286,6 +288,7 @@ async fn begin(config: &Config, settings: Settings, sealed: bool) -> Outcome<Nod
         service: running.service.clone(),
         objects: running.objects.clone(),
         readers,
+        makers,
         network: running.network,
         node: running.node,
         organization: running.organization,

@@ -70,6 +70,12 @@ pub(crate) const KEYS: &[Key] = &[
         "folders that serve as readers of soft cards, and pcsc:NAME for readers of the smart card service",
     ),
     key("card.pcscd", Form::Text, "\"/run/pcscd/pcscd.comm\"", "socket of the smart card service, pcscd"),
+    key(
+        "card.makers",
+        Form::Texts,
+        "[]",
+        "certificates (X.509, DER) of makers beside Yubico whose attestation of a card counts",
+    ),
     key("node.passphrase_file", Form::Text, "\"\"", "file whose first line opens the sealed node key"),
     key("node.emergency", Form::Switch, "false", "asks to hold emergency summaries for the whole federation"),
     key("store.cache_mib", Form::Number, "64", "memory for the page cache of the stores, in MiB"),

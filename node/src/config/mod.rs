@@ -294,6 +294,7 @@ impl Layers {
             bootstrap: self.bootstrap()?,
             readers: self.texts("card.readers").iter().filter_map(|t| ReaderPlace::parse(t)).collect(),
             pcscd: PathBuf::from(self.text("card.pcscd")),
+            makers: self.texts("card.makers").iter().map(PathBuf::from).collect(),
             passphrase_file: Some(self.text("node.passphrase_file"))
                 .filter(|t| !t.is_empty())
                 .map(PathBuf::from),
@@ -321,6 +322,8 @@ pub(crate) struct Config {
     pub(crate) readers: Vec<ReaderPlace>,
     /// The socket of the smart card service.
     pub(crate) pcscd: PathBuf,
+    /// Certificates of makers whose word for a card counts, beside those that are built in.
+    pub(crate) makers: Vec<PathBuf>,
     /// Opens the node key.
     pub(crate) passphrase_file: Option<PathBuf>,
     /// Whether a new node entry asks for emergency summaries.

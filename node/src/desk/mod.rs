@@ -16,6 +16,7 @@
 //! | `grants`, `revocations` | consent and its end |
 //! | `break_glass`, `approving`, `glass` | asking for a patient's escrow, a guardian's approval, opening it |
 //! | `proposals` | what several organizations must sign |
+//! | `vouched` | what a card's maker says of its keys |
 //! | `text` | what is shown before a tap |
 //!
 //! It speaks no HTTP; the API calls it. It decides nothing that the service or `policy` decides. Every act is one
@@ -50,9 +51,11 @@ mod tests;
 mod text;
 mod unseal;
 mod upload;
+mod vouched;
 
 use std::sync::Arc;
 
+use hospes_card::piv::Roots;
 use hospes_card::{CardInfo, CardKind, CardSerial, HolderKind, Pin};
 use hospes_protocol::control::OrganizationEntry;
 use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
@@ -75,6 +78,7 @@ pub(crate) use records::AddRecord;
 pub(crate) use revocations::Revoke;
 pub(crate) use sessions::{Session, Who};
 pub(crate) use taps::{TapCard, TapError, TapView};
+pub(crate) use vouched::Vouched;
 
 use crate::runtime::actor::Handle;
 use compose::Place;
@@ -89,6 +93,8 @@ pub(crate) struct DeskParts {
     pub(crate) objects: Arc<dyn Objects>,
     /// Where cards are.
     pub(crate) readers: Readers,
+    /// Makers whose word for a card counts.
+    pub(crate) makers: Roots,
     /// The network.
     pub(crate) network: NetworkId,
     /// The node.

@@ -68,10 +68,12 @@ struct Enrolment {
     recovery: AgreementKey,
     info: CardInfo,
     escrows: Vec<EscrowPlan>,
+    attested: bool,
 }
 
 impl Desk {
-    /// Enrols a patient: `{patient, entry, card_entry, recovery_code, recovery_qr, card_reveal}`.
+    /// Enrols a patient: `{patient, entry, card_entry, recovery_code, recovery_qr, card_reveal,
+    /// card_attested}`.
     ///
     /// # Errors
     /// [`DeskError::NotAllowed`], [`DeskError::SignerAbsent`] without the organization's card,
@@ -87,7 +89,8 @@ impl Desk {
         let info = self.card_info(&request.card)?;
         let code = RecoveryCode::generate(&mut random::generator()?);
         let shown = text::create_patient(&own.name);
-        let enrolment = self.prepare(&request, info, &code, shown.clone()).await?;
+        let attested = self.vouched(request.card).await?.is_ok();
+        let enrolment = self.prepare(&request, (info, attested), &code, shown.clone()).await?;
         let desk = self.clone();
         self.0.taps.begin("create-patient", shown, serial, move |tap| {
             desk.run_create_patient(tap, (serial, request.card), request.identity, enrolment, code)
@@ -97,7 +100,7 @@ impl Desk {
     async fn prepare(
         &self,
         request: &CreatePatient,
-        info: CardInfo,
+        (info, attested): (CardInfo, bool),
         code: &RecoveryCode,
         shown: Shown,
     ) -> Result<Enrolment, DeskError> {
@@ -134,7 +137,7 @@ impl Desk {
         };
         let k = secret.secret.k(&organization);
         let first = self.0.place.entry(Kind::Patient, &[], &payload, Some(k.clone()), &mut rng);
-        let payload = card_entry(&info, patient, recovery.clone())?;
+        let payload = card_entry(&info, attested, patient, recovery.clone())?;
         let mut card = self.0.place.entry(Kind::Card, &[first.id()], &payload, Some(k), &mut rng);
         let reveal = card.locked(&secret.secret.lock_key());
         Ok(Enrolment {
@@ -146,6 +149,7 @@ impl Desk {
             recovery,
             info,
             escrows,
+            attested,
         })
     }
 
@@ -165,7 +169,7 @@ impl Desk {
                 Ok(enrolment)
             })
             .await?;
-        let (patient, reveal) = (enrolment.secret.patient, enrolment.reveal);
+        let (patient, reveal, attested) = (enrolment.secret.patient, enrolment.reveal, enrolment.attested);
         let (entries, card) = tap.card(patient_card, move |card| write_and_sign(card, enrolment)).await?;
         let ids: Vec<_> = entries.iter().map(|e| e.id().to_string()).collect();
         let card_entry = entries.get(1).map(Entry::id);
@@ -184,6 +188,7 @@ impl Desk {
             "recovery_code": code.to_printed().as_str(),
             "recovery_qr": code.to_qr_text().as_str(),
             "card_reveal": reveal.to_string(),
+            "card_attested": attested,
         }))
     }
 
@@ -270,7 +275,12 @@ impl Desk {
     }
 }
 
-fn card_entry(info: &CardInfo, patient: PatientId, recovery: AgreementKey) -> Result<CardEntry, DeskError> {
+fn card_entry(
+    info: &CardInfo,
+    attested: bool,
+    patient: PatientId,
+    recovery: AgreementKey,
+) -> Result<CardEntry, DeskError> {
     let lacking = || DeskError::Invalid("the card lacks a key");
     Ok(CardEntry {
         patient,
@@ -279,7 +289,7 @@ fn card_entry(info: &CardInfo, patient: PatientId, recovery: AgreementKey) -> Re
         agreement: info.key_management.clone().ok_or_else(lacking)?,
         presence: info.card_authentication.clone().ok_or_else(lacking)?,
         recovery,
-        attested: false,
+        attested,
         generation: 1,
     })
 }

@@ -18,7 +18,9 @@ use super::error::DeskError;
 use super::organization::{Secrets, epoch_key, newest_key};
 use super::sessions::Session;
 use super::taps::{Shown, Tap, TapView};
+use super::vouched::Vouched;
 use super::{Desk, random, text};
+use crate::words;
 
 /// A person to enrol.
 #[derive(Clone, Debug)]
@@ -50,10 +52,11 @@ struct OrganizationStep {
     member: AgreementKey,
     shown: Shown,
     person: Entry,
+    vouched: Vouched,
 }
 
 impl Desk {
-    /// Enrols a person: `{person, entry}`.
+    /// Enrols a person: `{person, entry, card}`, the last what the card's maker says of it.
     ///
     /// # Errors
     /// [`DeskError::NotAllowed`], [`DeskError::SignerAbsent`] without the organization's card; the tap says what else
@@ -79,12 +82,14 @@ impl Desk {
             attestation: self.keep_attestation(&request.attestation)?,
             standing: Standing::Active,
         };
-        let shown = text::enrol_person(&self.organization_name().await?, &roles, &request.register_number);
-        self.put_person(session, "enrol-person", shown, request.card, payload).await
+        let vouched = self.vouched(request.card).await?;
+        let organization = self.organization_name().await?;
+        let shown = text::enrol_person(&organization, &roles, &request.register_number, &vouched);
+        self.put_person(session, ("enrol-person", shown), (request.card, vouched), payload).await
     }
 
     /// Gives a person of this node's organization another card in place of the one that is lost, broken or
-    /// suspended: `{person, entry}`. Roles and register number stay.
+    /// suspended: `{person, entry, card}`. Roles and register number stay.
     ///
     /// # Errors
     /// As [`Desk::enrol_person`]; [`DeskError::Unknown`], [`DeskError::CardInUse`].
@@ -122,8 +127,10 @@ impl Desk {
             standing: Standing::Active,
             ..known
         };
-        let shown = text::replace_card(&self.organization_name().await?, &payload.register_number);
-        self.put_person(session, "replace-card", shown, card, payload).await
+        let vouched = self.vouched(card).await?;
+        let organization = self.organization_name().await?;
+        let shown = text::replace_card(&organization, &payload.register_number, &vouched);
+        self.put_person(session, ("replace-card", shown), (card, vouched), payload).await
     }
 
     fn keys_of(&self, card: &CardSerial) -> Result<CardKeys, DeskError> {
@@ -140,9 +147,8 @@ impl Desk {
     async fn put_person(
         &self,
         session: &Arc<Session>,
-        kind: &'static str,
-        shown: Shown,
-        card: CardSerial,
+        (kind, shown): (&'static str, Shown),
+        (card, vouched): (CardSerial, Vouched),
         payload: PractitionerEntry,
     ) -> Result<TapView, DeskError> {
         let (serial, own) = self.organization_card().await?;
@@ -161,6 +167,7 @@ impl Desk {
             member: payload.agreement,
             shown: shown.clone(),
             person,
+            vouched,
         };
         let desk = self.clone();
         self.0.taps.begin(kind, shown, serial, move |tap| desk.run_put_person(tap, serial, card, step, known))
@@ -186,7 +193,7 @@ impl Desk {
         step: OrganizationStep,
         known: Option<PersonId>,
     ) -> Result<serde_json::Value, DeskError> {
-        let (place, shown) = (step.place, step.shown.clone());
+        let (place, shown, vouched) = (step.place, step.shown.clone(), words::vouched(&step.vouched));
         let mut entries = tap.card(organization_card, move |card| sign_by_organization(card, step)).await?;
         let entries = tap
             .card(person_card, move |mut card| {
@@ -200,7 +207,7 @@ impl Desk {
         let filed = file(&self.0.parts.service, entries).await?;
         let entry = filed.first().map(|f| f.content.to_string());
         let person = known.map(|id| id.to_string()).or_else(|| entry.clone());
-        Ok(json!({ "person": person, "entry": entry }))
+        Ok(json!({ "person": person, "entry": entry, "card": vouched }))
     }
 
     /// Suspends a person of this node's organization: `{entry, header}`.

@@ -9,6 +9,8 @@ use hospes_protocol::personal::{Category, Label, RecordEntry, Right};
 
 use super::amendments::AmendRecord;
 use super::taps::Shown;
+use super::vouched::Vouched;
+use crate::words;
 
 /// The language that is spoken here.
 const LANGUAGE: &str = "en";
@@ -114,18 +116,33 @@ pub(super) fn create_patient(organization: &str) -> Shown {
 }
 
 /// Enrolling a person.
-pub(super) fn enrol_person(organization: &str, roles: &[String], register_number: &str) -> Shown {
+pub(super) fn enrol_person(
+    organization: &str,
+    roles: &[String],
+    register_number: &str,
+    card: &Vouched,
+) -> Shown {
     Shown::english(format!(
-        "{organization} enrols the holder of this card, register number {register_number}, as: {}.",
-        roles.join(", ")
+        "{organization} enrols the holder of this card, register number {register_number}, as: {}. {}",
+        roles.join(", "),
+        vouched(card)
     ))
 }
 
+/// What is said of a card's keys.
+fn vouched(card: &Vouched) -> String {
+    match card {
+        Ok(said) => format!("Its maker vouches for the card's keys: {}.", words::card_number(said)),
+        Err(why) => format!("The card is unattested: {why}."),
+    }
+}
+
 /// Another card for a person.
-pub(super) fn replace_card(organization: &str, register_number: &str) -> Shown {
+pub(super) fn replace_card(organization: &str, register_number: &str, card: &Vouched) -> Shown {
     Shown::english(format!(
         "{organization} gives the person with register number {register_number} this card. The one before opens \
-         and signs nothing more."
+         and signs nothing more. {}",
+        vouched(card)
     ))
 }
 

@@ -182,6 +182,7 @@ impl Slot {
                 inside.take();
                 inside.unplugged = true;
             }
+            ("plug", None) => inside.unplugged = false,
             ("commands", None) => {
                 let card = inside.inserted.as_ref().ok_or("no card")?;
                 return Ok(card.card.commands().to_string());

@@ -280,6 +280,7 @@ fn parts(running: &Running, readers: Readers, genesis: Genesis) -> Parts {
         service: running.service.clone(),
         objects: running.objects.clone(),
         readers,
+        makers: hospes_card::piv::Roots::default(),
         network: running.network,
         node: running.node,
         organization: running.organization,

@@ -143,6 +143,7 @@ impl World {
             service: service.clone(),
             objects: objects.clone(),
             readers: readers.clone(),
+            makers: hospes_card::piv::Roots::default(),
             network: genesis.network(),
             node,
             organization,

@@ -15,7 +15,7 @@ use crate::wire::{enrolled, pin};
 const NOTICED: Duration = Duration::from_secs(20);
 
 /// A daemon, unless these tests are left out.
-fn pcscd(readers: usize) -> Option<Pcscd> {
+pub(crate) fn pcscd(readers: usize) -> Option<Pcscd> {
     if std::env::var_os("HOSPES_WITHOUT_CARDS").is_some() {
         println!("SKIPPED: HOSPES_WITHOUT_CARDS is set");
         return None;
@@ -36,11 +36,27 @@ fn until<R>(reader: &mut PcscReader, mut wanted: impl FnMut(CardEvent) -> Option
     }
 }
 
-fn inserted(reader: &mut PcscReader) -> CardInfo {
+pub(crate) fn inserted(reader: &mut PcscReader) -> CardInfo {
     until(reader, |event| match event {
         CardEvent::Inserted(info) => Some(*info),
         _ => None,
     })
+}
+
+/// Polls until an answer is as `wanted` says.
+pub(crate) fn until_poll(
+    reader: &mut PcscReader,
+    wanted: impl Fn(&Result<Vec<CardEvent>, KeyError>) -> bool,
+) -> Result<Vec<CardEvent>, KeyError> {
+    let end = Instant::now() + NOTICED;
+    loop {
+        let polled = reader.poll();
+        if wanted(&polled) {
+            return polled;
+        }
+        assert!(Instant::now() < end, "pcscd did not notice it");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn removed(reader: &mut PcscReader) -> CardSerial {
@@ -51,7 +67,7 @@ fn removed(reader: &mut PcscReader) -> CardSerial {
 }
 
 /// Puts an enrolled card into a reader and connects to it.
-fn enrolled_in(pcscd: &Pcscd, reader: usize) -> (PcscReader, Box<dyn Card>) {
+pub(crate) fn enrolled_in(pcscd: &Pcscd, reader: usize) -> (PcscReader, Box<dyn Card>) {
     let state: State = enrolled(Firmware::NEWEST, Profile::P256).0.desk().card.state().clone();
     let path = pcscd.folder().join(format!("enrolled-{reader}.json"));
     state.save(&path).unwrap();

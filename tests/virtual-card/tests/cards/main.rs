@@ -9,5 +9,6 @@
 mod attestation;
 mod daemon;
 mod pulled;
+mod robust;
 mod slots;
 mod wire;
