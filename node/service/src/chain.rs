@@ -37,6 +37,14 @@ pub(crate) struct Candidate {
     executed: Option<Executed>,
 }
 
+/// What became of a certified block.
+pub(crate) enum Taken {
+    /// It is the state's.
+    Committed,
+    /// These headers of it are not here.
+    Lacks(Vec<HeaderRun>),
+}
+
 impl Service {
     /// Takes headers from a peer, durably and at once; gives what was wrong with the first that was refused.
     pub(crate) fn on_headers(
@@ -153,7 +161,11 @@ impl Service {
         let (node, sequence) = (header.fields().node, header.fields().sequence);
         let run = |from| vec![HeaderRun { node, from, to: sequence }];
         match rejected.check {
-            Check::SequenceGap => self.ask_headers(from, run(self.pool.head(&node).0 + 1)),
+            // While blocks are taken, what lies before it comes with them.
+            Check::SequenceGap if !self.has_page() => {
+                self.ask_headers(from, run(self.pool.head(&node).0 + 1));
+            }
+            Check::SequenceGap => {}
             Check::Fork => {
                 self.pool.suspect(node);
                 self.look_for_own_headers(std::slice::from_ref(&header))?;
@@ -397,48 +409,43 @@ impl Service {
         self.emit(Effect::Gossip(bytes));
     }
 
-    /// Takes a certified block that follows the state; asks the peer for headers that are missing.
+    /// Takes a certified block that follows the state, or says which headers of it are missing.
     pub(crate) fn take_certified(
         &mut self,
-        from: NodeId,
         bytes: &[u8],
         certificate: &CommitCertificate,
-    ) -> Result<Result<bool, Rejected>, Fatal> {
+    ) -> Result<Result<Taken, Rejected>, Fatal> {
         if !self.trusts_its_state() {
             return Ok(Err(Check::TrustPeriod.into()));
         }
-        match self.judge_certified(bytes, certificate) {
-            Ok((block, Ok(executed))) => {
+        let block = match self.judge_certified(bytes, certificate) {
+            Ok(block) => block,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let headers = match self.pool.headers_of(&block.cuts) {
+            Ok(headers) => headers,
+            Err(missing) => {
+                self.pool.want_branches(&block.cuts);
+                return Ok(Ok(Taken::Lacks(runs(missing))));
+            }
+        };
+        match self.state.judge_after(&block, &headers, None, self.decided_by.as_ref()) {
+            Ok(executed) => {
                 self.look_for_own_vote(certificate)?;
                 self.commit(&block, certificate, executed)?;
-                Ok(Ok(true))
-            }
-            Ok((block, Err(missing))) => {
-                self.pool.want_branches(&block.cuts);
-                self.ask_headers(from, runs(missing));
-                Ok(Ok(false))
+                Ok(Ok(Taken::Committed))
             }
             Err(rejected) => Ok(Err(rejected)),
         }
     }
 
-    #[allow(clippy::type_complexity, reason = "the inner result names missing headers, not an error")]
-    fn judge_certified(
-        &self,
-        bytes: &[u8],
-        certificate: &CommitCertificate,
-    ) -> Result<(Block, Result<Executed, Vec<(NodeId, u64, u64)>>), Rejected> {
+    fn judge_certified(&self, bytes: &[u8], certificate: &CommitCertificate) -> Result<Block, Rejected> {
         let block = Block::read(bytes, &self.network)?;
         ensure(block.height == self.state.height + 1, Check::BlockHeight)?;
         ensure(certificate.height == block.height, Check::CertificateHeight)?;
         ensure(block.hash() == certificate.block || mutant!(BlockUnbound), Check::BlockHash)?;
         certificate.verify(&self.network, &self.state.validators)?;
-        let headers = match self.pool.headers_of(&block.cuts) {
-            Ok(headers) => headers,
-            Err(missing) => return Ok((block, Err(missing))),
-        };
-        let executed = self.state.judge_after(&block, &headers, None, self.decided_by.as_ref())?;
-        Ok((block, Ok(executed)))
+        Ok(block)
     }
 
     fn commit(
@@ -490,11 +497,13 @@ fn runs(missing: Vec<(NodeId, u64, u64)>) -> Vec<HeaderRun> {
 }
 
 impl Service {
-    /// Asks a peer for runs of headers, once at a time.
-    pub(crate) fn ask_headers(&mut self, from: NodeId, runs: Vec<HeaderRun>) {
+    /// Asks a peer for runs of headers, once at a time; gives whether it is asked.
+    pub(crate) fn ask_headers(&mut self, from: NodeId, runs: Vec<HeaderRun>) -> bool {
         let busy = self.asked.values().any(|a| matches!(a, Asked::Headers { peer, .. } if *peer == from));
-        if !busy && from != self.me.node && !runs.is_empty() {
+        let asks = !busy && from != self.me.node && !runs.is_empty();
+        if asks {
             self.ask(from, &Request::Headers(runs), Asked::Headers { peer: from });
         }
+        asks
     }
 }

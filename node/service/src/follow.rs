@@ -14,12 +14,13 @@ use hospes_protocol::mutant;
 use hospes_protocol::state::Frontier;
 use hospes_protocol::wire::{Bytes, Wire};
 
+use crate::chain::Taken;
 use crate::effects::{Effect, Event, Timer};
 use crate::messages::{self, Answer, BlockItem, Gossip, HeaderItem, HeaderRun, Position, Request, page};
 use crate::service::{Fatal, Service};
 
 /// Headers in one answer, at most.
-const HEADERS_PAGE: usize = 2000;
+pub(crate) const HEADERS_PAGE: usize = 2000;
 /// Blocks in one answer, at most.
 const BLOCKS_PAGE: usize = 64;
 /// Runs that one request may name.
@@ -35,7 +36,7 @@ const CALM_ROUNDS: u32 = 3;
 /// Peers that are asked where they are at a time, in turn, so that none that is silent or lies is the only one asked.
 const POSITIONS_AT_ONCE: usize = 2;
 /// How long one peer's page of blocks is waited for before another is asked too, in milliseconds.
-const BLOCKS_PATIENCE_MS: u64 = 5_000;
+pub(crate) const BLOCKS_PATIENCE_MS: u64 = 5_000;
 
 /// What is known of a connected peer.
 #[derive(Default)]
@@ -127,6 +128,7 @@ impl Service {
         self.peers.remove(&peer);
         self.forget_asked(&peer);
         self.away_unanswered(&peer);
+        self.drop_page_of(&peer);
         self.event(Event::Peer { node: peer, connected: false });
         if !self.is_read_only() {
             self.peer_gone(peer);
@@ -170,10 +172,21 @@ impl Service {
         let Some(peer) = self.peers.get_mut(&from) else { return };
         peer.height = theirs.height;
         peer.heads = theirs.frontiers.iter().map(|f| (f.node, f.sequence)).collect();
-        if theirs.height > self.state.height {
+        self.fetch_beyond(from);
+    }
+
+    /// Blocks come first, and the headers that they order with them; whatever else waits at the peer then comes in
+    /// the order of nodes, and must not take the room of what the next block needs.
+    pub(crate) fn fetch_beyond(&mut self, from: NodeId) {
+        if self.is_behind(&from) {
             self.ask_blocks(from);
+        } else {
+            self.ask_lacking(from);
         }
-        self.ask_lacking(from);
+    }
+
+    fn is_behind(&self, peer: &NodeId) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.height > self.state.height)
     }
 
     fn ask_lacking(&mut self, from: NodeId) {
@@ -193,7 +206,7 @@ impl Service {
         }
         let now = self.now;
         let waits = |asked: &Asked| matches!(asked, Asked::Blocks { peer, at } if *peer == from || now < at + BLOCKS_PATIENCE_MS);
-        if !self.asked.values().any(waits) {
+        if !self.has_page() && !self.asked.values().any(waits) {
             let next = self.state.height + 1;
             self.ask(from, &Request::Blocks(next), Asked::Blocks { peer: from, at: now });
         }
@@ -223,10 +236,14 @@ impl Service {
         if height <= self.state.height {
             return Ok(None);
         }
-        if let (true, Some(block)) = (height == self.state.height + 1, block)
-            && let Err(rejected) = self.take_certified(from, &block, &certificate)?
-        {
-            return Ok(Some(rejected));
+        if let (true, Some(block)) = (height == self.state.height + 1, block) {
+            match self.take_certified(&block, &certificate)? {
+                Ok(Taken::Committed) => {}
+                Ok(Taken::Lacks(runs)) => {
+                    self.ask_headers(from, runs);
+                }
+                Err(rejected) => return Ok(Some(rejected)),
+            }
         }
         self.note_height(from, height);
         Ok(None)
@@ -299,6 +316,7 @@ impl Service {
         match asked {
             Asked::Away { peer } => self.away_unanswered(&peer),
             Asked::History { peer } => self.history_unanswered(peer),
+            Asked::Headers { peer } => self.drop_page_of(&peer),
             asked => self.on_unanswered(from, asked)?,
         }
         Ok(())
@@ -309,37 +327,10 @@ impl Service {
         let wrong = self.on_headers(from, items)?;
         let hostile = wrong.filter(|r| r.check.blame() == hospes_protocol::check::Blame::Hostile);
         self.judge_peer(from, hostile);
-        if self.pool.len() > before {
-            self.ask_lacking(from);
-            let behind = self.peers.get(&from).is_some_and(|p| p.height > self.state.height);
-            if behind {
-                self.ask_blocks(from);
-            }
+        if self.pool.len() > before && !self.has_page() {
+            self.fetch_beyond(from);
         }
-        Ok(())
-    }
-
-    fn on_block_page(&mut self, from: NodeId, items: Vec<BlockItem>) -> Result<(), Fatal> {
-        let mut progressed = false;
-        for item in items {
-            if item.certificate.height <= self.state.height {
-                continue;
-            }
-            match self.take_certified(from, &item.block, &item.certificate)? {
-                Ok(true) => progressed = true,
-                // Its headers were asked for; the blocks are asked for again when they are here.
-                Ok(false) => return Ok(()),
-                Err(rejected) => {
-                    self.judge_peer(from, Some(rejected));
-                    return Ok(());
-                }
-            }
-        }
-        let behind = self.peers.get(&from).is_some_and(|p| p.height > self.state.height);
-        if progressed && behind {
-            self.ask_blocks(from);
-        }
-        Ok(())
+        self.take_page(from)
     }
 
     /// Asks the next peers again where they are, and tells every peer what is still owed to it.

@@ -17,6 +17,7 @@ pub mod holding;
 pub mod messages;
 mod open;
 mod outdated;
+mod pages;
 pub mod pool;
 mod recall;
 pub mod records;

@@ -32,6 +32,7 @@ use crate::effects::{Effect, Event, Member, Timer};
 use crate::follow::{Asked, Peer};
 use crate::holding::Damage;
 use crate::messages::{self, Answer, Channel, Gossip, Request};
+use crate::pages::Page;
 use crate::pool::Pool;
 use crate::recall::Recall;
 use crate::records::Taps;
@@ -150,6 +151,8 @@ pub struct Service {
     pub(crate) outgoing: Vec<ContentId>,
     pub(crate) peers: BTreeMap<NodeId, Peer>,
     pub(crate) asked: BTreeMap<u64, Asked>,
+    /// Blocks of a peer that are being taken.
+    pub(crate) page: Option<Page>,
     /// The peer that was asked last where it is.
     pub(crate) last_asked: Option<NodeId>,
     pub(crate) next_id: u64,
@@ -205,6 +208,7 @@ impl Service {
             outgoing: Vec::new(),
             peers: BTreeMap::new(),
             asked: BTreeMap::new(),
+            page: None,
             last_asked: None,
             next_id: 0,
             ceremonies: Ceremonies::default(),

@@ -16,10 +16,9 @@
 //! What helped: the bodies of a tap in one commit; headers and the signatures of a certificate verified in batches, and
 //! a certificate that a block carries again not at all; writes of an input that wait for one sync; rows opened once for
 //! an input, and patients' keys kept open.
-//!
-//! Not measured: replay of a long ledger. A node that lacks more than [`hospes_service::pool::PENDING_PER_NODE_MAX`]
-//! headers of one node stalls in it: it asks for headers node by node, and what the next block orders comes behind them.
 
+mod catch_up;
+mod chain;
 mod commit;
 mod decide;
 mod decide_disk;
@@ -46,6 +45,8 @@ pub(crate) struct Size {
     pub(crate) grants: u32,
     /// Headers that are committed.
     pub(crate) headers: u32,
+    /// Blocks that a new node catches up over, ten headers each.
+    pub(crate) blocks: u64,
     /// Entries whose time to finality is taken.
     pub(crate) taps: u32,
     /// Seconds for which an idle node is watched.
@@ -54,11 +55,23 @@ pub(crate) struct Size {
 
 impl Size {
     /// The sizes that the goals speak of.
-    pub(crate) const FULL: Self =
-        Self { ingest_bytes: 1 << 30, grants: 1_000_000, headers: 20_000, taps: 300, idle_seconds: 20 };
+    pub(crate) const FULL: Self = Self {
+        ingest_bytes: 1 << 30,
+        grants: 1_000_000,
+        headers: 20_000,
+        blocks: 100_000,
+        taps: 300,
+        idle_seconds: 20,
+    };
     /// A tenth of it, for a first look.
-    pub(crate) const QUICK: Self =
-        Self { ingest_bytes: 128 << 20, grants: 100_000, headers: 4_000, taps: 100, idle_seconds: 5 };
+    pub(crate) const QUICK: Self = Self {
+        ingest_bytes: 128 << 20,
+        grants: 100_000,
+        headers: 4_000,
+        blocks: 4_000,
+        taps: 100,
+        idle_seconds: 5,
+    };
 }
 
 type Bench = fn(Size) -> Result<Vec<Row>, Failed>;
@@ -70,6 +83,7 @@ pub(crate) const BENCHES: &[(&str, Bench)] = &[
     ("ingest", ingest::run),
     ("decide", decide::run),
     ("commit", commit::run),
+    ("catch-up", catch_up::run),
 ];
 
 /// Runs the benches that `names` name, or all, then the peers of a folder, and hands each row over as it is measured.

@@ -9,6 +9,9 @@ use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::NodeId;
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::wire::Wire;
+use hospes_storage::{Medium, Options, Store};
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -16,7 +19,7 @@ use super::row::{Failed, failed};
 use crate::runtime::actor::clock_ms;
 use crate::runtime::{Running, Settings, start};
 
-/// Validators and the folders that they live in.
+/// Nodes, in the order in which they were started, and the folders that they live in.
 pub(super) struct World {
     pub(super) nodes: Vec<Running>,
     pub(super) genesis: Genesis,
@@ -32,6 +35,10 @@ pub(super) fn card(i: u8) -> SoftwareSigner {
 /// The key of node `i`.
 fn signer(i: u8) -> SoftwareSigner {
     SoftwareSigner::from_seed(&[50 + i; 32])
+}
+
+fn id(i: u8) -> NodeId {
+    NodeId(signer(i).verifying_key().id().0)
 }
 
 fn organization(i: u8) -> OrganizationEntry {
@@ -68,13 +75,15 @@ fn addresses(n: u8) -> Result<Vec<Multiaddr>, Failed> {
     sockets.iter().map(|s| format!("/ip4/127.0.0.1/tcp/{}", port(s)?).parse().map_err(failed)).collect()
 }
 
-fn genesis(addresses: &[Multiaddr]) -> Result<Genesis, Failed> {
+/// The first `validators` of the nodes decide.
+fn genesis(addresses: &[Multiaddr], validators: u8) -> Result<Genesis, Failed> {
     let indexes = || 0..u8::try_from(addresses.len()).unwrap_or(u8::MAX);
     let mut organizations: Vec<_> = indexes().map(organization).collect();
     organizations.sort_by_key(|o| o.organization);
     let mut nodes: Vec<_> = indexes().zip(addresses).map(|(i, a)| node(i, a)).collect();
     nodes.sort_by_key(|n| n.key.id());
-    let validators = nodes.iter().map(|n| NodeId(n.key.id().0)).collect();
+    let mut validators: Vec<_> = (0..validators).map(id).collect();
+    validators.sort_unstable();
     let genesis = Genesis {
         format: FORMAT,
         name: "bench".into(),
@@ -104,29 +113,46 @@ fn settings(i: u8, genesis: &Genesis, address: &Multiaddr, folder: &Path) -> Set
 impl World {
     /// Starts `n` validators and waits until each has met all others.
     pub(super) async fn start(n: u8) -> Result<Self, Failed> {
-        let addresses = addresses(n)?;
-        let genesis = genesis(&addresses)?;
-        let mut world = Self { nodes: Vec::new(), genesis, addresses, folders: Vec::new() };
-        for _ in 0..n {
-            world.join().await?;
+        let mut world = Self::found(n, n)?;
+        for i in 0..n {
+            world.join(i).await?;
         }
         world.meet().await?;
         Ok(world)
     }
 
-    /// Starts the next validator, over an empty store.
-    async fn join(&mut self) -> Result<(), Failed> {
-        self.start_in(tempfile::tempdir().map_err(failed)?).await
+    /// A network of `n` nodes, of which the first `validators` decide; none of them runs.
+    pub(super) fn found(validators: u8, n: u8) -> Result<Self, Failed> {
+        let addresses = addresses(n)?;
+        let genesis = genesis(&addresses, validators)?;
+        let folders = (0..n).map(|_| tempfile::tempdir()).collect::<Result<_, _>>().map_err(failed)?;
+        Ok(Self { nodes: Vec::new(), genesis, addresses, folders })
     }
 
-    async fn start_in(&mut self, folder: TempDir) -> Result<(), Failed> {
-        let i = self.nodes.len();
-        let number = u8::try_from(i).map_err(failed)?;
-        let address = self.addresses.get(i).ok_or_else(|| failed("all of them run"))?;
-        self.nodes
-            .push(start(settings(number, &self.genesis, address, folder.path())).await.map_err(failed)?);
-        self.folders.push(folder);
+    /// Lets `write` fill the store of a node before it first starts, with the keys of the validators.
+    pub(super) fn fill<T>(
+        &self,
+        i: u8,
+        write: impl FnOnce(&Store, Vec<(NodeId, SoftwareSigner)>) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        let settings = self.settings(i)?;
+        let (medium, rng) = (Medium::Folder(settings.data_dir), Box::new(ChaCha20Rng::seed_from_u64(1)));
+        let store = Store::create(&medium, &Options::default(), &settings.at_rest, rng).map_err(failed)?;
+        let validators = &self.genesis.validators;
+        let numbers = (0..u8::try_from(self.addresses.len()).map_err(failed)?).map(|i| (id(i), signer(i)));
+        write(&store, numbers.filter(|(id, _)| validators.contains(id)).collect())
+    }
+
+    /// Starts node `i`.
+    pub(super) async fn join(&mut self, i: u8) -> Result<(), Failed> {
+        self.nodes.push(start(self.settings(i)?).await.map_err(failed)?);
         Ok(())
+    }
+
+    fn settings(&self, i: u8) -> Result<Settings, Failed> {
+        let place = self.addresses.get(usize::from(i)).zip(self.folders.get(usize::from(i)));
+        let (address, folder) = place.ok_or_else(|| failed("there is no such node"))?;
+        Ok(settings(i, &self.genesis, address, folder.path()))
     }
 
     async fn meet(&self) -> Result<(), Failed> {

@@ -311,6 +311,18 @@ impl World {
         Arc::new(Fused { store: store.clone(), fuse: self.nodes[i].fuse.clone() })
     }
 
+    /// Writes into the store of a node that is off.
+    pub(crate) fn write(&self, i: usize, write: impl FnOnce(&Store)) {
+        let place = &self.nodes[i];
+        let (key, rng) = (Zeroizing::new([place.seed; 32]), Box::new(ChaCha20Rng::seed_from_u64(1)));
+        write(&Store::open(&place.medium, &Options::default(), &key, rng).unwrap());
+    }
+
+    /// The key of a node.
+    pub(crate) fn signer(&self, i: usize) -> SoftwareSigner {
+        signer(self.nodes[i].seed)
+    }
+
     /// After so many more writes to its objects a node loses power, and starts again.
     pub(crate) fn fuse(&mut self, i: usize, writes: i64) {
         self.nodes[i].fuse.set(writes);
