@@ -101,6 +101,12 @@ impl Enc {
         self
     }
 
+    /// Writes one value that was encoded before.
+    pub(crate) fn encoded(&mut self, value: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(value);
+        self
+    }
+
     /// Writes a map of nothing.
     pub(crate) fn empty_map(&mut self) -> &mut Self {
         self.with(|e| {

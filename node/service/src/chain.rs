@@ -467,7 +467,7 @@ impl Service {
             headers: executed.outcomes.iter().map(|o| (o.header, o.void)).collect(),
             closed: executed.closed.clone(),
             range: executed.range.clone(),
-            state: executed.state.snapshot().encode(),
+            state: executed.state.encode_snapshot(),
         })?;
         fail_point!(BlockUnindexed, return Err(hospes_storage::StoreError::wanted().into()));
         let before = self.standing_nodes();

@@ -142,7 +142,7 @@ impl World {
             headers: executed.outcomes.iter().map(|o| (o.header, o.void)).collect(),
             closed: executed.closed.clone(),
             range: executed.range.clone(),
-            state: executed.state.snapshot().encode(),
+            state: executed.state.encode_snapshot(),
         };
         self.store.commit(&commit).unwrap();
         self.state = executed.state;

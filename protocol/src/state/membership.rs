@@ -70,10 +70,11 @@ pub struct Membership {
     /// Who holds which card key.
     by_key: BTreeMap<KeyId, PersonId>,
     root: OnceLock<[u8; 32]>,
+    encoded: OnceLock<Vec<u8>>,
 }
 
 impl Clone for Membership {
-    // The copy is about to change, so the root isn't taken over.
+    // The copy is about to change, so root and encoding aren't taken over.
     fn clone(&self) -> Self {
         Self::restore(self.snapshot())
     }
@@ -110,6 +111,7 @@ impl Membership {
             registered: BTreeMap::new(),
             by_key: BTreeMap::new(),
             root: OnceLock::new(),
+            encoded: OnceLock::new(),
         };
         s.people.into_iter().for_each(|(id, p)| membership.put_person(id, p));
         membership
@@ -143,6 +145,11 @@ impl Membership {
             checkpoint: self.checkpoint.clone(),
             former: self.former.values().cloned().collect(),
         }
+    }
+
+    /// The snapshot in bytes, encoded once a change.
+    pub(super) fn encoded(&self) -> &[u8] {
+        self.encoded.get_or_init(|| self.snapshot().encode())
     }
 
     /// The Merkle root over all members, computed once a change.

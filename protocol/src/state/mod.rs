@@ -28,7 +28,7 @@ use crate::check::Rejected;
 use crate::context::Context;
 use crate::genesis::Genesis;
 use crate::ids::{BlockHash, HeaderId, NetworkId, NodeId, StateRoot, sha256};
-use crate::wire::Wire;
+use crate::wire::{Enc, Wire};
 use crate::wire_struct;
 
 wire_struct! {
@@ -150,6 +150,23 @@ impl LedgerState {
             frontiers: self.frontier_list(),
             range: self.range.clone(),
         }
+    }
+
+    /// The snapshot in bytes. A block that changes no member doesn't have the members encoded again, who are most of it.
+    #[must_use]
+    pub fn encode_snapshot(&self) -> Vec<u8> {
+        let mut e = Enc::default();
+        e.array(9);
+        self.network.put(&mut e);
+        self.height.put(&mut e);
+        self.block.put(&mut e);
+        self.time.put(&mut e);
+        e.encoded(self.membership.encoded());
+        self.validators.put(&mut e);
+        self.decided_by.as_deref().cloned().put(&mut e);
+        self.frontier_list().put(&mut e);
+        self.range.put(&mut e);
+        e.into_bytes()
     }
 
     /// A state from its snapshot and its closed locks. The caller compares [`LedgerState::root`] with a

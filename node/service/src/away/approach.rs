@@ -22,6 +22,8 @@ const OFFER: &str = "snapshot-offer";
 pub(super) const PARTS: &str = "snapshot-parts";
 /// How long one peer's answer is waited for, in milliseconds.
 const PATIENCE_MS: u64 = 30_000;
+/// How long blocks of others wait for that answer, in milliseconds.
+const BLOCKS_WAIT_MS: u64 = 2_000;
 /// 2^16 parts of locks are 2 billion.
 const LOCK_BITS_MAX: u64 = 16;
 
@@ -97,9 +99,11 @@ impl Service {
         self.ask_next()
     }
 
-    /// Whether a state is being fetched; blocks are not asked for meanwhile.
+    /// Whether a state is being fetched of a peer that answers; blocks are not asked for meanwhile. A silent one holds up
+    /// nobody who is ahead by a few blocks.
     pub(crate) fn is_approaching(&self) -> bool {
-        self.away.under_way.is_some()
+        let waits = |a: &Approach| self.now < a.asked_at.saturating_add(BLOCKS_WAIT_MS);
+        self.away.under_way.as_ref().is_some_and(waits)
     }
 
     fn ask_next(&mut self) -> Result<(), Fatal> {
@@ -340,6 +344,10 @@ impl Service {
             return Ok(Ok(Some(Step::Parts(plan))));
         }
         let Some(state) = plan.state.take() else { return Ok(Err(Check::StateRoot.into())) };
+        // Blocks of others may have led further meanwhile.
+        if state.height <= self.state.height {
+            return Ok(Err(Check::ObjectMissing.into()));
+        }
         self.away.under_way = None;
         self.install(&plan, state)?;
         Ok(Ok(None))

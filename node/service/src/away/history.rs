@@ -83,7 +83,7 @@ impl Service {
     /// Asks a peer for more of what is missing, unless one is being asked.
     pub(super) fn history_upkeep(&mut self) -> Result<(), Fatal> {
         let asking = self.asked.values().any(|a| matches!(a, Asked::History { .. }));
-        if asking || self.is_approaching() || !self.open_history()? {
+        if asking || self.away.under_way.is_some() || !self.open_history()? {
             return Ok(());
         }
         self.fill_in()?;
@@ -353,7 +353,7 @@ impl Service {
             headers: executed.outcomes.iter().map(|o| (o.header, o.void)).collect(),
             closed: executed.closed,
             range: executed.range,
-            state: filling.state.snapshot().encode(),
+            state: filling.state.encode_snapshot(),
         };
         let mut control = block.control.iter();
         let mut row = |header: &Header| {

@@ -59,7 +59,7 @@ impl Service {
             hash: state.block,
             block: plan.offer.item.block.0.clone(),
             certificate: plan.offer.item.certificate.clone(),
-            state: state.snapshot().encode(),
+            state: state.encode_snapshot(),
             locks,
             range: state.range.places(),
             heads: state.frontiers.iter().map(head).collect(),

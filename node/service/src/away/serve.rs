@@ -113,7 +113,7 @@ impl Service {
         for below in (1..height).rev().take(ABSENT_COMMITS - 1) {
             recent.push(Bytes(self.ledger.block(below)?.ok_or_else(missing)?.0));
         }
-        let bytes = self.state.snapshot().encode();
+        let bytes = self.state.encode_snapshot();
         let locks = self.state.locks.clone();
         let lock_bits = locks.len().div_ceil(LOCKS_PART / 2).max(1).next_power_of_two().trailing_zeros();
         let offer = SnapshotOffer {

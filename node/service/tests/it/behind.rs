@@ -75,7 +75,7 @@ fn block(
     store.put_headers(&headers.iter().map(|h| HeaderRow::of(h, None)).collect::<Vec<_>>()).unwrap();
     let headers = executed.outcomes.iter().map(|o| (o.header, o.void)).collect();
     let (closed, range) = (executed.closed, executed.range);
-    let (block, state) = (block.encode(), executed.state.snapshot().encode());
+    let (block, state) = (block.encode(), executed.state.encode_snapshot());
     store.commit(&Commit { height, hash, block, certificate, headers, closed, range, state }).unwrap();
     executed.state
 }

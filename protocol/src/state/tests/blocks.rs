@@ -103,7 +103,13 @@ fn a_state_comes_back_from_its_snapshot_and_proves_what_stands() {
     let nodes: BTreeMap<_, _> = executed.range.iter().map(|n| ((n.level, n.index), n.hash)).collect();
     let read = |level, index| nodes.get(&(level, index)).copied();
     let state = executed.state;
-    let back = StateSnapshot::decode(&state.snapshot().encode()).expect("its own encoding");
+    let bytes = state.snapshot().encode();
+    assert_eq!(
+        state.encode_snapshot(),
+        bytes,
+        "a validator set that decided, frontiers and a range among it"
+    );
+    let back = StateSnapshot::decode(&bytes).expect("its own encoding");
     let restored = LedgerState::restore(back, state.locks.clone()).expect("lawful");
     assert_eq!(restored.root(), state.root(), "nothing is lost");
     let proof = StandingProof::of(&state, &header, 0, read).expect("it is final");

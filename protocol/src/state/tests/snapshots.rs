@@ -68,6 +68,7 @@ fn every_member_shows_in_the_root_and_comes_back_from_the_snapshot() {
     let restored = LedgerState::restore(back, w.state.locks.clone()).expect("lawful");
     assert_eq!(restored.roots(), w.state.roots(), "every part of the state");
     assert_eq!(restored.snapshot().encode(), bytes, "to the byte");
+    assert_eq!(w.state.encode_snapshot(), bytes, "also where the members were encoded before");
     assert_eq!(restored.membership.leaves(), w.state.membership.leaves(), "member by member");
     let key = key(101);
     let person = restored.membership.person_by_key(&crate::keys::Signer::verifying_key(&key).id());
