@@ -227,6 +227,11 @@ fn told(event: &Event) -> Option<(&'static str, Value)> {
             let left: Vec<_> = left.iter().map(ToString::to_string).collect();
             ("membership", json!({ "left": left }))
         }
+        Event::Ceremony { committee, refused, .. } => {
+            let refused = refused.map(|why| why.to_string());
+            let said = json!({ "what": "ceremony", "committee": committee.to_string(), "refused": refused });
+            ("breakglass", said)
+        }
         #[allow(unreachable_patterns, reason = "kinds of events that are news to nobody here")]
         _ => return None,
     })

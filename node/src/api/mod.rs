@@ -11,6 +11,7 @@
 //! | `status`, `metrics` | how the node is |
 //! | `sessions`, `taps` | signing in, cards, PINs |
 //! | `members`, `proposals` | who takes part |
+//! | `committees` | who guards emergency access |
 //! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
 //! | `breakglass` | requests, approvals, opening, reviews |
 //! | `events` | what happens, as it happens |
@@ -25,6 +26,7 @@ mod amendments;
 mod breakglass;
 mod caller;
 mod codes;
+mod committees;
 mod content;
 mod erasures;
 mod events;
@@ -87,6 +89,8 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(proposals::vote))
         .routes(routes!(proposals::file))
         .routes(routes!(proposals::checkpoint))
+        .routes(routes!(committees::committees))
+        .routes(routes!(committees::tap))
         .routes(routes!(patients::find, patients::create))
         .routes(routes!(patients::show))
         .routes(routes!(amendments::amend))

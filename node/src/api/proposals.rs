@@ -19,7 +19,7 @@ use super::input::{Json, base64, id, serial};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::{Tap, begun};
-use crate::desk::{PolicyChoice, Proposal, ProposalState};
+use crate::desk::{CommitteeRequest, PolicyChoice, Proposal, ProposalState};
 
 /// What the federation has set.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -151,6 +151,22 @@ pub(crate) enum ProposalAsked {
         /// All of it.
         fields: FederationPolicy,
     },
+    /// A committee makes a threshold key, or takes over the one of its name.
+    Committee {
+        /// `summary`, `full`, `ledger`, or a hospital's own.
+        name: String,
+        /// Guardians, in the order of their shares; none for `ledger`, which is the validators of today.
+        guardians: Vec<String>,
+        /// Shares needed; where absent, 2, 3 for `full`, more than two thirds for `ledger`.
+        shares_needed: Option<u64>,
+        /// Members that must prove their shares; where absent, all guardians, or as many validators as are needed.
+        provers_needed: Option<u64>,
+        /// Blocks that each of the four phases takes.
+        phase_blocks: u64,
+        /// Whether a new key is made although one of this name stands.
+        #[serde(default)]
+        fresh: bool,
+    },
 }
 
 impl ProposalAsked {
@@ -171,6 +187,17 @@ impl ProposalAsked {
                 Proposal::ValidatorSet(nodes)
             }
             Self::Policy { fields } => Proposal::Policy(fields.read()),
+            Self::Committee { name, guardians, shares_needed, provers_needed, phase_blocks, fresh } => {
+                let guardians = guardians.iter().map(|g| id("guardians", g)).collect::<Answer<Vec<_>>>()?;
+                Proposal::Committee(CommitteeRequest {
+                    name,
+                    guardians,
+                    shares_needed,
+                    provers_needed,
+                    phase_blocks,
+                    fresh,
+                })
+            }
         })
     }
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::codes::Code;
+use super::committees::{CommitteeStatus, committee_status};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::Reader;
@@ -64,6 +65,8 @@ pub(crate) struct Status {
     pub(crate) validators: Validators,
     /// What is held.
     pub(crate) objects: Held,
+    /// The newest committee of each name.
+    pub(crate) committees: Vec<CommitteeStatus>,
     /// What was found damaged on disk while reading and serving, since the node started.
     pub(crate) damage: DamageCount,
     /// Readers of this machine.
@@ -172,6 +175,7 @@ impl Status {
             peers: peers(api, service),
             validators: validators(api, service),
             objects: Held { count: 0, bytes: 0 },
+            committees: Vec::new(),
             damage: DamageCount { found: service.damage().found, repaired: service.damage().repaired },
             readers: Vec::new(),
             clock: Clock { skew_ms: state.time.saturating_sub(now), now: rfc3339(now) },
@@ -186,6 +190,9 @@ impl Status {
         };
         status.warnings.extend(service.damage().open.iter().map(open));
         status.judge(service);
+        // As for the past: a store that can't be read shows elsewhere.
+        let (committees, warnings) = committee_status(service).unwrap_or_default();
+        (status.committees, status.warnings) = (committees, [status.warnings, warnings].concat());
         if let Some(own) = state.membership.node(&facts.node) {
             status.certificate(own.expires, now);
         }

@@ -6,11 +6,15 @@ use super::Global;
 use super::acts::{CardArgs, Seat, list};
 use super::answer::{Done, Outcome, note};
 use super::client::quoted;
+use super::committees::{self, CommitteeCommand};
 use super::show::{fields, table, text};
 
 /// What of emergencies.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum EmergencyCommand {
+    /// Committees: who opens in an emergency, and how far the making of their keys is.
+    #[command(subcommand)]
+    Committee(CommitteeCommand),
     /// Ask to open the record of someone who can't consent, by the own card.
     Request(RequestArgs),
     /// Approve a request as a guardian, by the own card.
@@ -109,6 +113,7 @@ const RECORDS: &[(&str, &str)] = &[("RECORD", "content"), ("CATEGORY", "category
 /// `hospes breakglass`.
 pub(crate) fn run(global: &Global, command: &EmergencyCommand) -> Outcome<Done> {
     match command {
+        EmergencyCommand::Committee(command) => committees::run(global, command),
         EmergencyCommand::Request(args) => request(global, args),
         EmergencyCommand::Approve { request, card } => {
             Seat::take(global, card)?.act(&path(request, "/approve"), &json!({}))

@@ -226,7 +226,7 @@ fn checkpoint(global: &Global, named: Option<(u64, &str)>, card: &CardArgs) -> O
 }
 
 /// Proposes, and votes for it with this organization's card.
-fn propose(global: &Global, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
+pub(super) fn propose(global: &Global, args: &ProposalArgs, body: &Value) -> Outcome<Done> {
     propose_at(&Seat::take(global, &args.card)?, args, body)
 }
 

@@ -6,6 +6,7 @@ mod acts;
 mod answer;
 mod cards;
 mod client;
+mod committees;
 mod doctor;
 mod emergencies;
 mod erasures;

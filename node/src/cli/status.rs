@@ -35,6 +35,11 @@ pub(crate) fn status(global: &Global) -> Outcome<Done> {
             number(&status, ["objects", "bytes"])
         ),
     ];
+    let committees = status.get("committees").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if !committees.is_empty() {
+        let one = |c: &Value| format!("{} {}", text(c, "name"), text(c, "stage"));
+        lines.push(format!("committees    {}", committees.iter().map(one).collect::<Vec<_>>().join(", ")));
+    }
     let warnings = status.get("warnings").and_then(Value::as_array).cloned().unwrap_or_default();
     lines.extend(warnings.iter().filter_map(Value::as_str).map(|w| format!("warning: {w}")));
     Ok(Done::new(status, lines.join("\n")))

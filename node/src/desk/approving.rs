@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use hospes_breakglass::threshold::{KeyShare, Purpose};
+use hospes_breakglass::threshold::Purpose;
 use hospes_card::{Card, Slot};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::CommitteeMember;
@@ -16,11 +16,12 @@ use hospes_protocol::policy::PatientView as _;
 use hospes_protocol::seal::envelope::seal_to;
 use hospes_protocol::sign1::sign1;
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_service::committees::{Part, PartError};
+use hospes_service::committees::Part;
 use hospes_service::service::Service;
 use serde_json::json;
 
 use super::error::DeskError;
+use super::guardians::guardian_share;
 use super::sessions::{Session, Who};
 use super::sign_in::name_of;
 use super::taps::{Shown, TapView};
@@ -33,7 +34,7 @@ struct Asked {
     person: PersonId,
     index: u64,
     shown: Shown,
-    /// The guardian's part in the ceremony of the key, out of which the card makes its share.
+    /// The guardian's part in the ceremony of the key, out of which the card makes its share where this node keeps none.
     part: Part,
 }
 
@@ -60,15 +61,6 @@ fn asked(service: &Service, id: ContentId, person: PersonId) -> Result<Asked, De
         request.until,
     );
     Ok(Asked { id, request, person, index: u64::from(index), shown, part })
-}
-
-/// The guardian's share of the committee's key, made by the card out of what the ledger holds.
-fn key_share(part: &Part, card: &mut dyn Card) -> Result<KeyShare, DeskError> {
-    part.share(&mut card.agreement()?).map_err(|e| match e {
-        PartError::Key(error) => error.into(),
-        PartError::Rejected(rejected) => rejected.into(),
-        PartError::NoPart | PartError::NoShare => DeskError::NotHere("this guardian has no share of the key"),
-    })
 }
 
 impl Desk {
@@ -106,7 +98,8 @@ impl Desk {
         };
         // Signed first: a PIV card wants the PIN to be the very command before a signature in 9C.
         let signed = sign1(&mut card.signer(Slot::Signature)?, Context::Approval, &network, &said.encode())?;
-        let share = key_share(&asked.part, card)?;
+        let place = (&request.guardians, &asked.person);
+        let share = guardian_share(card, &*self.0.parts.objects, place, &asked.part)?;
         let release = share.sign(Purpose::Release, &request.release(network, asked.id).encode());
         let opening = share.sign(Purpose::Opening, &request.label.opening()).encode();
         let mut rng = random::generator()?;

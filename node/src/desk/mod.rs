@@ -15,6 +15,7 @@
 //! | `unseal`, `reading`, `opening` | from a decision to plaintext in memory; damaged parts come from elsewhere |
 //! | `grants`, `revocations` | consent and its end |
 //! | `break_glass`, `approving`, `glass` | asking for a patient's escrow, a guardian's approval, opening it |
+//! | `committees`, `guardians` | who guards emergency access, and each guardian's part in making its key |
 //! | `proposals` | what several organizations must sign |
 //! | `vouched` | what a card's maker says of its keys |
 //! | `text` | what is shown before a tap |
@@ -26,11 +27,13 @@ mod amendments;
 mod approving;
 mod break_glass;
 mod checkpoints;
+mod committees;
 mod compose;
 mod erasures;
 mod error;
 mod glass;
 mod grants;
+mod guardians;
 mod lockers;
 mod opening;
 mod organization;
@@ -65,6 +68,7 @@ use tokio::sync::broadcast;
 
 pub(crate) use amendments::AmendRecord;
 pub(crate) use break_glass::{AskEmergency, NamedBy};
+pub(crate) use committees::{CommitteeRequest, CommitteeShown, MemberShown, stage_name};
 pub(crate) use erasures::Erase;
 pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hospes_card::{CardSerial, Slot};
 use hospes_protocol::control::{
-    NodeEntry, OrganizationEntry, PolicyEntry, PolicyFields, Standing, ValidatorSetEntry,
+    CommitteeEntry, NodeEntry, OrganizationEntry, PolicyEntry, PolicyFields, Standing, ValidatorSetEntry,
 };
 use hospes_protocol::entry::{Content, Kind, is_control};
 use hospes_protocol::ids::{NodeId, OrganizationId};
@@ -19,12 +19,13 @@ use hospes_service::filing::Filing;
 use hospes_service::service::Service;
 use serde_json::json;
 
+use super::committees::CommitteeRequest;
 use super::compose::{Entry, file_filings};
 use super::error::DeskError;
 use super::sessions::Session;
 use super::sign_in::name_of;
 use super::taps::{Tap, TapView};
-use super::{Desk, random, text};
+use super::{Desk, committees, random, text};
 use crate::init::NODE_VALID_MS;
 
 /// What is proposed.
@@ -42,6 +43,8 @@ pub(crate) enum Proposal {
     ValidatorSet(Vec<NodeId>),
     /// The federation's policy.
     Policy(PolicyFields),
+    /// A committee makes a threshold key, or takes one over.
+    Committee(CommitteeRequest),
 }
 
 /// A proposal with what it still needs.
@@ -84,6 +87,9 @@ fn entry_of(desk: &Desk, service: &Service, proposal: Proposal) -> Result<Entry,
             let payload =
                 PolicyEntry { organization: None, fields: Some(fields), backup_partners: Vec::new() };
             place.entry(Kind::Policy, &[], &payload, None, rng)
+        }
+        Proposal::Committee(request) => {
+            place.entry(Kind::Committee, &[], &request.entry(service)?, None, rng)
         }
     })
 }
@@ -128,6 +134,7 @@ fn what(service: &Service, content: &Content) -> Result<String, DeskError> {
                 fields.idle_block_ms,
             )
         }
+        Some(Kind::Committee) => committees::said(service, &CommitteeEntry::decode(payload)?),
         _ => return Err(foreign),
     })
 }

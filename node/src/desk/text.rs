@@ -8,6 +8,7 @@ use hospes_protocol::ids::{BlockHash, PersonId};
 use hospes_protocol::personal::{Category, Label, RecordEntry, Right};
 
 use super::amendments::AmendRecord;
+use super::guardians::Owed;
 use super::taps::Shown;
 use super::vouched::Vouched;
 use crate::words;
@@ -143,6 +144,16 @@ pub(super) fn replace_card(organization: &str, register_number: &str, card: &Vou
         "{organization} gives the person with register number {register_number} this card. The one before opens \
          and signs nothing more. {}",
         vouched(card)
+    ))
+}
+
+/// What a guardian does for committees.
+pub(super) fn committee_tap(owed: &[Owed]) -> Shown {
+    let names: Vec<_> = owed.iter().map(|o| o.name.as_str()).collect();
+    Shown::english(format!(
+        "You guard emergency access with others (committee {}). This tap does your part in making the key, which nobody \
+         ever holds whole. It opens nothing.",
+        names.join(", ")
     ))
 }
 

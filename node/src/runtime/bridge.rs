@@ -136,11 +136,14 @@ impl Bridge {
                 }
             }
             Effect::Event(event) => {
-                match event {
-                    Event::DiskFull(full) => tell_disk(full),
+                match &event {
+                    Event::DiskFull(full) => tell_disk(*full),
                     Event::Outdated => tracing::error!(
                         "the disk is older than what this node signed: it signs nothing more until it has a new key"
                     ),
+                    Event::Ceremony { committee, sender, refused: Some(why) } => {
+                        tracing::warn!(%committee, ?sender, "refused in a committee's ceremony: {why}");
+                    }
                     _ => {}
                 }
                 // Nobody may be watching.

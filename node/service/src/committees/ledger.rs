@@ -1,36 +1,20 @@
 //! The validators' ceremonies: each node deals, complains, answers and proves by itself, and keeps its share.
 //!
-//! ```text
-//! space             group   order   item        value
-//! committee-shares  -       -       committee   [index, 32 bytes]
-//! ```
-//!
 //! After each block of a ceremony, and at upkeep, a node looks what it owes and files it. What it files is the same
-//! however often it is made, so a node that was killed in between files nothing twice. Shares of a committee are dropped
-//! once a later one holds the key.
+//! however often it is made, so a node that was killed in between files nothing twice.
 
 use hospes_breakglass::ceremony::Said;
-use hospes_breakglass::threshold::{Index, KeyShare};
 use hospes_protocol::check::Check;
 use hospes_protocol::control::{CommitteeMember, LEDGER_COMMITTEE, Roster};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::ids::{ContentId, sha256};
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_storage::{SealedKey, SealedRow, Write};
-use zeroize::Zeroizing;
 
 use super::deadlines;
 use super::part::{Duty, Part, PartError};
 use crate::effects::Timer;
 use crate::filing::{FileError, Filing, body_bytes};
 use crate::service::{Fatal, Service};
-
-/// This node's shares of keys.
-const SHARES: &str = "committee-shares";
-
-fn share_key(committee: &ContentId) -> SealedKey {
-    SealedKey::new(SHARES, &[], 0, &committee.0)
-}
 
 impl Service {
     fn as_member(&self) -> CommitteeMember {
@@ -67,7 +51,7 @@ impl Service {
             }
         }
         self.take_late_share()?;
-        self.drop_old_shares()
+        self.drop_what_is_over()
     }
 
     /// Takes this node's share of the key that stands, where it was away while shares were proved.
@@ -136,35 +120,6 @@ impl Service {
                 FileError::Rejected(_) | FileError::Clock { .. } | FileError::DiskFull | FileError::Outdated,
             ) => Ok(()),
         }
-    }
-
-    fn keep_share(&self, committee: &ContentId, share: &KeyShare) -> Result<(), Fatal> {
-        let value = (share.index(), **share.to_bytes()).encode();
-        self.write(&[Write::Sealed(SealedRow { key: share_key(committee), patient: None, value })])
-    }
-
-    /// The share of a committee's key that this node keeps.
-    pub(crate) fn kept_share(&self, committee: &ContentId) -> Result<Option<KeyShare>, Fatal> {
-        let Some(row) = self.objects.sealed(&share_key(committee))?.map(Zeroizing::new) else {
-            return Ok(None);
-        };
-        let (index, bytes) = <(Index, [u8; 32])>::decode(&row).map_err(Fatal::Contradiction)?;
-        let bytes = Zeroizing::new(bytes);
-        KeyShare::from_bytes(index, &bytes).map(Some).map_err(Fatal::Contradiction)
-    }
-
-    /// Drops shares of committees whose key a later one holds.
-    fn drop_old_shares(&mut self) -> Result<(), Fatal> {
-        let rows = self.objects.sealed_rows(SHARES, None, None, 256)?;
-        let mut over = Vec::new();
-        for row in rows {
-            let committee = ContentId(crate::records::id32(&row.key.item)?);
-            let holder = self.key_since(&committee)?;
-            if holder.is_some_and(|standing| standing.committee != committee) {
-                over.push(Write::DropSealed(row.key));
-            }
-        }
-        self.write(&over)
     }
 }
 

@@ -5,16 +5,19 @@
 //! | `heard` | what was said in each ceremony, in the order of the ledger, and the ceremony made of it |
 //! | `part` | what one member owes, and how it is made with a key that opens |
 //! | `ledger` | the validators' ceremonies, which need no people |
+//! | `kept` | shares that a node keeps, and when they go |
 //!
 //! A ceremony is what the ledger's blocks say, so nothing of it is state: it is made anew from the rows that say where its
 //! messages stand. A node that has not yet filled in the past says of no key that it stands. Which share a guardian
 //! holds is the desk's business; requests and releases are not judged here.
 
 mod heard;
+mod kept;
 mod ledger;
 mod part;
 
 pub(crate) use heard::Ceremonies;
+pub use kept::GuardianRow;
 pub use part::{DealerSeed, Duty, Part, PartError};
 
 use std::collections::BTreeSet;

@@ -79,6 +79,30 @@ pub enum PartError {
 }
 
 impl Part {
+    /// What dealings and proofs of the ceremony are bound to.
+    #[must_use]
+    pub fn context(&self) -> &[u8] {
+        self.ceremony.context()
+    }
+
+    /// Whether what this dealer dealt is part of the key, once the answers are in.
+    #[must_use]
+    pub fn counts(&self, dealer: Index) -> bool {
+        self.ceremony.dealers_that_count(self.next).is_some_and(|(dealers, _)| dealers.contains(&dealer))
+    }
+
+    /// The network.
+    #[must_use]
+    pub fn network(&self) -> &NetworkId {
+        &self.network
+    }
+
+    /// Its place among those who get shares.
+    #[must_use]
+    pub fn receiver(&self) -> Option<Index> {
+        self.receiver
+    }
+
     /// What the member owes at the next height. It looks at its shares for as long as it may complain: what it owes
     /// nothing for leaves no trace on the ledger.
     #[must_use]

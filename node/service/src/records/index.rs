@@ -311,7 +311,7 @@ pub(crate) fn content_of(row: &SealedRow) -> Result<ContentId, Fatal> {
 }
 
 /// 32 bytes of a row's key.
-pub(crate) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
+pub(super) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
     bytes.try_into().map_err(|_| Fatal::Contradiction(Check::Malformed.into()))
 }
 

@@ -38,7 +38,6 @@ mod view;
 pub use collect::{AUTHORIZATION_MS, Authorization, COLLECT_MAX};
 pub use erasures::{Erasure, ErasurePhase};
 pub use exchange::OFFER_MAX;
-pub(crate) use index::id32;
 pub use index::{Home, verified_rows};
 pub use query::{EntryState, Finality, Listed};
 pub use siblings::{PacketPlace, organization_packet, organization_packet_writes, organization_packets};

@@ -13,11 +13,12 @@ use hospes_protocol::control::{
 };
 use hospes_protocol::entry::Kind;
 use hospes_protocol::genesis::default_policy;
-use hospes_protocol::ids::ContentId;
+use hospes_protocol::ids::{ContentId, PersonId};
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_service::committees::{CommitteeView, Stage};
+use hospes_service::committees::{CommitteeView, GuardianRow, Stage};
 use hospes_service::effects::Event;
 use hospes_service::service::Service;
+use hospes_storage::{Objects as _, SealedRow, Write};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
@@ -76,6 +77,24 @@ fn sign(w: &World, key: &ThresholdKey, nodes: &[usize]) -> bool {
     let shares: Vec<_> = nodes.iter().map(share).collect();
     let signature = key.combine(Purpose::Release, b"m", &shares);
     signature.is_ok_and(|s| key.public().verify(Purpose::Release, b"m", &s).is_ok())
+}
+
+const GUARDIAN: PersonId = PersonId([1; 32]);
+
+/// What a desk keeps for a guardian: the share, and what the dealing was made from.
+fn keep_for_a_guardian(w: &World, i: usize, committee: &ContentId) {
+    let row = |row: GuardianRow| {
+        let key = row.key(committee, &GUARDIAN);
+        Write::Sealed(SealedRow { key, patient: None, value: vec![1] })
+    };
+    let rows = [row(GuardianRow::Share), row(GuardianRow::Seed)];
+    w.nodes[i].store.as_ref().unwrap().apply(&rows).unwrap();
+}
+
+fn kept_for_a_guardian(w: &World, i: usize, committee: &ContentId) -> [bool; 2] {
+    let store = w.nodes[i].store.as_ref().unwrap();
+    [GuardianRow::Share, GuardianRow::Seed]
+        .map(|row| store.sealed(&row.key(committee, &GUARDIAN)).unwrap().is_some())
 }
 
 fn refusals(w: &World, i: usize) -> Vec<Refused> {
@@ -194,6 +213,9 @@ fn another_set_takes_the_key_over_and_the_old_shares_go() {
     let second = set(&mut w, &second, &[0, 1, 2, 3]);
     w.run(10_000);
     assert!(stands(&w, 0, &first), "while it runs the older key stands");
+    for committee in [first, second] {
+        keep_for_a_guardian(&w, 2, &committee);
+    }
     assert!(sign(&w, &before, &[0, 1, 2]), "with its shares");
     assert!(w.run_until(60_000, |w| (0..5).all(|i| stands(w, i, &second))), "it is taken over");
     w.run(10_000);
@@ -204,6 +226,8 @@ fn another_set_takes_the_key_over_and_the_old_shares_go() {
     let since = service(&w, 2).key_since(&first).expect("the store holds").expect("somebody holds it");
     assert_eq!(since.committee, second, "what was sealed for the first is opened by the second");
     assert!(!sign(&w, &before, &[1, 2, 3]), "the new shares are none of the old ones");
+    assert_eq!(kept_for_a_guardian(&w, 2, &first), [false, false], "nothing is kept of the first");
+    assert_eq!(kept_for_a_guardian(&w, 2, &second), [true, false], "and of the second what opens");
     w.check();
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn key(seed: u8) -> SoftwareSigner {
     SoftwareSigner::from_seed(&[seed; 32])
 }
 
-fn agreement(seed: u8) -> SoftwareAgreement {
+pub(crate) fn agreement(seed: u8) -> SoftwareAgreement {
     SoftwareAgreement::from_secret(&[seed; 32])
 }
 

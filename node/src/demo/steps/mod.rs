@@ -5,6 +5,7 @@
 
 mod absent;
 mod clinic;
+mod committees;
 mod consent;
 mod enrol;
 mod formats;
@@ -38,6 +39,13 @@ pub(super) const TABLE: &[Step] = &[
         30_000,
         &["1a"],
         enrol::practitioners,
+    ),
+    step(
+        "1d",
+        "guardians and validators make keys that nobody holds whole",
+        120_000,
+        &["1b"],
+        committees::keys,
     ),
     step("1c", "patients are enrolled, each with a recovery code", 60_000, &["1a"], enrol::patients),
     step("2a", "FHIR, IPS, C-CDA, DICOM, RT dose and PDF are filed", 60_000, &["1b", "1c"], formats::upload),
