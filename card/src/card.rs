@@ -224,6 +224,11 @@ pub trait Reader: Send {
     /// [`KeyError::Failed`] if the reader itself is gone.
     fn poll(&mut self) -> Result<Vec<CardEvent>, KeyError>;
 
+    /// Whether it has a keypad on which a PIN can be typed, as far as a card that was in has told.
+    fn has_keypad(&self) -> bool {
+        false
+    }
+
     /// Has the next poll read anew what is in: another program may have enrolled it since. A folder sees that by itself.
     fn look_again(&mut self) {}
 

@@ -45,6 +45,7 @@ pub struct PcscReader {
     events: u32,
     /// Whether the card that is known is to be read once more.
     stale: bool,
+    keypad: bool,
     probe: Link,
 }
 
@@ -60,6 +61,7 @@ impl PcscReader {
             known: Known::Empty,
             events: 0,
             stale: false,
+            keypad: false,
             probe: link(socket),
         }
     }
@@ -99,6 +101,8 @@ impl PcscReader {
     fn look(&mut self, events: &mut Vec<CardEvent>) {
         let known = match self.read() {
             Ok(info) => {
+                // A reader that fails to say so is asked for no PIN.
+                self.keypad = self.handle().has_pad().unwrap_or(false);
                 events.push(CardEvent::Inserted(Box::new(info.clone())));
                 Known::Card(Box::new(info))
             }
@@ -151,6 +155,10 @@ impl Reader for PcscReader {
             (true, _) => self.look(&mut events),
         }
         Ok(events)
+    }
+
+    fn has_keypad(&self) -> bool {
+        self.keypad
     }
 
     fn look_again(&mut self) {

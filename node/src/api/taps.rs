@@ -17,7 +17,7 @@ use super::codes::Code;
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::times::rfc3339;
-use crate::desk::{CardView, ReaderInfo, TapView};
+use crate::desk::{CardView, PinFrom, ReaderInfo, TapView};
 
 /// A PIN's request in bytes, at most.
 const PIN_BYTES_MAX: usize = 1024;
@@ -41,6 +41,8 @@ pub(crate) struct Tap {
     pub(crate) card: Option<TapCard>,
     /// Wrong PINs that the card still takes.
     pub(crate) tries_left: Option<u8>,
+    /// Whether the reader has a keypad, on which the PIN is better typed.
+    pub(crate) keypad: bool,
     /// When it ends by itself.
     pub(crate) expires_at: Option<String>,
     /// What it brought, once done.
@@ -93,6 +95,7 @@ impl Tap {
             text_hash: data_encoding::HEXLOWER.encode(&view.text_hash),
             card: view.card.map(card),
             tries_left: view.tries_left,
+            keypad: view.keypad,
             expires_at: rfc3339(view.expires_at),
             result: view.result,
             error: view.error.map(error),
@@ -124,13 +127,17 @@ pub(crate) async fn tap(State(api): State<Api>, Path(id): Path<String>) -> Answe
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct PinGiven {
     /// The PIN, as it is typed.
-    #[schema(value_type = String, format = Password)]
-    pin: String,
+    #[schema(value_type = Option<String>, format = Password)]
+    #[serde(default)]
+    pin: Option<String>,
+    /// Instead: somebody types it on the reader's keypad now.
+    #[serde(default)]
+    keypad: bool,
 }
 
 /// Gives the PIN.
 ///
-/// A wrong one leaves the tap waiting, with fewer tries.
+/// A wrong one leaves the tap waiting, with fewer tries. On a keypad, cancelling cancels the tap.
 #[utoipa::path(post, path = "/taps/{id}/pin", params(("id" = String, Path, description = "The tap.")), tag = "taps",
     request_body = PinGiven,
     responses((status = 200, body = Tap), (status = 403, description = "A wrong PIN.", body = Problem),
@@ -148,8 +155,9 @@ pub(crate) async fn pin(
     }
     let body = to_bytes(body, PIN_BYTES_MAX).await.map_err(|_| Code::BodyTooLarge)?;
     let wrong = || {
-        Problem::of(Code::BadRequest)
-            .detail("The body must be {\"pin\":\"…\"} with 6 to 8 printable characters.")
+        Problem::of(Code::BadRequest).detail(
+            "The body must be {\"pin\":\"…\"} with 6 to 8 printable characters, or {\"keypad\":true}.",
+        )
     };
     let pin = read_pin(&Zeroizing::new(body.to_vec())).ok_or_else(wrong)?;
     drop(body);
@@ -157,10 +165,13 @@ pub(crate) async fn pin(
 }
 
 // What serde says of a wrong body quotes it, so it goes nowhere.
-fn read_pin(body: &[u8]) -> Option<Pin> {
+fn read_pin(body: &[u8]) -> Option<PinFrom> {
     let given: PinGiven = serde_json::from_slice(body).ok()?;
-    let pin = Zeroizing::new(given.pin);
-    Pin::new(&pin).ok()
+    match (given.pin.map(Zeroizing::new), given.keypad) {
+        (Some(pin), false) => Pin::new(&pin).ok().map(PinFrom::Here),
+        (None, true) => Some(PinFrom::Keypad),
+        _ => None,
+    }
 }
 
 /// Cancels a tap.
@@ -226,6 +237,8 @@ pub(crate) struct Reader {
     pub(crate) name: String,
     /// Cards in it.
     pub(crate) cards: usize,
+    /// Whether a PIN can be typed on it, as far as a card that was in has told.
+    pub(crate) keypad: bool,
     /// What is wrong with it, or with something in it.
     pub(crate) trouble: Option<String>,
 }
@@ -233,7 +246,7 @@ pub(crate) struct Reader {
 impl Reader {
     /// As an answer.
     pub(crate) fn of(reader: ReaderInfo) -> Self {
-        Self { name: reader.name, cards: reader.cards, trouble: reader.trouble }
+        Self { name: reader.name, cards: reader.cards, keypad: reader.keypad, trouble: reader.trouble }
     }
 }
 
@@ -266,5 +279,12 @@ mod tests {
         assert!(read_pin(br#"{"pin":"123456"}"#).is_some(), "a PIN");
         assert!(read_pin(br#"{"pin":123456}"#).is_none(), "a number is no PIN");
         assert!(read_pin(b"123456").is_none(), "not the form");
+        assert!(
+            matches!(read_pin(br#"{"keypad":true}"#), Some(PinFrom::Keypad)),
+            "one that is typed elsewhere"
+        );
+        for neither in [&b"{}"[..], br#"{"pin":"123456","keypad":true}"#, br#"{"keypad":false}"#] {
+            assert!(read_pin(neither).is_none(), "one way, and only one");
+        }
     }
 }

@@ -115,6 +115,10 @@ fn names(client: &Client, tap: &Value) -> Vec<String> {
 }
 
 fn give_pin(client: &Client, path: &str, tap: &Value, pins: &Pins) -> Outcome<Value> {
+    if tap.get("keypad").and_then(Value::as_bool) == Some(true) && pins.can_ask_again() {
+        note("Type the PIN on the reader's keypad.");
+        return judged(client, path, pins, &json!({"keypad": true}));
+    }
     let names = names(client, tap);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let pin = match pins.of(&names) {
@@ -125,10 +129,14 @@ fn give_pin(client: &Client, path: &str, tap: &Value, pins: &Pins) -> Outcome<Va
         pin => pin?,
     };
     let mut body = json!({"pin": pin.as_str()});
-    let posted = client.post(&format!("{path}/pin"), &body);
+    let after = judged(client, path, pins, &body);
     wipe(&mut body);
-    drop(pin);
-    let after = match posted {
+    after
+}
+
+/// Posts a PIN, or that it is typed on the keypad; the tap after the card's verdict.
+fn judged(client: &Client, path: &str, pins: &Pins, body: &Value) -> Outcome<Value> {
+    let after = match client.post(&format!("{path}/pin"), body) {
         Err(failure) if failure.code == "wrong-pin" => client.get(path)?,
         posted => posted?,
     };

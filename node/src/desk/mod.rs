@@ -59,7 +59,7 @@ mod vouched;
 use std::sync::Arc;
 
 use hospes_card::piv::Roots;
-use hospes_card::{CardInfo, CardKind, CardSerial, HolderKind, Pin};
+use hospes_card::{CardInfo, CardKind, CardSerial, HolderKind};
 use hospes_protocol::control::OrganizationEntry;
 use hospes_protocol::ids::{NetworkId, NodeId, OrganizationId};
 use hospes_service::service::Service;
@@ -81,7 +81,7 @@ pub(crate) use reading::{Errand, RecordReader};
 pub(crate) use records::AddRecord;
 pub(crate) use revocations::Revoke;
 pub(crate) use sessions::{Session, Who};
-pub(crate) use taps::{TapCard, TapError, TapView};
+pub(crate) use taps::{PinFrom, TapCard, TapError, TapView};
 pub(crate) use vouched::Vouched;
 
 use crate::runtime::actor::Handle;
@@ -182,12 +182,12 @@ impl Desk {
         self.0.taps.get(id)
     }
 
-    /// Hands a PIN to the card that a tap waits for; gives the tap once the card has judged it.
+    /// Hands a PIN to the card that a tap waits for, or has it typed on the reader's keypad; gives the tap once the card has judged it.
     ///
     /// # Errors
     /// [`DeskError::Key`] as the card says; [`DeskError::TapState`] where no PIN is awaited.
-    pub(crate) async fn give_pin(&self, id: &str, pin: Pin) -> Result<TapView, DeskError> {
-        self.0.taps.give_pin(id, pin).await
+    pub(crate) async fn give_pin(&self, id: &str, pin: impl Into<PinFrom>) -> Result<TapView, DeskError> {
+        self.0.taps.give_pin(id, pin.into()).await
     }
 
     /// Cancels a tap that waits.

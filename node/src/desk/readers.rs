@@ -36,6 +36,8 @@ pub(crate) struct ReaderInfo {
     pub(crate) name: String,
     /// Cards that are in.
     pub(crate) cards: usize,
+    /// Whether a PIN can be typed on it.
+    pub(crate) keypad: bool,
     /// What is wrong with it, or with something in it.
     pub(crate) trouble: Option<String>,
 }
@@ -43,6 +45,7 @@ pub(crate) struct ReaderInfo {
 #[derive(Default)]
 struct Seen {
     cards: BTreeMap<CardSerial, CardInfo>,
+    keypad: bool,
     trouble: Option<String>,
 }
 
@@ -141,7 +144,12 @@ impl Readers {
     pub(crate) fn list(&self) -> Vec<ReaderInfo> {
         let one = |place: &Place| {
             let seen = hold(&place.seen);
-            ReaderInfo { name: place.name.clone(), cards: seen.cards.len(), trouble: seen.trouble.clone() }
+            ReaderInfo {
+                name: place.name.clone(),
+                cards: seen.cards.len(),
+                keypad: seen.keypad,
+                trouble: seen.trouble.clone(),
+            }
         };
         self.0.places.iter().map(one).collect()
     }
@@ -158,6 +166,15 @@ impl Readers {
     /// A card that is in, with its reader's name, as of the last poll.
     pub(crate) fn card(&self, serial: &CardSerial) -> Option<(String, CardInfo)> {
         self.cards().into_iter().find(|(_, card)| card.serial == *serial)
+    }
+
+    /// Whether the reader that a card is in has a keypad.
+    pub(super) fn has_keypad(&self, serial: &CardSerial) -> bool {
+        let here = |place: &Place| {
+            let seen = hold(&place.seen);
+            seen.keypad && seen.cards.contains_key(serial)
+        };
+        self.0.places.iter().any(here)
     }
 
     /// What is held while a card works.
@@ -224,6 +241,7 @@ impl Place {
         let mut reader = hold(&self.reader);
         let polled = reader.poll();
         let mut seen = hold(&self.seen);
+        seen.keypad = reader.has_keypad();
         let mut happened = Vec::new();
         match polled {
             Ok(events) => {

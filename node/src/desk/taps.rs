@@ -16,7 +16,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hospes_card::{Card, CardSerial, Pin};
+use hospes_card::{Card, CardSerial, PadError, Pin};
 use hospes_protocol::ids::sha256;
 use hospes_protocol::keys::KeyError;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
@@ -124,6 +124,8 @@ pub(crate) struct TapView {
     pub(crate) card: Option<TapCard>,
     /// PIN tries left on it.
     pub(crate) tries_left: Option<u8>,
+    /// Whether the PIN can be typed on the reader's keypad.
+    pub(crate) keypad: bool,
     /// When it stops waiting, in milliseconds since 1970 UTC.
     pub(crate) expires_at: u64,
     /// What came of it; absent from views that are broadcast.
@@ -138,10 +140,25 @@ impl std::fmt::Debug for TapView {
     }
 }
 
+/// Where a PIN comes from.
+#[derive(Debug)]
+pub(crate) enum PinFrom {
+    /// It was typed here.
+    Here(Pin),
+    /// It is typed on the reader's keypad, and never comes here.
+    Keypad,
+}
+
+impl From<Pin> for PinFrom {
+    fn from(pin: Pin) -> Self {
+        Self::Here(pin)
+    }
+}
+
 struct GivenPin {
     /// The card that was shown when it was typed; it goes to no other.
     serial: Option<CardSerial>,
-    pin: Pin,
+    pin: PinFrom,
     verdict: oneshot::Sender<Result<(), DeskError>>,
 }
 
@@ -245,6 +262,7 @@ impl Taps {
             text_hash,
             card: None,
             tries_left: None,
+            keypad: false,
             expires_at: clock_ms() + STEP_MS,
             result: None,
             error: None,
@@ -274,11 +292,11 @@ impl Taps {
         Ok(shared.view())
     }
 
-    /// Hands the PIN to the card; gives the tap once the card has judged it.
+    /// Hands the PIN to the card, or has it typed on the keypad; gives the tap once the card has judged it.
     ///
     /// # Errors
     /// [`KeyError::WrongPin`] and [`KeyError::PinBlocked`] of the card; [`DeskError::TapState`] where none is awaited.
-    pub(crate) async fn give_pin(&self, id: &str, pin: Pin) -> Result<TapView, DeskError> {
+    pub(crate) async fn give_pin(&self, id: &str, pin: PinFrom) -> Result<TapView, DeskError> {
         let shared = hold(&self.open).get(id).cloned().ok_or(DeskError::NoTap)?;
         let view = shared.view();
         if view.state != TapState::WaitingPin {
@@ -368,6 +386,7 @@ impl Tap {
             view.state = TapState::WaitingCard;
             view.expires_at = clock_ms() + STEP_MS;
             view.tries_left = found.as_ref().map(|(_, info)| info.pin_tries_left);
+            view.keypad = self.readers.has_keypad(serial);
             let holder = found.as_ref().and_then(|(_, i)| i.holder_label.as_ref());
             view.card = Some(TapCard {
                 serial: *serial,
@@ -439,13 +458,16 @@ impl Tap {
             let bus = readers.bus(&serial)?;
             let working = hold(&bus);
             let mut card = readers.connect(&serial)?;
-            let verified = card.verify_pin(&pin);
+            let verified = match &pin {
+                PinFrom::Here(pin) => card.verify_pin(pin).map_err(DeskError::from),
+                PinFrom::Keypad => card.verify_on_pad().map_err(of_keypad),
+            };
             drop(pin);
             if verified.is_err() {
                 readers.look_again(&serial);
             }
             drop(working);
-            Ok(verified.map(|()| card)?)
+            verified.map(|()| card)
         })
         .await;
         let (verdict, result) = match verified {
@@ -462,11 +484,22 @@ impl Tap {
                 (Err(DeskError::Key(wrong)), Ok(None))
             }
             Err(DeskError::Key(error)) => (Err(DeskError::Key(error.clone())), Err(DeskError::Key(error))),
+            // At the keypad: the tap itself tells.
+            Err(ended @ (DeskError::TapCancelled | DeskError::TapExpired)) => (Ok(()), Err(ended)),
             Err(error) => (Err(DeskError::TapState), Err(error)),
         };
         // Who gave the PIN may have gone.
         let _gone = given.verdict.send(verdict);
         result
+    }
+}
+
+/// What became of a PIN at the keypad: who cancels there cancels the tap.
+fn of_keypad(error: PadError) -> DeskError {
+    match error {
+        PadError::Cancelled => DeskError::TapCancelled,
+        PadError::TimedOut => DeskError::TapExpired,
+        PadError::Key(error) => error.into(),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What happens at desks, through a real `pcscd`: a reader pulled out and plugged in, other programs at the card, PINs typed
 //! wrong to the last try. Each ends in a typed answer, and the same act succeeds once what stood in its way is gone.
 
+use std::process::Command;
+use std::time::{Duration, Instant};
+
 use hospes_card::pcsc::PcscReader;
 use hospes_card::soft::Profile;
 use hospes_card::{Card as _, PadError, Pin, Puk, Reader as _, Slot, UnblockError};
@@ -127,4 +130,31 @@ fn a_pin_typed_on_the_readers_keypad_opens_the_card() {
     let gone = card.verify_on_pad();
     let absent = matches!(gone, Err(PadError::Key(KeyError::Absent | KeyError::Removed)));
     assert!(absent, "without a card nothing is asked: {gone:?}");
+}
+
+#[test]
+fn who_waits_for_a_card_is_told_who_probably_holds_it() {
+    let Some(pcscd) = pcscd(1) else { return };
+    let (_reader, mut holder) = enrolled_in(&pcscd, 0);
+    let serial = holder.info().unwrap().serial;
+    let mut waiting = PcscReader::new(&pcscd.socket(), &pcscd.reader_name(0)).connect(&serial).unwrap();
+    holder.verify_pin(&pin()).unwrap();
+    // A process that is called as the daemon of GnuPG is.
+    let program = pcscd.folder().join("scdaemon");
+    std::os::unix::fs::symlink("/bin/sleep", &program).unwrap();
+    let mut process = Command::new(&program).arg("60").spawn().unwrap();
+    let begun = Instant::now();
+    let busy = waiting.verify_pin(&pin());
+    let waited = begun.elapsed();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let named = matches!(&busy, Err(KeyError::Failed(text)) if text.contains("gpgconf --kill scdaemon"));
+    assert!(named, "the program and what to do: {busy:?}");
+    assert!(
+        (Duration::from_secs(3)..Duration::from_secs(10)).contains(&waited),
+        "after some time: {waited:?}"
+    );
+    holder.logout();
+    assert_eq!(waiting.verify_pin(&pin()), Ok(()), "once it lets go, the same PIN is taken");
+    assert_eq!(waiting.info().unwrap().pin_tries_left, 3, "and no try was spent meanwhile");
 }
