@@ -1,4 +1,5 @@
-//! Cards that ended: of people whose card was suspended or replaced, of organizations that changed theirs or left.
+//! Cards that ended: of people whose card was suspended or replaced or whose organization left, of organizations that
+//! changed theirs or left.
 //!
 //! What such a card signed counts if it was final at a lower height, also where its body arrives later. So the
 //! height at which each ended stands in the membership: a node that begins with a later state judges alike.
@@ -26,6 +27,11 @@ wire_struct! {
 }
 
 impl FormerCardEntry {
+    fn of_person(id: &PersonId, person: &PractitionerEntry, until: u64) -> Self {
+        let (signature, authentication) = (person.signature.clone(), Some(person.authentication.clone()));
+        Self { holder: id.0, signature, authentication, until }
+    }
+
     pub(super) fn key(&self) -> ([u8; 32], KeyId) {
         (self.holder, self.signature.id())
     }
@@ -56,8 +62,7 @@ impl Membership {
             p.standing == Standing::Active
                 && (&p.signature, &p.authentication) == (&old.signature, &old.authentication)
         });
-        let (signature, authentication) = (old.signature.clone(), Some(old.authentication.clone()));
-        (!stands).then_some(FormerCardEntry { holder: id.0, signature, authentication, until })
+        (!stands).then(|| FormerCardEntry::of_person(&id, old, until))
     }
 
     fn ended_of_organization(&self, before: &Self, content: &Content, until: u64) -> Vec<FormerCardEntry> {
@@ -72,6 +77,9 @@ impl Membership {
             authentication: None,
             until,
         };
-        over.map(ended).collect()
+        let active = |p: &PractitionerEntry| p.organization == holder && p.standing == Standing::Active;
+        let people = before.people.iter().filter(|(_, p)| now.is_none() && active(p));
+        let theirs = people.map(|(id, person)| FormerCardEntry::of_person(id, person, until));
+        over.map(ended).chain(theirs).collect()
     }
 }

@@ -102,28 +102,32 @@ impl Service {
     /// The entry once more, where it is not final and its node may have been retired, or certified again.
     pub(super) fn judge_its_node(&mut self, id: &ContentId) -> Result<(), Fatal> {
         let Some(facts) = index::facts(&*self.objects, id)? else { return Ok(()) };
-        let Some(retired) = self.has_lost_its_node(id, &facts)? else { return Ok(()) };
-        let changed = match facts.void {
-            None if retired => self.set_void(id, facts, Some(Check::RetiredNode))?,
-            Some(void) if void == code(Check::RetiredNode) && !retired => {
-                let judged = self.judged_now(id)?;
-                self.set_void(id, facts, judged.err().map(|r| r.check))?
-            }
-            _ => false,
+        let Some(retired) = self.is_of_retired(id, &facts)? else { return Ok(()) };
+        let stranded = retired && hangs_on_its_node(facts.kind);
+        let waited = facts.void == Some(code(Check::RetiredNode));
+        let void = match (stranded, retired || waited) {
+            (true, _) => Some(Check::RetiredNode),
+            // What stands all the same is held against the cards that ended with the node's organization.
+            (false, true) => self.judged_now(id)?.err().map(|r| r.check),
+            (false, false) => return Ok(()),
         };
-        if changed { self.judge_again_after(*id) } else { Ok(()) }
+        if self.set_void(id, facts, void)? { self.judge_again_after(*id) } else { Ok(()) }
     }
 
-    /// Whether the node that filed an entry was retired before it was final; null where that has no bearing on it, or
-    /// can't be known here.
-    pub(super) fn has_lost_its_node(&self, id: &ContentId, facts: &Facts) -> Result<Option<bool>, Fatal> {
+    /// Whether the node that filed an entry was retired before it was final; null where it is final, or that can't be
+    /// known here.
+    fn is_of_retired(&self, id: &ContentId, facts: &Facts) -> Result<Option<bool>, Fatal> {
         // Who lacks the past doesn't know what was final in it.
-        let told = facts.height.is_none() && self.missing_history()?.is_none();
-        if !told || !hangs_on_its_node(facts.kind) {
+        if facts.height.is_some() || self.missing_history()?.is_some() {
             return Ok(None);
         }
         let Some((content, _)) = self.entry(id)? else { return Ok(None) };
         Ok(Some(matches!(self.standing(&content)?, Ok(h) if self.is_retired(&h))))
+    }
+
+    /// Whether an entry has no effect any more because its node was retired before it was final.
+    pub(super) fn has_lost_its_node(&self, id: &ContentId, facts: &Facts) -> Result<bool, Fatal> {
+        Ok(hangs_on_its_node(facts.kind) && self.is_of_retired(id, facts)? == Some(true))
     }
 
     /// Whether a header was not final when its node was retired.

@@ -75,7 +75,7 @@ impl ServiceView<'_> {
             let id = index::content_of(row)?;
             let row: Row = index::value(row)?;
             // Its node may be retired and its turn still to come: it permits nothing from that block on.
-            if row.facts.height.is_none() && self.service.has_lost_its_node(&id, &row.facts)? == Some(true) {
+            if row.facts.height.is_none() && self.service.has_lost_its_node(&id, &row.facts)? {
                 return Ok(true);
             }
             let entry = T::decode(&row.payload).map_err(Fatal::Contradiction)?;

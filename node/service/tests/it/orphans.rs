@@ -4,7 +4,7 @@
 //! Method: services over memory and virtual time; a clinic without a vote orders, and is removed by two thirds of the
 //! organizations. Replay: the seed in `World::new`.
 
-use hospes_protocol::control::{NodeEntry, PolicyEntry, Standing};
+use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyEntry, Standing};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::personal::{Category, Grantee};
 use hospes_storage::Objects;
@@ -136,6 +136,37 @@ fn who_is_no_backup_partner_any_more_lets_go_of_what_it_held_and_what_it_ordered
         "the reader's goes with the consent, though the former partner had ordered it too"
     );
     assert!(holds(&w, 3, &record), "and the partner's stays");
+    w.check();
+}
+
+#[test]
+fn what_people_of_a_removed_organization_filed_counts_where_it_arrives_late() {
+    let mut w = World::new(46, 4, 1);
+    w.run(50);
+    let author = w.doctor(CLINIC, 100);
+    let reader = w.doctor(READER, 110);
+    let mut ada = w.patient(CLINIC, 140);
+    names_partners(&mut w, CLINIC, &[2]);
+    w.run(3_000);
+    w.cut(READER);
+    let record = w.record(&author, &mut ada, LAB, 5_000);
+    let grant = w.grant(CLINIC, &mut ada, Grantee::Person(reader.id), LAB);
+    w.tap(CLINIC, &ada, vec![grant]);
+    w.run(20_000);
+    let clinic = w.organization(CLINIC);
+    let member = w.nodes[0].service.as_ref().unwrap().state().membership.organizations[&clinic].clone();
+    let gone = OrganizationEntry { standing: Standing::Removed, ..member };
+    let removal = w.control(0, Kind::Organization, &gone, &[0, 1, 2, 3]);
+    let removal = w.file(0, removal);
+    assert!(w.run_until(20_000, |w| w.is_final(2, &removal)), "the clinic leaves the network");
+    w.kill(CLINIC);
+    w.heal(READER);
+    let may = |w: &World| w.may_read(READER, &reader, &ada, &record).is_permitted();
+    assert!(
+        w.run_until(120_000, |w| may(w) && holds(w, READER, &record)),
+        "its backup partner hands on what was final before: {:?}",
+        w.may_read(READER, &reader, &ada, &record)
+    );
     w.check();
 }
 

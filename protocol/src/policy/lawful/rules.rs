@@ -177,7 +177,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let Author::Practitioner(author) = &e.author else {
             let mut wanted = self.by_patient()?;
             if of.author != Author::Patient {
-                wanted.groups.push(self.any_practitioner(&of.organization));
+                wanted.groups.push(self.any_practitioner(&of.organization)?);
             }
             return Ok(wanted);
         };
@@ -206,7 +206,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let mut wanted = self.by_patient()?;
         match &e.author {
             Author::Patient if of.author == Author::Patient || is_label_alone(e, of) => {}
-            Author::Patient => wanted.groups.push(self.any_practitioner(&of.organization)),
+            Author::Patient => wanted.groups.push(self.any_practitioner(&of.organization)?),
             Author::Practitioner(author) => {
                 ensure(of.author != Author::Patient, Check::NotAuthorized)?;
                 wanted.groups.push(self.person_cards(author, &of.organization, Slot::Signature)?);

@@ -85,17 +85,17 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
     }
 
     /// A card of any practitioner of an organization among those that signed.
-    pub(super) fn any_practitioner(&self, organization: &OrganizationId) -> Group {
+    pub(super) fn any_practitioner(&self, organization: &OrganizationId) -> Result<Group, Rejected> {
         let members = self.view.membership();
         let holder = |signature: &crate::tap::CardSignature| members.person_by_key(&signature.kid().ok()?);
         let mut group = Group { accepted: Vec::new(), ended: Vec::new() };
-        for (_, person) in self.body.signatures.iter().filter_map(holder) {
-            let own = person.organization == *organization && members.organization(organization).is_some();
-            if own {
-                group.push(person.standing == Standing::Active, person.signature.clone());
-            }
+        let signers = self.body.signatures.iter().filter_map(holder);
+        for (id, _) in signers.filter(|(_, person)| person.organization == *organization) {
+            let cards = self.person_cards(id, organization, Slot::Signature)?;
+            group.accepted.extend(cards.accepted);
+            group.ended.extend(cards.ended);
         }
-        group
+        Ok(group)
     }
 
     /// One signature of each group; what was shown with them.

@@ -380,6 +380,27 @@ fn a_suspended_authors_records_count_while_they_stood() {
 }
 
 #[test]
+fn what_people_of_a_removed_organization_signed_counts_if_it_was_final_before() {
+    let mut world = World::new();
+    assert_eq!(a_record().at(29).check(&world), None, "while it takes part");
+    world.change(|m| m.organizations[0].standing = Standing::Removed);
+    assert_eq!(a_record().at(29).check(&world), Some(Check::CardSuspended), "since when, nobody here knows");
+    let (authentication, signature) = slots(person(HOME, 1));
+    let [signature, authentication] = [signature, authentication].map(|s| signer(s).verifying_key());
+    let former = FormerCard { signature, authentication, until: 30 };
+    world.view.former_cards.insert(person(HOME, 1), vec![former]);
+    assert_eq!(a_record().at(29).check(&world), None, "final before the removal, whenever its body comes");
+    assert_eq!(a_record().at(30).check(&world), Some(Check::CardSuspended), "not before");
+    assert_eq!(a_record().check(&world), Some(Check::CardSuspended), "not final");
+    let mut change = record(Category::Laboratory, Label::Normal);
+    (change.author, change.organization, change.amends) = (Author::Patient, HOME, Some(LAB));
+    change.manifest.0[9] = 9;
+    let both = draft(Kind::Amendment, &change, &[LAB, CARD], &[ADA_9C, slot_9c(HOME, 1)]);
+    assert_eq!(both.at(29).check(&world), None, "and so does what the patient and one of them changed");
+    assert_eq!(both.at(30).check(&world), Some(Check::CardSuspended), "not before");
+}
+
+#[test]
 fn a_change_needs_who_answers_for_the_record() {
     let mut world = World::new();
     let change = |author, organization, change: fn(&mut RecordEntry)| {

@@ -171,3 +171,31 @@ fn an_organizations_cards_end_when_it_gives_them_up_or_leaves() {
     assert!(ended(&w).contains(&(old.cards[0].clone(), None, 3)), "with it the first ended");
     assert_eq!(ended(&w).len(), 2, "and no other");
 }
+
+#[test]
+fn with_an_organization_the_cards_of_its_people_end() {
+    let mut w = World::of(4);
+    let mut enrol = |o: usize, card: u8, number: &str| {
+        let entry = person(w.organization(o), card, number);
+        let content = w.content(o, Kind::Practitioner, &entry);
+        let body = w.body_with(&content, &[o], &[100 + card]);
+        assert_eq!(w.files(o, &content, body), None, "enrolled at {o}");
+        (crate::ids::PersonId(content.id().0), entry)
+    };
+    let (first, other) = (enrol(0, 1, "1"), enrol(1, 2, "2"));
+    let suspended = enrol(0, 3, "3");
+    let standing = Standing::Suspended;
+    let lost = PractitionerEntry { person: Some(suspended.0), standing, ..suspended.1.clone() };
+    assert_eq!(w.control_with(0, Kind::Practitioner, &lost, &[0], &[103]), None, "one is suspended before");
+    let ended = |w: &World, of: &(crate::ids::PersonId, PractitionerEntry)| {
+        let cards = w.state.membership.former_cards(&of.0.0);
+        cards.map(|c| (c.signature == of.1.signature, c.until)).collect::<Vec<_>>()
+    };
+    assert_eq!(ended(&w, &first), [], "the card stands");
+    let height = w.state.height + 1;
+    let gone = OrganizationEntry { standing: Standing::Removed, ..organization(&w.cards[0]) };
+    assert_eq!(w.control(1, Kind::Organization, &gone, &[1, 2, 3]), None, "removed");
+    assert_eq!(ended(&w, &first), [(true, height)], "its people's cards ended with it");
+    assert_eq!(ended(&w, &suspended), [(true, height - 1)], "one that had ended did so before");
+    assert_eq!(ended(&w, &other), [], "another organization's stand");
+}
