@@ -4,7 +4,9 @@
 //! out; a refusal by a node is counted, and is not an error.
 
 use hospes_protocol::context::Context;
-use hospes_protocol::control::{PolicyEntry, PractitionerEntry, RoleEntry, Standing, ValidatorSetEntry};
+use hospes_protocol::control::{
+    OrganizationEntry, PolicyEntry, PractitionerEntry, RoleEntry, Standing, ValidatorSetEntry,
+};
 use hospes_protocol::entry::{Content, FORMAT, Kind, is_control};
 use hospes_protocol::ids::{ContentId, ObjectId, PersonId, RecordId, Reveal};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareSigner};
@@ -28,7 +30,9 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use crate::book::Book;
-use crate::people::{CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry};
+use crate::people::{
+    CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry, organization_entry,
+};
 use crate::plan::{Act, Taken, To};
 use crate::world::World;
 use crate::world::node::Off;
@@ -59,6 +63,7 @@ impl World {
             Act::Read { by, nth } => self.read(by, nth),
             Act::Admit { spare } => self.admit_spare(spare),
             Act::Remove { node } => self.remove(node),
+            Act::Expel { organization } => self.expel(organization),
             Act::Validators { without } => self.set_validators(without),
             Act::Backup { of, partners } => self.backup(of, partners),
             Act::Role { at } => self.role(at, number),
@@ -608,7 +613,24 @@ impl World {
     }
 
     pub(crate) fn all_cards(&self) -> Vec<SoftwareSigner> {
-        self.people.organizations.iter().take(self.plan.shape.founders()).map(|o| o.card.signer()).collect()
+        let founders = self.people.organizations.iter().take(self.plan.shape.founders());
+        founders.filter(|o| !o.expelled).map(|o| o.card.signer()).collect()
+    }
+
+    fn expel(&mut self, place: usize) {
+        let Some(at) = (0..self.plan.shape.validators).find(|at| self.is_open(*at)) else { return };
+        let organization = &self.people.organizations[place];
+        let entry =
+            OrganizationEntry { standing: Standing::Removed, ..organization_entry(place, organization) };
+        let content = self.draft(at, Kind::Organization, &[], &entry);
+        if self.tap(at, None, vec![Draft::by(content, self.all_cards())]).is_some() {
+            self.coverage.changes += 1;
+            self.people.organizations[place].expelled = true;
+            let now = self.now;
+            let theirs = self.nodes.iter_mut().filter(|n| n.organization == place);
+            theirs.for_each(|n| n.removed_at = n.removed_at.or(Some(now)));
+            self.tell(format!("the organizations remove organization {place}"));
+        }
     }
 
     fn set_validators(&mut self, without: u64) {

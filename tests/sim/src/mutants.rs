@@ -64,6 +64,9 @@ mod living {
         };
         match mutant {
             Mutant::QuorumOfOne | Mutant::BlockUnbound => lies(Trick::ForeignCertificates),
+            Mutant::PeopleUnended => {
+                plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Expel { .. })))
+            }
             Mutant::LockUnheld => lies(Trick::YesMan),
             Mutant::RoomUnsought => fills(plan),
             Mutant::StrandedCounts | Mutant::OrphansStay => removes(plan),

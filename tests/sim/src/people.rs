@@ -60,6 +60,8 @@ pub(crate) struct Organization {
     pub(crate) person: Option<PersonId>,
     /// Backup partners that it ever named.
     pub(crate) partners: Vec<usize>,
+    /// Whether the others removed it.
+    pub(crate) expelled: bool,
 }
 
 /// A patient.
@@ -171,7 +173,7 @@ impl People {
             let card = Card::of(&[seed, 10, place as u64]);
             let id = organization_id(card.signer().verifying_key().as_bytes());
             let practitioner = Card::of(&[seed, 11, place as u64]);
-            Organization { id, card, practitioner, person: None, partners: Vec::new() }
+            Organization { id, card, practitioner, person: None, partners: Vec::new(), expelled: false }
         };
         let patient = |place: usize| {
             let mut dice = Dice::of(&[seed, 12, place as u64]);

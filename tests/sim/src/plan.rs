@@ -138,6 +138,11 @@ pub enum Act {
         /// Which node.
         node: usize,
     },
+    /// An organization is removed by the cards of the others.
+    Expel {
+        /// Which.
+        organization: usize,
+    },
     /// The cards of the organizations set the validators: all but the nodes of this mask that there are.
     Validators {
         /// Bit i: node i is left out. Spares that are no members are left out anyhow.
@@ -404,6 +409,10 @@ impl Plan {
         if plan.culprits().is_empty() && dice.permille(100) {
             plan.items.extend(alone(&plan.shape, &mut dice));
         }
+        let mut dice = Dice::of(&[seed, 41]);
+        if plan.shape.replicas > 0 && dice.permille(120) {
+            plan.items.extend(expelled(&plan.shape, &mut dice));
+        }
         plan.items.sort_by_key(|item| item.at);
         plan
     }
@@ -573,6 +582,25 @@ fn alone(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
         at += dice.range(3_500, 4_500);
     }
     items
+}
+
+// An organization is removed while a reader is off line, so that what it filed comes there afterwards, by a partner.
+fn expelled(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
+    let organization = shape.organizations() - 1;
+    let (reader, patient) = (dice.place(shape.validators), shape.patients - 1);
+    let partner = (reader + 1) % shape.validators;
+    let (category, size) = (dice.place(CATEGORIES), 2_000);
+    let to = To::Organization(reader);
+    let act = |after, act| Item { at: SETTLED_MS + 200 + after, what: What::Act(act) };
+    let split = Fault::Split { side: 1 << reader, for_ms: 5_500 };
+    vec![
+        act(0, Act::Backup { of: organization, partners: 1 << partner }),
+        act(0, Act::Enrol { patient, at: organization }),
+        Item { at: SETTLED_MS + 250, what: What::Fault(split) },
+        act(100, Act::Record { patient, category, size }),
+        act(150, Act::Grant { patient, to, category, for_ms: 3_600_000 }),
+        act(dice.range(3_000, 5_000), Act::Expel { organization }),
+    ]
 }
 
 fn a_fault(shape: &Shape, dice: &mut Dice) -> Fault {
