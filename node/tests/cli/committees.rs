@@ -68,6 +68,38 @@ fn taps(desk: &Desk, who: &str) -> Vec<String> {
     did.as_array().unwrap().iter().map(act).collect()
 }
 
+fn status(desk: &Desk) -> Value {
+    desk.json(&["--data-dir", "north", "status"]).data()
+}
+
+/// Whether the node warns of a committee in these words.
+fn warns(desk: &Desk, words: &str) -> bool {
+    status(desk)["warnings"].as_array().unwrap().iter().any(|w| w.as_str().unwrap().contains(words))
+}
+
+/// Another set of nodes decides: who holds the ledger's key isn't them, until it is handed on.
+fn validators_change(desk: &Desk) {
+    let key = committee(desk, "north", "north", "ledger")["key"].clone();
+    let held_by_others = || warns(desk, "The key ledger is held by other nodes than those that decide");
+    assert!(!held_by_others(), "those who decide hold it");
+    let nodes = ["north", "east", "south"].map(|name| {
+        let status = desk.json(&["--data-dir", name, "status"]).data();
+        status["node"].as_str().unwrap().to_owned()
+    });
+    voted(desk, &["node", "validators", &nodes[0], &nodes[1], &nodes[2]]);
+    wait_until("it warns", held_by_others);
+    let again = ["breakglass", "committee", "propose", "ledger", "--validators", "--phase-blocks", "4"];
+    voted(desk, &again);
+    wait_until("it is handed on", || committee(desk, "north", "north", "ledger")["stage"] == "ready");
+    assert!(!held_by_others(), "those who decide hold it again");
+    let after = committee(desk, "west", "east", "ledger");
+    assert_eq!(
+        (&after["key"], after["members"].as_array().unwrap().len()),
+        (&key, 3),
+        "the same key, of three"
+    );
+}
+
 /// The ceremony of a committee of people, by these cards: those who deal, then those who get shares.
 fn ceremony(desk: &Desk, name: &str, dealers: &[&str], members: &[&str]) {
     for who in dealers {
@@ -100,7 +132,9 @@ fn guardians_make_a_key_by_their_cards_and_hand_it_on() {
     let people = names.map(|name| guardian(&desk, name));
 
     let propose = ["breakglass", "committee", "propose"];
+    assert_eq!(status(&desk)["committees"], Value::Array(Vec::new()), "there is none");
     voted(&desk, &[&propose[..], &["ledger", "--validators", "--phase-blocks", "4"]].concat());
+    assert!(warns(&desk, "The committee ledger has no key yet"), "it is being made");
     let three = ["summary", "--guardian", &people[0], "--guardian", &people[1], "--guardian", &people[2]];
     let alone = north(&desk, &[&propose[..], &three, &["--needed", "1", "--out", "alone"]].concat()).data();
     assert_eq!(alone["sufficient"], false, "one person opens nothing");
@@ -135,6 +169,11 @@ fn guardians_make_a_key_by_their_cards_and_hand_it_on() {
         (&summary["key"], &true.into()),
         "the same key, in other hands"
     );
+    validators_change(&desk);
+    let shown = status(&desk);
+    let stages = shown["committees"].as_array().unwrap().iter().map(|c| (&c["stage"], &c["missing"]));
+    assert!(stages.clone().all(|c| c == (&"ready".into(), &0.into())), "nothing is missing: {shown}");
+    assert!(!warns(&desk, "committee") && !warns(&desk, "The key ledger"), "nor warned of: {shown}");
     for node in nodes {
         assert_eq!(node.end("TERM"), 0, "an orderly end");
     }

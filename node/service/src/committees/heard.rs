@@ -97,22 +97,28 @@ impl Service {
         if self.objects.sealed(&message.key())?.is_some() {
             return Ok(());
         }
+        let committee = self.state.membership.committees.get(&message.entry.committee).cloned();
+        // Made of what came before, so that it hears this, and what it refuses is told.
+        if let Some(committee) = &committee {
+            self.heard(committee)?;
+        }
         let row = SealedRow { key: message.key(), patient: None, value: content.encode() };
         self.write(&[Write::Sealed(row)])?;
-        self.hear_next(&message)
+        self.hear_next(committee.as_ref(), &message);
+        Ok(())
     }
 
-    fn hear_next(&mut self, message: &Message) -> Result<(), Fatal> {
-        let id = message.entry.committee;
-        let Some(committee) = self.state.membership.committees.get(&id).cloned() else {
+    fn hear_next(&mut self, committee: Option<&StandingCommittee>, message: &Message) {
+        let Some(committee) = committee else {
             // The past is being filled in.
             self.ceremonies.clear();
-            return Ok(());
+            return;
         };
+        let id = committee.id;
         let kept = self.ceremonies.0.borrow_mut().remove(&id);
         match kept.filter(|heard| heard.last < message.order) {
             Some(mut heard) => {
-                let refused = self.hear(Arc::make_mut(&mut heard), &committee, message).err();
+                let refused = self.hear(Arc::make_mut(&mut heard), committee, message).err();
                 self.ceremonies.0.borrow_mut().insert(id, heard);
                 let sender = message.entry.sender.clone();
                 self.event(Event::Ceremony { committee: id, sender, refused });
@@ -120,7 +126,6 @@ impl Service {
             // Those that take its key over rest on it.
             None => self.ceremonies.clear(),
         }
-        Ok(())
     }
 
     /// Makes the ceremony hear a message.
