@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use hospes_protocol::block::Block;
 use hospes_protocol::entry::Header;
-use hospes_protocol::genesis::Genesis;
+use hospes_protocol::genesis::{Genesis, default_policy};
 use hospes_protocol::keys::VerifyingKey;
 use hospes_protocol::state::{Draft, LedgerState};
 use hospes_storage::{Ledger, Medium, Options, Store};
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) fn run(size: Size) -> Result<Vec<Row>, Failed> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     runtime.block_on(async {
-        let mut world = World::found(VALIDATORS, VALIDATORS + 2)?;
+        let mut world = World::found(default_policy(), VALIDATORS, VALIDATORS + 2)?;
         let genesis = world.genesis.clone();
         let sample =
             world.fill(0, |store, signers| chain::write(&genesis, signers, (store, size.blocks), SAMPLE))?;

@@ -139,7 +139,7 @@ fn commit_of(block: &Block, certificate: CommitCertificate, executed: Executed) 
         headers: executed.outcomes.iter().map(|o| (o.header, o.void)).collect(),
         closed: executed.closed,
         range: executed.range,
-        state: executed.state.snapshot().encode(),
+        state: executed.state.encode_snapshot(),
     };
     (commit, executed.state)
 }

@@ -96,7 +96,10 @@ async fn throughput(world: &World, wards: &mut [Ward], headers: u32) -> Result<(
         batches[i].push(wards[i].records(BATCH)?);
     }
     let counts = batches.iter().map(|all| all.len() * BATCH as usize);
+    // Heard while it is filed: a node's events are not kept for whoever listens late.
     let waits: Vec<_> = world.nodes.iter().map(|node| node.events.subscribe()).zip(counts).collect();
+    let wait = |(mut events, count)| tokio::spawn(async move { wait_final(&mut events, count).await });
+    let waits: Vec<_> = waits.into_iter().map(wait).collect();
     let (since, ticks) = (Instant::now(), cpu_ticks()?);
     let desks = world
         .nodes
@@ -106,8 +109,8 @@ async fn throughput(world: &World, wards: &mut [Ward], headers: u32) -> Result<(
     for desk in desks.collect::<Vec<_>>() {
         desk.await.map_err(failed)??;
     }
-    for (mut events, count) in waits {
-        wait_final(&mut events, count).await?;
+    for wait in waits {
+        wait.await.map_err(failed)??;
     }
     let headers = f64::from(headers / BATCH * BATCH);
     Ok((headers / since.elapsed().as_secs_f64(), (cpu_ticks()? - ticks) / TICKS_PER_SECOND * 1e6 / headers))

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hospes_net::Multiaddr;
-use hospes_protocol::control::{NodeEntry, OrganizationEntry, Standing};
+use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyFields, Standing};
 use hospes_protocol::entry::FORMAT;
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
 use hospes_protocol::ids::NodeId;
@@ -76,7 +76,7 @@ fn addresses(n: u8) -> Result<Vec<Multiaddr>, Failed> {
 }
 
 /// The first `validators` of the nodes decide.
-fn genesis(addresses: &[Multiaddr], validators: u8) -> Result<Genesis, Failed> {
+fn genesis(addresses: &[Multiaddr], validators: u8, policy: PolicyFields) -> Result<Genesis, Failed> {
     let indexes = || 0..u8::try_from(addresses.len()).unwrap_or(u8::MAX);
     let mut organizations: Vec<_> = indexes().map(organization).collect();
     organizations.sort_by_key(|o| o.organization);
@@ -91,7 +91,7 @@ fn genesis(addresses: &[Multiaddr], validators: u8) -> Result<Genesis, Failed> {
         organizations,
         nodes,
         validators,
-        policy: default_policy(),
+        policy,
     };
     Genesis::read(&genesis.encode()).map_err(failed)
 }
@@ -113,7 +113,12 @@ fn settings(i: u8, genesis: &Genesis, address: &Multiaddr, folder: &Path) -> Set
 impl World {
     /// Starts `n` validators and waits until each has met all others.
     pub(super) async fn start(n: u8) -> Result<Self, Failed> {
-        let mut world = Self::found(n, n)?;
+        Self::under(default_policy(), n).await
+    }
+
+    /// The same, under a policy.
+    pub(super) async fn under(policy: PolicyFields, n: u8) -> Result<Self, Failed> {
+        let mut world = Self::found(policy, n, n)?;
         for i in 0..n {
             world.join(i).await?;
         }
@@ -122,9 +127,9 @@ impl World {
     }
 
     /// A network of `n` nodes, of which the first `validators` decide; none of them runs.
-    pub(super) fn found(validators: u8, n: u8) -> Result<Self, Failed> {
+    pub(super) fn found(policy: PolicyFields, validators: u8, n: u8) -> Result<Self, Failed> {
         let addresses = addresses(n)?;
-        let genesis = genesis(&addresses, validators)?;
+        let genesis = genesis(&addresses, validators, policy)?;
         let folders = (0..n).map(|_| tempfile::tempdir()).collect::<Result<_, _>>().map_err(failed)?;
         Ok(Self { nodes: Vec::new(), genesis, addresses, folders })
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, note, print};
-use crate::bench::{BENCHES, Row, Size};
+use crate::bench::{BENCHES, PEERS, Row, Size};
 use crate::config::place::ReaderPlace;
 use crate::demo::{BANNER, CardKind, DemoArgs, Failed, PcscReaders, StepLine};
 
@@ -19,7 +19,7 @@ pub(crate) struct BenchArgs {
     /// A missed goal makes the exit code 1.
     #[arg(long)]
     check: bool,
-    /// A folder with programs to compare with: the repository's tests/peers, which needs cargo.
+    /// A folder with programs to compare with: the repository's tests/peers, which needs cargo. Adds benches of theirs.
     #[arg(long, value_name = "DIR")]
     peers: Option<std::path::PathBuf>,
 }
@@ -74,9 +74,9 @@ fn line(row: &Row) -> String {
 
 /// `hospes bench`.
 pub(crate) fn bench(global: &Global, args: &BenchArgs) -> Outcome<Done> {
-    let known = |name: &String| BENCHES.iter().any(|(known, _)| known == name);
-    if let Some(unknown) = args.names.iter().find(|n| !known(n)) {
-        let names: Vec<_> = BENCHES.iter().map(|(name, _)| *name).collect();
+    let beside = PEERS.iter().filter(|_| args.peers.is_some()).map(|(name, _)| *name);
+    let names: Vec<_> = BENCHES.iter().map(|(name, _)| *name).chain(beside).collect();
+    if let Some(unknown) = args.names.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(Failure::usage(
             format!("no bench `{unknown}`"),
             format!("There are {}.", names.join(", ")),
