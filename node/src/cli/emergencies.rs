@@ -174,7 +174,7 @@ fn open(global: &Global, request: &str, card: &CardArgs) -> Outcome<Done> {
     let seat = Seat::take(global, card)?;
     let opened = seat.client().post(&path(request, "/open"), &json!({}))?;
     let patient = text(&opened, "patient").to_owned();
-    let query = format!("/records?patient={}&purpose=emergency-treatment", quoted(&patient));
+    let query = format!("/records?patient={}", quoted(&patient));
     let records = seat.client().list(&query)?;
     let mut said = fields(&opened);
     if records.is_empty() {

@@ -37,6 +37,10 @@ pub(crate) enum Who {
     Ben,
     /// A clinician at the clinic.
     Cleo,
+    /// A clinician of a third hospital, whom nobody lets in.
+    Dora,
+    /// An auditor of the patient's home.
+    Vera,
     /// A patient, in the order of the samples; 0 is the patient of the story.
     Patient(usize),
 }
@@ -52,6 +56,8 @@ pub(crate) struct Story {
     pub(crate) seen: Vec<Seen>,
     /// Grants that stand, by whom they are for.
     pub(crate) grants: Vec<(Who, String)>,
+    /// The request of the emergency.
+    pub(crate) emergency: Option<String>,
 }
 
 impl Story {

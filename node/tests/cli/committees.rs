@@ -11,7 +11,7 @@ use crate::siblings::address;
 const HOSPITALS: [&str; 4] = ["north", "east", "south", "west"];
 
 /// Four hospitals of one network, each with a node that decides.
-fn federation(desk: &Desk) -> Vec<Node> {
+pub(crate) fn federation(desk: &Desk) -> Vec<Node> {
     for name in HOSPITALS {
         desk.found(name, &["--found-only"]).data();
     }
@@ -29,12 +29,12 @@ fn federation(desk: &Desk) -> Vec<Node> {
     nodes
 }
 
-fn north(desk: &Desk, arguments: &[&str]) -> Ended {
+pub(crate) fn north(desk: &Desk, arguments: &[&str]) -> Ended {
     desk.at("north", "north", arguments)
 }
 
 /// Proposes at the first hospital; two more vote for it there.
-fn voted(desk: &Desk, proposal: &[&str]) {
+pub(crate) fn voted(desk: &Desk, proposal: &[&str]) {
     let proposed = north(desk, &[proposal, &["--out", "proposal"]].concat()).data();
     assert_eq!(proposed["filed"], Value::Null, "one of four is not enough");
     north(desk, &["org", "vote", "proposal", "--vote-card", "east"]).data();

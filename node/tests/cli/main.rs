@@ -7,6 +7,7 @@
 mod cards;
 mod committees;
 mod daemon;
+mod emergencies;
 mod floods;
 mod full;
 mod heal;

@@ -37,7 +37,8 @@ wire_struct! {
 }
 
 impl Service {
-    /// The newest escrow of a tier among a patient's locker epochs, with what a request for it stands on.
+    /// The newest escrow of a tier among a patient's locker epochs, with what a request for it stands on; of those that
+    /// are here whole.
     ///
     /// # Errors
     /// [`Fatal`] of the store.
@@ -58,6 +59,13 @@ impl Service {
         let Personal::Locker(entry) = &known.entry else { return Ok(None) };
         let escrow = entry.escrows.iter().find(|e| e.public.tier == tier && !e.public.staged);
         let Some(escrow) = escrow.cloned() else { return Ok(None) };
+        // Where the patient was signed in, the entry may lie without what escrows need of it.
+        let reader = escrow.public.key.id();
+        let mut needed = vec![escrow.sealed];
+        needed.extend(entry.packets.iter().filter(|p| p.reader == reader).map(|p| p.packet));
+        if self.objects.has_objects(&needed)?.iter().any(|here| !here) {
+            return Ok(None);
+        }
         let Some((card, Personal::Card(holder))) = self.stood_on(locker, Kind::Card)? else {
             return Ok(None);
         };

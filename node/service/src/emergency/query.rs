@@ -86,18 +86,18 @@ impl Service {
     /// # Errors
     /// [`Fatal`] of the store.
     pub fn emergencies(&self, patient: Option<&PatientId>) -> Result<Vec<Emergency>, Fatal> {
-        let (mut list, mut seen) = (Vec::new(), 0);
-        loop {
-            let kind = Some(Kind::BreakGlassRequest.code());
-            let page = self.objects.bodies(patient, kind, seen, rows::PAGE)?;
-            for id in &page {
-                list.extend(self.emergency(id)?);
+        let mut list = Vec::new();
+        if let Some(patient) = patient {
+            for id in self.contents_of(patient, Kind::BreakGlassRequest.code())? {
+                list.extend(self.emergency(&id)?);
             }
-            if page.len() < rows::PAGE {
-                return Ok(list);
-            }
-            seen += page.len();
+            return Ok(list);
         }
+        rows::each(&*self.objects, rows::EMERGENCIES, None, |row| {
+            list.extend(self.emergency(&rows::content_of(row)?)?);
+            Ok(true)
+        })?;
+        Ok(list)
     }
 
     /// A request and what followed, if it has effect.

@@ -43,7 +43,12 @@ impl Service {
             Ok(patient) => patient,
             Err(rejected) => return Ok(Err(rejected)),
         };
-        let found = collection.contents.iter().filter_map(|id| self.body_for(id, &patient).transpose());
+        let mut wanted = collection.contents.clone();
+        // No patient finds these by subject alone: a hospital that was let in by guardians files under a K of its own.
+        for kind in [Kind::BreakGlassRequest, Kind::Release, Kind::Close, Kind::Review] {
+            wanted.extend(self.contents_of(&patient, kind.code())?);
+        }
+        let found = wanted.iter().filter_map(|id| self.body_for(id, &patient).transpose());
         let given = page(found, COLLECT_MAX)?;
         // What is erased must be erased there too.
         let mut writes = Vec::new();

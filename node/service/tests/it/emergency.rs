@@ -419,6 +419,12 @@ fn two_guardians_and_the_ledger_open_the_summary_for_a_hospital_that_never_saw_t
     }
     let listed = service(&stage.w, 0).emergencies(Some(&stage.patient.id)).unwrap();
     assert_eq!(listed.len(), 1, "the patient's own list has it");
+    let all = service(&stage.w, 1).emergencies(None).unwrap();
+    assert_eq!(
+        all,
+        service(&stage.w, 1).emergencies(Some(&stage.patient.id)).unwrap(),
+        "as a guardian's has"
+    );
     stage.w.check();
 }
 
@@ -473,6 +479,7 @@ fn an_altered_or_borrowed_approval_counts_for_nothing() {
     let mut refuse = |approval: &Approval, id: ContentId, why: Check, what: &str| {
         let refused = at(&mut stage.w, 1, |s| s.approve(id, approval, opening.clone()));
         assert!(matches!(refused, Err(FileError::Rejected(r)) if r.check == why), "{what}: {refused:?}");
+        println!("| shares | {what} | refused by check {} |", why.code());
     };
     refuse(&approval, second, Check::ContentMismatch, "an approval of another request");
     let index = approval.index + 1;

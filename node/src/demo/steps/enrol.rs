@@ -77,12 +77,42 @@ fn define_role(world: &mut World) -> Result<(), Failed> {
     Ok(())
 }
 
+/// One more person of a node's organization, in a role that is defined with it.
+pub(super) fn staff(
+    world: &mut World,
+    (who, at, name, number): (Who, usize, &str, &str),
+    role: &str,
+) -> Result<(), Failed> {
+    let organization = world.administers(at)?;
+    tap(
+        &organization,
+        "/roles",
+        &json!({ "name": role, "rights": ["read", "write", "share"], "attested": true }),
+    )?;
+    let mut card = Card::create(&world.nodes[at], &world.drawer(), name, "practitioner", &world.pins)?;
+    let id = enrol_as(world, (at, number, role), &mut card).map_err(Failed::from)?;
+    world.story.people.insert(who, Person { name: name.to_owned(), card, id });
+    for node in &world.nodes {
+        let last = world.nodes[at].height()?;
+        until(FINAL_MAX, "the enrolment on every node", || Ok((node.height()? >= last).then_some(())))?;
+    }
+    Ok(())
+}
+
 fn enrol(world: &mut World, at: usize, number: &str, card: &mut Card) -> Result<String, Refused> {
+    enrol_as(world, (at, number, ROLE), card)
+}
+
+fn enrol_as(
+    world: &mut World,
+    (at, number, role): (usize, &str, &str),
+    card: &mut Card,
+) -> Result<String, Refused> {
     let broken = |f: Failed| Refused::Unreachable(f.to_string());
     let organization = world.administers(at).map_err(broken)?;
     card.insert(&world.nodes[at]).map_err(broken)?;
     let body =
-        json!({ "card": card.serial, "register_number": number, "roles": [ROLE], "attestation": "ZGVtbw==" });
+        json!({ "card": card.serial, "register_number": number, "roles": [role], "attestation": "ZGVtbw==" });
     let result = tap(&organization, "/persons", &body)?;
     needed(&result, "person").map_err(broken)
 }

@@ -7,6 +7,7 @@ mod absent;
 mod clinic;
 mod committees;
 mod consent;
+mod emergency;
 mod enrol;
 mod formats;
 mod ledger;
@@ -101,5 +102,26 @@ pub(super) const TABLE: &[Step] = &[
     step("9c", "healed: they commit, none lost [4]", 20_000, &["9b"], quorum::healed),
     step("10a", "an unknown peer is refused, and let in once admitted [20]", 20_000, &["1b"], peers::unknown),
     step("10b", "a removed node is cut off [1]", 5_000, &["10a"], peers::removed),
+    step(
+        "12a",
+        "of someone who can't consent, one guardian opens nothing",
+        40_000,
+        &["1d", "2c"],
+        emergency::one_guardian,
+    ),
+    step(
+        "12b",
+        "two guardians open the emergency summary for a hospital that nobody let in [119]",
+        3_000,
+        &["12a"],
+        emergency::two_guardians,
+    ),
+    step(
+        "12c",
+        "the patient sees who asked, why, who approved and what was read; it is reviewed [120]",
+        20_000,
+        &["12b"],
+        emergency::seen_and_reviewed,
+    ),
     step("11", "every node's ledger verifies off line, to one state [7]", 20_000, &["1b"], ledger::verified),
 ];

@@ -1,0 +1,141 @@
+//! Break-glass by commands: a doctor of a hospital that never saw the patient, two guardians at two other hospitals, and
+//! the first allergy on the screen; the patient sees all of it.
+//!
+//! Method: four hospitals as processes with one reader for all cards, a block a second; the committee's ceremony by cards.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::committees::{federation, north, voted};
+use crate::daemon::only;
+use crate::program::{Desk, Ended, Node, wait_until};
+
+const ALLERGY: &[u8] = b"{\"allergy\":\"penicillin\"}";
+
+fn enrol(desk: &Desk, hospital: &str, who: &str, roles: &[&str]) -> String {
+    for role in roles {
+        desk.at(hospital, hospital, &["person", "role", role, "--right", "read", "--right", "write"]).data();
+    }
+    let mut arguments = vec!["person", "enrol", "--person-card", who, "--register-number", who];
+    roles.iter().for_each(|role| arguments.extend(["--role", role]));
+    arguments.extend(["--attestation", "attestation"]);
+    desk.at(hospital, hospital, &arguments).data()["person"].as_str().unwrap().to_owned()
+}
+
+/// The guardians' ceremony, each at the own hospital.
+fn ceremony(desk: &Desk, guardians: &[(&str, &str)]) {
+    let stage = || {
+        let shown = north(desk, &["breakglass", "committee", "show", "summary"]).data();
+        shown["committees"][0]["stage"].as_str().unwrap().to_owned()
+    };
+    for (at, stage_after) in [(0, "complaining"), (1, "proving"), (2, "ready")] {
+        for (hospital, who) in guardians {
+            let did = desk.at(hospital, who, &["breakglass", "committee", "tap"]).data()["did"].clone();
+            assert_eq!(did.as_array().map(Vec::len), Some(1), "{who} does what is owed in phase {at}");
+        }
+        wait_until(stage_after, || stage() == stage_after);
+    }
+}
+
+fn glass(desk: &Desk, hospital: &str, who: &str, arguments: &[&str]) -> Ended {
+    desk.at(hospital, who, &[&["breakglass"], arguments].concat())
+}
+
+fn shown(desk: &Desk, hospital: &str, who: &str, request: &str) -> Option<Value> {
+    let list = glass(desk, hospital, who, &["list"]);
+    let listed = if list.code == 0 { list.data() } else { return None };
+    listed["emergencies"].as_array().unwrap().iter().find(|e| e["request"] == request).cloned()
+}
+
+/// Four hospitals whose guardians and validators hold keys, a patient at home in the north with a summary; the nodes and the
+/// record.
+fn stage(desk: &Desk) -> (Vec<Node>, String) {
+    let nodes = federation(desk);
+    voted(desk, &["org", "policy", "--idle-block-ms", "1000"]);
+    for name in ["ana", "ben", "dara", "vera"] {
+        desk.card(&format!("reader/{name}.card"), "practitioner", name);
+    }
+    desk.card("reader/p17.card", "patient", "p17");
+    desk.wait_for_cards("north", 9);
+    std::fs::write(desk.path("attestation"), "in the register").unwrap();
+    let (ana, ben) =
+        (enrol(desk, "north", "ana", &["physician"]), enrol(desk, "east", "ben", &["physician"]));
+    enrol(desk, "west", "dara", &["physician"]);
+    enrol(desk, "north", "vera", &["auditor"]);
+
+    let propose = ["breakglass", "committee", "propose"];
+    voted(desk, &[&propose[..], &["ledger", "--validators", "--phase-blocks", "4"]].concat());
+    let guardians = ["summary", "--guardian", &ana, "--guardian", &ben, "--phase-blocks", "12"];
+    voted(desk, &[&propose[..], &guardians].concat());
+    ceremony(desk, &[("north", "ana"), ("east", "ben")]);
+    wait_until("the validators have a key", || {
+        let shown = north(desk, &["breakglass", "committee", "show", "ledger"]).data();
+        shown["committees"][0]["stage"] == "ready"
+    });
+
+    let create = ["patient", "create", "--patient-card", "p17", "--family", "Byron", "--given", "Ada"];
+    let made = desk.at("north", "north", &[&create[..], &["--birth-date", "1815-12-10"]].concat()).data();
+    let patient = made["patient"].as_str().unwrap();
+    std::fs::write(desk.path("summary.json"), ALLERGY).unwrap();
+    let add = ["record", "add", patient, "summary.json", "--category", "emergency-summary", "--title", "IPS"];
+    desk.at("north", "ana", &add).data();
+    let records = desk.at("north", "ana", &["record", "list", patient]).data();
+    let record = only(&records["records"], "title", "IPS")["content"].as_str().unwrap().to_owned();
+    (nodes, record)
+}
+
+#[test]
+fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
+    let desk = Desk::new();
+    let (nodes, record) = stage(&desk);
+    let read = ["record", "get", &record, "--purpose", "emergency-treatment", "--out", "got.json"];
+    assert_ne!(desk.at("west", "dara", &read).code, 0, "nobody at the west may read it");
+
+    let began = Instant::now();
+    let ask = ["request", "--patient-card", "p17", "--reason", "unconscious"];
+    let asked = glass(&desk, "west", "dara", &ask).data();
+    let request = asked["request"].as_str().unwrap().to_owned();
+    wait_until("the request is at the north", || shown(&desk, "north", "ana", &request).is_some());
+    assert_eq!(
+        glass(&desk, "west", "dara", &["approve", &request]).code,
+        4,
+        "who is no guardian approves nothing"
+    );
+    glass(&desk, "north", "ana", &["approve", &request]).data();
+    let asked_ms = began.elapsed().as_millis();
+    let early = glass(&desk, "west", "dara", &["open", &request]);
+    assert_eq!(early.error(), "not-here", "one guardian opens nothing: {early:?}");
+    let again = Instant::now();
+    glass(&desk, "east", "ben", &["approve", &request]).data();
+    glass(&desk, "west", "dara", &["open", &request]).data();
+    let mut got = desk.at("west", "dara", &read);
+    while got.code != 0 && again.elapsed().as_secs() < 60 {
+        got = desk.at("west", "dara", &read);
+    }
+    assert_eq!(got.code, 0, "it is read: {got:?}");
+    let ms = asked_ms + again.elapsed().as_millis();
+    println!("from the request to the first allergy: {ms} ms of machine time, by commands");
+    assert_eq!(std::fs::read(desk.path("got.json")).unwrap(), ALLERGY, "byte for byte");
+
+    let seen = shown(&desk, "north", "p17", &request).expect("the patient sees it");
+    assert_eq!((&seen["state"], &seen["reason"]), (&"open".into(), &"unconscious".into()), "{seen}");
+    assert_eq!(seen["approved"].as_array().unwrap().len(), 2, "and who approved: {seen}");
+    wait_until("the patient sees what was read", || {
+        let accesses = desk.at("north", "p17", &["access", "list"]).data();
+        accesses["accesses"].as_array().unwrap().iter().any(|a| a["purpose"] == "emergency-treatment")
+    });
+    assert_ne!(
+        glass(&desk, "north", "ana", &["review", &request, "justified"]).code,
+        0,
+        "no guardian reviews"
+    );
+    glass(&desk, "north", "vera", &["review", &request, "justified", "--text", "asked the ward"]).data();
+    let report = glass(&desk, "north", "vera", &["report"]).data();
+    assert_eq!(report["report"][0]["justified"], 1, "an auditor does: {report}");
+    glass(&desk, "west", "dara", &["close", &request]).data();
+    assert_ne!(desk.at("west", "dara", &read).code, 0, "closed, nothing more is read");
+    for node in nodes {
+        assert_eq!(node.end("TERM"), 0, "an orderly end");
+    }
+}
