@@ -15,7 +15,6 @@
 //! | `decide-disk` | 29 us (46 at a load of 12; 40 before what helped), one read 9, goal 10 | two looks at the store; three rows opened, two seals each |
 //! | `catch-up-replay` | 217 s, 4.6 times the ideal, over 100,000 blocks (2.0 and 2.7 over 4,000), goal 2.3 | of the 217 s both nodes computed for 123: the node takes a page of blocks and only then asks for the next; of the CPU of both 23 % verifies, 22 % is redb, 22 % allocates and copies, 18 % is the system |
 //! | `peer-engine` | 16 blocks a second against 27, at a load of 12; goal 1.0 of it | as `commit-latency-p50`: our blocks carry records that are judged, sealed, stored and synced, those of the peer nothing |
-//! | `history-cpu` | 1.27 times after 4,000 blocks, goal 1.2 | not profiled; the store's trees grow with the chain |
 //!
 //! What helped: the bodies of a tap in one commit; headers and the signatures of a certificate verified in batches, and
 //! a certificate that a block carries again not at all; writes of an input that wait for one sync; rows opened once for
