@@ -15,6 +15,8 @@ pub(crate) struct Knowledge<'a> {
     pub(crate) finals: &'a BTreeMap<ContentId, u64>,
     /// At which height each lock closed in the one chain.
     pub(crate) closed: &'a BTreeMap<Lock, u64>,
+    /// At which height each organization left, in the one chain.
+    pub(crate) left: &'a BTreeMap<OrganizationId, u64>,
     /// Locks whose reveal the node has seen in a header.
     pub(crate) seen: &'a BTreeSet<Lock>,
     /// Contents whose body and header the node has.
@@ -36,6 +38,14 @@ impl Knowledge<'_> {
         }
         let fresh = self.now.saturating_sub(self.tip_time) <= self.lease_ms;
         fresh && self.people.grants.iter().any(|g| covers(g, by, record) && self.lives(g))
+    }
+
+    /// Whether a record counts, once a node has judged it for good: what people of an organization signed that left does
+    /// if it was final at a lower height.
+    pub(crate) fn has_author(&self, record: &Record) -> bool {
+        let organization = &self.people.organizations[record.organization].id;
+        let left = self.left.get(organization).filter(|at| **at <= self.height);
+        left.is_none_or(|at| self.height_of(&record.content).is_some_and(|h| h < *at))
     }
 
     /// Whether a grant is in force.

@@ -20,11 +20,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hospes_protocol::block::{Block, CommitCertificate, SignedVote, ValidatorSet, VoteKind};
-use hospes_protocol::entry::Header;
+use hospes_protocol::control::{OrganizationEntry, Standing};
+use hospes_protocol::entry::{Header, Kind};
 use hospes_protocol::genesis::Genesis;
-use hospes_protocol::ids::{BlockHash, ContentId, HeaderId, Lock, NodeId, Reveal, StateRoot, sha256};
+use hospes_protocol::ids::{
+    BlockHash, ContentId, HeaderId, Lock, NodeId, OrganizationId, Reveal, StateRoot, sha256,
+};
 use hospes_protocol::policy::Decision;
 use hospes_protocol::state::LedgerState;
+use hospes_protocol::tap::Body;
 use hospes_protocol::wire::Wire;
 use hospes_service::consensus::ConsensusMessage;
 use hospes_service::messages::Channel;
@@ -71,6 +75,8 @@ pub(crate) struct Watch {
     void: BTreeMap<ContentId, u64>,
     final_headers: BTreeMap<HeaderId, u64>,
     closed: BTreeMap<Lock, u64>,
+    /// At which height each organization left.
+    left: BTreeMap<OrganizationId, u64>,
     seen: BTreeMap<usize, Seen>,
     last_places: u64,
 }
@@ -101,6 +107,7 @@ impl Watch {
             void: BTreeMap::new(),
             final_headers: BTreeMap::new(),
             closed: BTreeMap::new(),
+            left: BTreeMap::new(),
             seen: BTreeMap::new(),
             last_places: 0,
         }
@@ -225,6 +232,22 @@ impl World {
                 }
             }
         }
+        self.note_left(height, block);
+    }
+
+    fn note_left(&mut self, height: u64, block: &Block) {
+        for bytes in &block.control {
+            let Ok((_, content)) = Body::read(bytes, &self.genesis.network()) else { continue };
+            let lawful = self.watch.finals.get(&content.id()) == Some(&height);
+            if !lawful || content.kind != Kind::Organization.code() {
+                continue;
+            }
+            if let Ok(entry) = OrganizationEntry::decode(&content.payload)
+                && entry.standing == Standing::Removed
+            {
+                self.watch.left.entry(entry.organization).or_insert(height);
+            }
+        }
     }
 
     /// A node says something to another validator.
@@ -341,6 +364,7 @@ impl World {
             people: &self.people,
             finals: &self.watch.finals,
             closed: &self.watch.closed,
+            left: &self.watch.left,
             seen: &seen.locks,
             has: contents.filter(has).collect(),
             removed: (0..self.nodes.len())
@@ -581,7 +605,7 @@ impl World {
                 let decision = service.decide(&self.request(record.patient, person, record.content));
                 let known =
                     self.has_body(*i, &record.content) && self.watch.finals.contains_key(&record.content);
-                let permits = knowledge.permits(by, record) && known;
+                let permits = knowledge.permits(by, record) && knowledge.has_author(record) && known;
                 if decision.is_permitted() != permits {
                     let what = format!(
                         "node {i} says {} of record {number} ({}), the model {permits}",

@@ -118,7 +118,8 @@ impl World {
             if let Some(person) = self.people.organizations[organization].person {
                 let decision = service.decide(&self.request(record.patient, person, record.content));
                 let known = self.has_body(i, &record.content);
-                let wanted = knowledge.permits(organization, record) && known;
+                let counts = known && knowledge.has_author(record);
+                let wanted = counts && knowledge.permits(organization, record);
                 end.decisions.count(decision.is_permitted() == wanted);
             }
         }

@@ -136,7 +136,8 @@ impl World {
             }
             None => {
                 // As the runtime: a peer that is gone answers nothing, at once.
-                self.nodes[i].asked.insert(id, i);
+                let gone = self.nodes.iter().position(|node| node.id == *to).unwrap_or(i);
+                self.nodes[i].asked.insert(id, gone);
                 self.due(self.now + 1, Due::Expire { node: i, id, lives });
             }
         }

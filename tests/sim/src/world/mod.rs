@@ -363,7 +363,10 @@ impl World {
             Due::Connected { a, b, life } if self.links.life(a, b) == Some(life) => {
                 let (x, y) = (self.nodes[a].id, self.nodes[b].id);
                 self.input(a, |s| s.on_connected(y));
-                self.input(b, |s| s.on_connected(x));
+                // Power may have failed at the first, and the line with it.
+                if self.links.life(a, b) == Some(life) {
+                    self.input(b, |s| s.on_connected(x));
+                }
             }
             Due::Connected { .. } => {}
             Due::Notice { a, b } => {
