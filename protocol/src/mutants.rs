@@ -24,8 +24,6 @@ macro_rules! mutants {
 mutants! {
     /// Validators forget in each round what they are locked on.
     LockUnheld,
-    /// With an organization the cards of its people don't end.
-    PeopleUnended,
     /// That an access became final is not noted.
     FinalityUnnoted,
     /// Stores leave out their syncs.

@@ -78,8 +78,7 @@ impl Membership {
             until,
         };
         let active = |p: &PractitionerEntry| p.organization == holder && p.standing == Standing::Active;
-        let left = now.is_none() && !crate::mutant!(PeopleUnended);
-        let people = before.people.iter().filter(|(_, p)| left && active(p));
+        let people = before.people.iter().filter(|(_, p)| now.is_none() && active(p));
         let theirs = people.map(|(id, person)| FormerCardEntry::of_person(id, person, until));
         over.map(ended).chain(theirs).collect()
     }

@@ -64,9 +64,6 @@ mod living {
         };
         match mutant {
             Mutant::QuorumOfOne | Mutant::BlockUnbound => lies(Trick::ForeignCertificates),
-            Mutant::PeopleUnended => {
-                plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Expel { .. })))
-            }
             Mutant::LockUnheld => lies(Trick::YesMan),
             Mutant::RoomUnsought => fills(plan),
             Mutant::StrandedCounts | Mutant::OrphansStay => removes(plan),
@@ -75,16 +72,17 @@ mod living {
         }
     }
 
+    // A seed that fails without the mutant, too, has not caught it.
     fn hunt(mutant: Mutant, job: &Job) -> Option<Caught> {
-        choose(Some(mutant));
         let plans = (job.from..).map(Plan::of).filter(|plan| concerns(mutant, plan));
         let tried = plans.take(usize::try_from(job.seeds).unwrap_or(usize::MAX));
-        let caught = tried.zip(1..).find_map(|(plan, seeds)| {
-            let violation = run(&plan).violation?;
-            Some(Caught { invariant: violation.invariant, seeds, seed: plan.seed })
-        });
-        choose(None);
-        caught
+        tried.zip(1..).find_map(|(plan, seeds)| {
+            choose(Some(mutant));
+            let violation = run(&plan).violation;
+            choose(None);
+            let invariant = violation?.invariant;
+            run(&plan).violation.is_none().then_some(Caught { invariant, seeds, seed: plan.seed })
+        })
     }
 
     /// Runs every mutant until a seed catches it, and prints who caught it.
