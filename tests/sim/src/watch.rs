@@ -485,6 +485,18 @@ impl World {
         }
     }
 
+    /// Whether a hostile partner, a member still, ordered a record here while it was honest: it takes nothing back.
+    fn a_liar_orders(&self, record: &Record, holder: usize) -> bool {
+        let ever = &self.people.organizations[record.organization].partners;
+        let lies = |o: &&usize| !self.nodes[**o].is_honest() && self.nodes[**o].removed_at.is_none();
+        let liars: BTreeSet<_> = ever.iter().filter(lies).map(|o| self.people.organizations[*o].id).collect();
+        let Some(store) = self.nodes[holder].store.as_ref() else { return false };
+        let orders = |object| {
+            store.orders(object).is_ok_and(|all| all.iter().any(|o| liars.contains(&o.organization)))
+        };
+        record.objects.iter().any(orders)
+    }
+
     fn misplaced(&self, at_the_end: bool) -> Option<String> {
         for i in self.settled_nodes() {
             let (Some(store), by) = (self.nodes[i].store.as_ref(), self.nodes[i].organization) else {
@@ -500,7 +512,7 @@ impl World {
                     continue;
                 }
                 let any = store.has_objects(&record.objects).is_ok_and(|here| here.contains(&true));
-                if any {
+                if any && !(at_the_end && self.a_liar_orders(record, i)) {
                     return Some(format!("node {i} holds parts of record {number}"));
                 }
                 let ever = self.placed(record, None).contains(&by);
