@@ -45,7 +45,7 @@ pub(crate) struct InitArgs {
     organization: Option<String>,
     /// The organization's card: the file of a soft one, or `pcsc:NAME` for the card in that reader.
     #[arg(long, value_name = "FILE|pcsc:NAME", requires = "organization")]
-    org_card: Option<String>,
+    org_card: Option<ReaderPlace>,
     /// Make that card; in a reader, of one from the factory.
     #[arg(long, requires = "org_card")]
     new_card: bool,
@@ -65,7 +65,7 @@ pub(crate) struct InitArgs {
     announce: Vec<Multiaddr>,
     /// Reader of the node: a folder of soft cards, or `pcsc:NAME` (repeatable).
     #[arg(long, value_name = "DIR|pcsc:NAME", requires = "organization")]
-    reader: Vec<String>,
+    reader: Vec<ReaderPlace>,
     /// The node may hold emergency summaries for the whole federation.
     #[arg(long, requires = "organization")]
     emergency: bool,
@@ -185,7 +185,7 @@ fn refuse_second(data_dir: &Path) -> Outcome<()> {
 /// The organization's card, its PIN, and the PUK of a new one where that is to be printed.
 fn open_card(global: &Global, args: &InitArgs, name: &str) -> Outcome<(Box<dyn Card>, Pin, Option<String>)> {
     let missing = || Failure::usage("--org-card is missing", "Name the card's file or reader.");
-    let place = args.org_card.as_deref().and_then(ReaderPlace::parse).ok_or_else(missing)?;
+    let place = args.org_card.clone().ok_or_else(missing)?;
     match (place, args.new_card) {
         (ReaderPlace::Folder(file), true) => {
             let pin = new_pin(&args.pins.open()?, name)?;
@@ -295,8 +295,8 @@ fn configure(global: &Global, args: &InitArgs, data_dir: &Path) -> Outcome<()> {
         out.push_str(&format!("\n[p2p]\nlisten = {}\n", text(list)));
     }
     if !args.reader.is_empty() {
-        let places = args.reader.iter().filter_map(|text| ReaderPlace::parse(text));
-        out.push_str(&format!("\n[card]\nreaders = {}\n", text(places.map(|p| p.to_string()).collect())));
+        let places = args.reader.iter().map(ToString::to_string).collect();
+        out.push_str(&format!("\n[card]\nreaders = {}\n", text(places)));
     }
     if let Some(file) = &args.passphrase_file {
         out.push_str(&format!("\n[node]\npassphrase_file = {}\n", toml::Value::from(absolute(file))));

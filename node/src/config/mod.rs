@@ -14,7 +14,7 @@ use hospes_net::{Multiaddr, PeerId};
 use thiserror::Error;
 
 use keys::{Form, KEYS, Key, find, nearest, variable};
-use place::ReaderPlace;
+use place::{NoPlace, ReaderPlace};
 
 /// The file's name in the data folder.
 pub(crate) const FILE: &str = "hospes.toml";
@@ -252,6 +252,12 @@ impl Layers {
         self.texts(key).iter().map(one).collect()
     }
 
+    fn readers(&self) -> Result<Vec<ReaderPlace>, ConfigError> {
+        let wrong = |text: &str, no| self.wrong("card.readers", format!("{no}, not `{text}`"));
+        let read = |text: &String| text.parse().map_err(|no: NoPlace| wrong(text, no));
+        self.texts("card.readers").iter().map(read).collect()
+    }
+
     fn bootstrap(&self) -> Result<BTreeMap<PeerId, Vec<Multiaddr>>, ConfigError> {
         let mut peers: BTreeMap<PeerId, Vec<Multiaddr>> = BTreeMap::new();
         for text in self.texts("p2p.bootstrap") {
@@ -292,7 +298,7 @@ impl Layers {
             api,
             p2p: self.multiaddrs("p2p.listen")?,
             bootstrap: self.bootstrap()?,
-            readers: self.texts("card.readers").iter().filter_map(|t| ReaderPlace::parse(t)).collect(),
+            readers: self.readers()?,
             pcscd: PathBuf::from(self.text("card.pcscd")),
             makers: self.texts("card.makers").iter().map(PathBuf::from).collect(),
             passphrase_file: Some(self.text("node.passphrase_file"))

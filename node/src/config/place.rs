@@ -14,17 +14,25 @@ pub(crate) enum ReaderPlace {
     Pcsc(String),
 }
 
-impl ReaderPlace {
-    /// From the configuration: `pcsc:NAME`, or a folder; none for an empty text.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text.strip_prefix(PCSC) {
-            Some(name) => {
-                Some(name.trim()).filter(|name| !name.is_empty()).map(|name| Self::Pcsc(name.to_owned()))
-            }
-            None => std::path::absolute(text).ok().map(Self::Folder),
+/// Neither a folder nor a reader's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a folder of soft cards, or pcsc: and the name of a reader")]
+pub(crate) struct NoPlace;
+
+/// From the configuration or the command line: `pcsc:NAME`, or a folder.
+impl std::str::FromStr for ReaderPlace {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        match text.strip_prefix(PCSC).map(str::trim) {
+            Some("") => Err(NoPlace),
+            Some(name) => Ok(Self::Pcsc(name.to_owned())),
+            None => std::path::absolute(text).map(Self::Folder).map_err(|_| NoPlace),
         }
     }
+}
 
+impl ReaderPlace {
     /// What the reader is called.
     pub(crate) fn name(&self) -> String {
         match self {
@@ -58,18 +66,19 @@ mod tests {
 
     #[test]
     fn a_reader_is_a_folder_or_has_a_name_in_the_smart_card_service() {
-        let named = ReaderPlace::parse("pcsc:Yubico YubiKey CCID 00 00");
-        assert_eq!(named, Some(ReaderPlace::Pcsc("Yubico YubiKey CCID 00 00".into())), "by its name");
-        let folder = ReaderPlace::parse("/var/cards").unwrap();
+        let read = str::parse::<ReaderPlace>;
+        let named = read("pcsc:Yubico YubiKey CCID 00 00");
+        assert_eq!(named, Ok(ReaderPlace::Pcsc("Yubico YubiKey CCID 00 00".into())), "by its name");
+        let folder = read("/var/cards").unwrap();
         assert_eq!(
             (folder.name().as_str(), folder.folder()),
             ("cards", Some(Path::new("/var/cards"))),
             "a folder"
         );
         for place in [named.unwrap(), folder] {
-            assert_eq!(ReaderPlace::parse(&place.to_string()), Some(place), "it is written as it is read");
+            assert_eq!(read(&place.to_string()), Ok(place), "it is written as it is read");
         }
-        assert_eq!(ReaderPlace::parse("pcsc: "), None, "no name");
-        assert_eq!(ReaderPlace::parse(""), None, "nothing");
+        assert_eq!(read("pcsc: "), Err(NoPlace), "no name");
+        assert_eq!(read(""), Err(NoPlace), "nothing");
     }
 }

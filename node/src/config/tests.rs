@@ -59,6 +59,7 @@ fn values_are_judged_before_a_node_starts() {
         "[log]\nformat = \"xml\"\n",
         "[log]\nlevel = \"=,=\"\n",
         "[store]\ncache_mib = 0\n",
+        "[card]\nreaders = [\"pcsc: \"]\n",
     ];
     for text in bad {
         assert!(load(text).unwrap().judge().is_err(), "{text}");
