@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use crate::apdu::{Command, Outcome, response, sw};
+use crate::openpgp::{self, OpenPgp};
 use crate::piv::{self, Piv, Session};
 use crate::state::{State, StateError};
 use crate::tlv;
@@ -13,6 +14,12 @@ use crate::tlv;
 pub const ATR: [u8; 23] = [
     0x3B, 0xFD, 0x13, 0x00, 0x00, 0x81, 0x31, 0xFE, 0x15, 0x80, 0x73, 0xC0, 0x21, 0xC0, 0x57, 0x59, 0x75,
     0x62, 0x69, 0x4B, 0x65, 0x79, 0x40,
+];
+
+/// The answer to reset of an OpenPGP card: the same wire, its own historical bytes and checksum.
+const ATR_OPENPGP: [u8; 20] = [
+    0x3B, 0xFA, 0x13, 0x00, 0x00, 0x81, 0x31, 0xFE, 0x15, 0x00, 0x31, 0xF5, 0x73, 0xC0, 0x01, 0xC0, 0x05,
+    0x90, 0x00, 0x91,
 ];
 
 /// Bytes that a chain of commands may hold: an object with its tag, and a little.
@@ -55,6 +62,7 @@ pub enum Answer {
 enum Application {
     None,
     Piv,
+    OpenPgp,
     Management,
 }
 
@@ -64,6 +72,7 @@ pub struct VirtualCard {
     saved: State,
     application: Application,
     session: Session,
+    openpgp: openpgp::Session,
     chain: Option<([u8; 3], Vec<u8>)>,
     pending: Vec<u8>,
     faults: Faults,
@@ -79,6 +88,7 @@ impl VirtualCard {
             state,
             application: Application::None,
             session: Session::default(),
+            openpgp: openpgp::Session::default(),
             chain: None,
             pending: Vec::new(),
             faults: Faults::default(),
@@ -90,6 +100,12 @@ impl VirtualCard {
     #[must_use]
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Its answer to reset.
+    #[must_use]
+    pub fn atr(&self) -> &'static [u8] {
+        if self.state.openpgp.is_some() { &ATR_OPENPGP } else { &ATR }
     }
 
     /// Writes what it keeps to a file, if anything changed since the last time.
@@ -125,6 +141,7 @@ impl VirtualCard {
     pub fn reset(&mut self) {
         self.application = Application::None;
         self.session = Session::default();
+        self.openpgp = openpgp::Session::default();
         self.chain = None;
         self.pending.clear();
     }
@@ -210,15 +227,31 @@ impl VirtualCard {
                 let (state, session, faults) = (&mut self.state, &mut self.session, &self.faults);
                 Piv { state, session, faults }.serve(command)
             }
+            (_, Application::OpenPgp) => self.by_openpgp(command),
             // READ CONFIG of the management application.
             (0x1D, Application::Management) => Ok(self.device()),
             _ => Err(sw::NO_INSTRUCTION),
         }
     }
 
+    fn by_openpgp(&mut self, command: &Command<'_>) -> Outcome {
+        let Some(mut own) = self.state.openpgp.take() else { return Err(sw::NO_INSTRUCTION) };
+        let outcome =
+            OpenPgp { own: &mut own, state: &mut self.state, session: &mut self.openpgp }.serve(command);
+        self.state.openpgp = Some(own);
+        outcome
+    }
+
     fn select(&mut self, command: &Command<'_>) -> Outcome {
         if command.p1 != 4 {
             return Err(sw::WRONG_PARAMETERS);
+        }
+        if let Some(contents) = &self.state.openpgp {
+            if !command.data.starts_with(openpgp::AID) {
+                return Err(sw::NOT_FOUND);
+            }
+            (self.application, self.openpgp) = (Application::OpenPgp, openpgp::Session::default());
+            return openpgp::selected(contents);
         }
         let long = [piv::AID, &[0, 0, 0x10, 0, 1, 0]].concat();
         let (application, answer) = if command.data.starts_with(piv::AID) && long.starts_with(command.data) {

@@ -8,7 +8,6 @@ use std::ffi::{CStr, c_char, c_long, c_ulong};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::card::ATR;
 use crate::slot::{Exchange, Slot};
 
 type Dword = c_ulong;
@@ -132,8 +131,7 @@ pub(crate) unsafe extern "C" fn IFDHGetCapabilities(
 ) -> Code {
     let Some(slot) = reader(lun) else { return COMMUNICATION_ERROR };
     let answer: &[u8] = match tag {
-        TAG_ATR if slot.is_present() => &ATR,
-        TAG_ATR => &[],
+        TAG_ATR => slot.atr(),
         TAG_SLOTS => &[1],
         TAG_SIMULTANEOUS => &[READERS_MAX],
         TAG_THREAD_SAFE => &[1],
@@ -181,7 +179,7 @@ pub(crate) unsafe extern "C" fn IFDHPowerICC(
     match action {
         POWER_DOWN => SUCCESS,
         // SAFETY: as the caller promises.
-        POWER_UP | RESET if powered => unsafe { give(&ATR, atr, 33, length) },
+        POWER_UP | RESET if powered => unsafe { give(slot.atr(), atr, 33, length) },
         POWER_UP | RESET => COMMUNICATION_ERROR,
         _ => NOT_SUPPORTED,
     }

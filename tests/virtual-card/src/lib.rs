@@ -1,6 +1,6 @@
-//! A virtual PIV card with the Yubico extensions, and the reader that `pcscd` loads it into. For tests only.
+//! A virtual card, PIV with the Yubico extensions or OpenPGP, and the reader that `pcscd` loads it into. For tests only.
 //!
-//! The card (`card`, `piv`) is bytes in, bytes out, without IO, clock or randomness: what it draws comes from its seed.
+//! The card (`card`, `piv`, `openpgp`) is bytes in, bytes out, without IO, clock or randomness: what it draws comes from its seed.
 //! The reader (`slot`, `ifd`) is an IFD handler; `pcscd` starts a private daemon around it. Nothing here is in a release,
 //! and nothing keeps a secret: keys lie in a JSON file. Called by tests and by `tests/cards/run`.
 
@@ -11,6 +11,7 @@ mod der;
 #[allow(unsafe_code, reason = "the C interface of an IFD handler")]
 mod ifd;
 mod keys;
+mod openpgp;
 pub mod pcscd;
 mod piv;
 mod slot;
@@ -20,5 +21,6 @@ pub mod tlv;
 pub use attest::test_root_certificate;
 pub use card::{ATR, Answer, Faults, Pull, VirtualCard};
 pub use keys::{KeyAlgorithm, ManagementAlgorithm};
+pub use openpgp::Curves;
 pub use slot::{Pad, ask};
 pub use state::{Firmware, State, StateError};

@@ -90,8 +90,9 @@ impl Slot {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn is_present(&self) -> bool {
-        self.hold().inserted.is_some()
+    /// The answer to reset of the card that is in; nothing without one.
+    pub(crate) fn atr(&self) -> &'static [u8] {
+        self.hold().inserted.as_ref().map_or(&[], |inserted| inserted.card.atr())
     }
 
     /// Whether a card is in, for whoever looks again and again.

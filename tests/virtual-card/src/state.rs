@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::keys::{Key, KeyAlgorithm, ManagementAlgorithm};
+use crate::openpgp::{Contents, Curves};
 
 /// The firmware that the card plays, which decides what it can do: 4.0.0 to 5.7.x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ pub(crate) struct Code {
 }
 
 impl Code {
-    fn new(value: &[u8], tries: u8) -> Self {
+    pub(crate) fn new(value: &[u8], tries: u8) -> Self {
         Self { value: value.to_vec(), tries, left: tries }
     }
 }
@@ -90,6 +91,9 @@ pub struct State {
     /// By key reference: 9A, 9C, 9D, 9E, 82 to 95, F9.
     pub(crate) keys: BTreeMap<u8, Key>,
     pub(crate) objects: BTreeMap<u32, Vec<u8>>,
+    /// What an OpenPGP card holds, which has no PIV application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) openpgp: Option<Contents>,
     seed: [u8; 32],
     drawn: u64,
 }
@@ -110,12 +114,19 @@ impl State {
             management: ManagementKey::factory(firmware),
             keys: BTreeMap::new(),
             objects: BTreeMap::new(),
+            openpgp: None,
             seed: digest.into(),
             drawn: 0,
         };
         let attestation = Key::generate(KeyAlgorithm::P256, &mut state.rng());
         state.keys.insert(crate::attest::SLOT, attestation);
         state
+    }
+
+    /// The same with the OpenPGP application in the place of PIV.
+    #[must_use]
+    pub fn openpgp(curves: Curves, seed: u64) -> Self {
+        Self { openpgp: Some(Contents::factory(curves)), ..Self::new(Firmware::NEWEST, seed) }
     }
 
     /// Its number.

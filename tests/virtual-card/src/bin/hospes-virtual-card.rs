@@ -1,6 +1,7 @@
 //! The virtual card from a shell: makes cards, runs a private `pcscd`, tells readers what to do.
 //!
-//! `hospes-virtual-card new FILE FIRMWARE SEED`, `serve READERS NAME` (prints the socket, each reader's folder and `ready`,
+//! `hospes-virtual-card new FILE FIRMWARE SEED` (`openpgp` in the place of a firmware makes an OpenPGP card, `openpgp-nist` one
+//! without Ed25519 and X25519), `serve READERS NAME` (prints the socket, each reader's folder and `ready`,
 //! and runs until its standard input ends), `ask FOLDER WORD…`, `root FILE` (the test root of attestations, DER).
 //! Called by `tests/cards/run`.
 #![allow(clippy::print_stdout, reason = "it is what this program is for")]
@@ -10,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use hospes_virtual_card::pcscd::Pcscd;
-use hospes_virtual_card::{State, ask, test_root_certificate};
+use hospes_virtual_card::{Curves, State, ask, test_root_certificate};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -27,7 +28,13 @@ fn main() -> ExitCode {
 fn run(words: &[&str]) -> Result<(), Box<dyn Error>> {
     match words {
         ["new", file, firmware, seed] => {
-            State::new(firmware.parse()?, seed.parse()?).save(Path::new(file))?;
+            let seed = seed.parse()?;
+            let state = match *firmware {
+                "openpgp" => State::openpgp(Curves::All, seed),
+                "openpgp-nist" => State::openpgp(Curves::Nist, seed),
+                firmware => State::new(firmware.parse()?, seed),
+            };
+            state.save(Path::new(file))?;
         }
         ["root", file] => std::fs::write(file, test_root_certificate())?,
         ["ask", folder, line @ ..] => println!("{}", ask(Path::new(folder), &line.join(" "))?),

@@ -6,4 +6,5 @@
 
 mod application;
 mod hostile;
+mod openpgp;
 mod session;
