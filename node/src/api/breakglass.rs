@@ -94,7 +94,8 @@ impl EmergencyShown {
     }
 }
 
-fn state_name(found: &Emergency, now: u64) -> &'static str {
+/// How far it is, in a word.
+pub(super) fn state_name(found: &Emergency, now: u64) -> &'static str {
     let over = now >= found.request.until;
     match &found.release {
         None if over => "lapsed",
@@ -135,7 +136,8 @@ pub(crate) struct EmergenciesQuery {
     cursor: Option<String>,
 }
 
-fn concerning(service: &Service, caller: &Caller) -> Answer<Vec<Emergency>> {
+/// The requests that concern a caller, the newest first.
+pub(super) fn concerning(service: &Service, caller: &Caller) -> Answer<Vec<Emergency>> {
     let mut all = Vec::new();
     for found in service.emergencies(caller.patient().as_ref())? {
         if concerns(service, caller, &found)? {
@@ -302,56 +304,4 @@ pub(crate) async fn review(
 ) -> Answer<Response> {
     let found = (word("outcome", &OUTCOMES, &asked.outcome)?, asked.text);
     Ok(begun(api.parts.desk.review_emergency(&caller.session, id("request", &request)?, found).await?))
-}
-
-/// How often a person broke the glass, and what reviews found.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct ReportRow {
-    /// Who.
-    pub(crate) person: Party,
-    /// Requests.
-    pub(crate) asked: usize,
-    /// Of these, released.
-    pub(crate) released: usize,
-    /// Found to be justified.
-    pub(crate) justified: usize,
-    /// Found not to be.
-    pub(crate) not_justified: usize,
-    /// Not told.
-    pub(crate) unclear: usize,
-    /// Without review, and due.
-    pub(crate) overdue: usize,
-}
-
-/// Who broke the glass, by person, of the requests that concern the caller: those with most first.
-#[utoipa::path(get, path = "/breakglass/report", tag = "breakglass",
-    responses((status = 200, body = Page<ReportRow>), (status = 401, body = Problem)))]
-pub(crate) async fn report(State(api): State<Api>, caller: Caller) -> Answer<Reply<Page<ReportRow>>> {
-    api.ask(move |service| {
-        let mut by_person: std::collections::BTreeMap<PersonId, Vec<Emergency>> = Default::default();
-        for found in concerning(service, &caller)? {
-            by_person.entry(found.request.requester).or_default().push(found);
-        }
-        let mut items: Vec<_> = by_person.iter().map(|(id, list)| row_of(service, id, list)).collect();
-        items.sort_by_key(|row| std::cmp::Reverse(row.asked));
-        Ok(Reply(Page { items, next_cursor: None }))
-    })
-    .await
-}
-
-fn row_of(service: &Service, person: &PersonId, list: &[Emergency]) -> ReportRow {
-    let outcomes = |wanted: &str| {
-        let reviews = list.iter().flat_map(|found| &found.reviews);
-        reviews.filter(|(_, review)| name(&OUTCOMES, &review.outcome) == wanted).count()
-    };
-    let now = service.now();
-    ReportRow {
-        person: Party::person(person, &service.state().membership),
-        asked: list.len(),
-        released: list.iter().filter(|found| found.release.is_some()).count(),
-        justified: outcomes("justified"),
-        not_justified: outcomes("not-justified"),
-        unclear: outcomes("unclear"),
-        overdue: list.iter().filter(|found| review_due(found).is_some_and(|due| due <= now)).count(),
-    }
 }

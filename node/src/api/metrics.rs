@@ -58,6 +58,12 @@ fn text(status: &Status, counters: &Counters) -> String {
     out.put("hospes_damage_found_total", "counter", "Parts of files found damaged on disk.", damage.found);
     let repaired = "Files made whole again by another holder's copy.";
     out.put("hospes_damage_repaired_total", "counter", repaired, damage.repaired);
+    let emergencies = &status.emergencies;
+    let without = "Patients at home here whom break-glass can't help.";
+    out.put("hospes_patients_without_escrow", "gauge", without, emergencies.without_escrow);
+    out.put("hospes_reviews_due", "gauge", "Releases that are not reviewed.", emergencies.reviews_due);
+    let overdue = "Releases that were not reviewed in time.";
+    out.put("hospes_reviews_overdue", "gauge", overdue, emergencies.reviews_overdue);
     let full = u8::from(status.state == "storage-full");
     out.put("hospes_storage_full", "gauge", "1 while the disk is full and the node read-only.", full);
     out.put("hospes_ok", "gauge", "1 where the state is ok.", u8::from(status.state == "ok"));

@@ -14,6 +14,7 @@
 //! | `committees` | who guards emergency access |
 //! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
 //! | `breakglass` | requests, approvals, opening, reviews |
+//! | `oversight` | who broke the glass how often, what an auditor asks, counts in status |
 //! | `events` | what happens, as it happens |
 //! | `ledger` | the ledger as a file |
 //! | `openapi` | the document that is checked in |
@@ -39,6 +40,7 @@ mod ledger;
 mod members;
 mod metrics;
 mod openapi;
+mod oversight;
 mod page;
 mod patients;
 mod problem;
@@ -105,7 +107,8 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(breakglass::open))
         .routes(routes!(breakglass::close))
         .routes(routes!(breakglass::review))
-        .routes(routes!(breakglass::report))
+        .routes(routes!(oversight::report))
+        .routes(routes!(oversight::audit))
 }
 
 /// Paths that read, stream, take a file, or take a PIN, which is never kept under a key.

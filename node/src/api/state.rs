@@ -12,6 +12,7 @@ use hospes_storage::{Ledger, Objects};
 use super::events::Ring;
 use super::idempotency::Answers;
 use super::metrics::Counters;
+use super::oversight::Counted;
 use super::problem::Answer;
 use crate::desk::Desk;
 use crate::runtime::Damages;
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) ring: Ring,
     pub(crate) answers: Answers,
     pub(crate) counters: Counters,
+    pub(crate) counted: Counted,
 }
 
 impl std::ops::Deref for Api {
@@ -81,6 +83,7 @@ impl Api {
             ring: Ring::default(),
             answers: Answers::default(),
             counters: Counters::default(),
+            counted: Counted::default(),
         }))
     }
 

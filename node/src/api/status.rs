@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::committees::{CommitteeStatus, committee_status};
+use super::oversight::{EmergencyStatus, emergency_status};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::Reader;
@@ -67,6 +68,8 @@ pub(crate) struct Status {
     pub(crate) objects: Held,
     /// The newest committee of each name.
     pub(crate) committees: Vec<CommitteeStatus>,
+    /// Patients without escrow, reviews that are due.
+    pub(crate) emergencies: EmergencyStatus,
     /// What was found damaged on disk while reading and serving, since the node started.
     pub(crate) damage: DamageCount,
     /// Readers of this machine.
@@ -176,6 +179,7 @@ impl Status {
             validators: validators(api, service),
             objects: Held { count: 0, bytes: 0 },
             committees: Vec::new(),
+            emergencies: EmergencyStatus::default(),
             damage: DamageCount { found: service.damage().found, repaired: service.damage().repaired },
             readers: Vec::new(),
             clock: Clock { skew_ms: state.time.saturating_sub(now), now: rfc3339(now) },
@@ -308,6 +312,8 @@ pub(crate) async fn read(api: &Api) -> Answer<Status> {
     status.objects =
         Held { count: all.iter().map(|t| t.count).sum(), bytes: all.iter().map(|t| t.bytes).sum() };
     status.finality.pending_own = pending;
+    status.emergencies = emergency_status(api).await?;
+    status.warnings.extend(status.emergencies.warnings());
     status.readers = api.parts.desk.readers().into_iter().map(Reader::of).collect();
     Ok(status)
 }

@@ -225,9 +225,38 @@ fn node(global: &Global, data_dir: &Path, repair: bool) -> Vec<Check> {
     } else {
         good("clock", "in step with the ledger")
     });
+    checks.extend(emergencies(&status));
     let warnings = status.get("warnings").and_then(Value::as_array).cloned().unwrap_or_default();
     checks.extend(warnings.iter().filter_map(Value::as_str).map(|w| warning("node", w, "")));
     checks
+}
+
+/// Whether break-glass could help the patients at home here.
+fn emergencies(status: &Value) -> Option<Check> {
+    let found = status.get("emergencies")?;
+    let number = |key: &str| found.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let (patients, without) = (number("patients"), number("without_escrow"));
+    let said = format!("{without} of {patients} patients have no working escrow");
+    let keys = found.get("keys") == Some(&Value::Bool(true));
+    Some(match (without, number("reviews_overdue")) {
+        (0, 0) if patients == 0 => return None,
+        (0, 0) => good("break-glass", format!("every one of {patients} patients has a working escrow")),
+        (0, overdue) => warning(
+            "break-glass",
+            format!("{overdue} reviews are overdue"),
+            "hospes breakglass list, then hospes breakglass review, by an auditor's card.",
+        ),
+        _ if keys => warning(
+            "break-glass",
+            said,
+            "The next consent that each gives or withdraws makes one: call them in, the frail first.",
+        ),
+        _ => warning(
+            "break-glass",
+            said,
+            "No committees hold the keys: hospes breakglass committee propose, for summary, full and ledger.",
+        ),
+    })
 }
 
 fn stopped(data_dir: &Path, message: &str, repair: bool) -> Vec<Check> {

@@ -58,7 +58,7 @@ pub(crate) enum EmergencyCommand {
         #[command(flatten)]
         card: CardArgs,
     },
-    /// Who broke the glass how often, and what reviews found.
+    /// An auditor's four questions: who may start it, who did, what limits held, how things returned to normal.
     Report {
         #[command(flatten)]
         card: CardArgs,
@@ -99,7 +99,7 @@ const EMERGENCIES: &[(&str, &str)] = &[
     ("UNTIL", "until"),
     ("REVIEW DUE", "review_due"),
 ];
-const REPORT: &[(&str, &str)] = &[
+const PEOPLE: &[(&str, &str)] = &[
     ("PERSON", "person"),
     ("ASKED", "asked"),
     ("RELEASED", "released"),
@@ -107,6 +107,30 @@ const REPORT: &[(&str, &str)] = &[
     ("NOT JUSTIFIED", "not_justified"),
     ("UNCLEAR", "unclear"),
     ("OVERDUE", "overdue"),
+];
+const ORGANIZATIONS: &[(&str, &str)] = &[
+    ("ORGANIZATION", "organization_name"),
+    ("PEOPLE", "people"),
+    ("ASKED", "asked"),
+    ("RELEASED", "released"),
+    ("JUSTIFIED", "justified"),
+    ("NOT JUSTIFIED", "not_justified"),
+    ("UNCLEAR", "unclear"),
+    ("OVERDUE", "overdue"),
+];
+const LIMITS: &[(&str, &str)] = &[
+    ("REQUEST", "request"),
+    ("PERSON", "requester.register_number"),
+    ("TIER", "tier"),
+    ("APPROVED", "approved"),
+    ("UNTIL", "until"),
+];
+const RETURNED: &[(&str, &str)] = &[
+    ("REQUEST", "request"),
+    ("STATE", "state"),
+    ("REVIEWS", "reviews"),
+    ("REVIEW DUE", "review_due"),
+    ("SEALED ANEW", "sealed_anew"),
 ];
 const RECORDS: &[(&str, &str)] = &[("RECORD", "content"), ("CATEGORY", "category"), ("TITLE", "title")];
 
@@ -160,12 +184,7 @@ fn still_needed(now: &Value) -> String {
     let count = |key: &str| now.get(key).and_then(Value::as_array).map_or(0, Vec::len);
     let needed = now.get("needed").and_then(Value::as_u64).unwrap_or_default();
     let missing = usize::try_from(needed).unwrap_or_default().saturating_sub(count("approved"));
-    let name = |party: &Value| {
-        let number = text(party, "register_number");
-        format!("{number} of {}", text(party, "organization_name"))
-    };
-    let waiting: Vec<_> =
-        now.get("waiting").and_then(Value::as_array).into_iter().flatten().map(name).collect();
+    let waiting: Vec<_> = rows(now, "waiting").iter().map(party_name).collect();
     format!("{missing} guardians are still needed, of: {}.", waiting.join("; "))
 }
 
@@ -185,12 +204,55 @@ fn open(global: &Global, request: &str, card: &CardArgs) -> Outcome<Done> {
     Ok(Done::new(json!({"opened": opened, "records": records}), said))
 }
 
+/// Rows of a field.
+fn rows(value: &Value, key: &str) -> Vec<Value> {
+    value.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
 fn report(global: &Global, card: &CardArgs) -> Outcome<Done> {
-    let mut rows = Seat::take(global, card)?.client().list("/breakglass/report")?;
-    for row in &mut rows {
+    let mut audit = Seat::take(global, card)?.client().get("/breakglass/audit")?;
+    let mut people = rows(&audit, "people");
+    for row in &mut people {
         let number = row.get("person").map(|person| text(person, "register_number").to_owned());
         row["person"] = json!(number);
     }
-    let shown = if rows.is_empty() { "Nobody broke the glass.".to_owned() } else { table(REPORT, &rows) };
-    Ok(Done::new(json!({"report": rows}), shown))
+    audit["people"] = json!(people);
+    let shown = four_answers(&audit);
+    Ok(Done::new(json!({"report": people, "audit": audit}), shown))
+}
+
+/// The answers to an auditor's four questions, for people.
+fn four_answers(audit: &Value) -> String {
+    let mut lines = vec!["Who may start it: any practitioner whose card stands may ask.".to_owned()];
+    lines.extend(rows(audit, "may_release").iter().map(released_by));
+    let people = rows(audit, "people");
+    if people.is_empty() {
+        lines.push("\nWho did: nobody.".into());
+        return lines.join("\n");
+    }
+    lines.push(format!("\nWho did:\n{}", table(PEOPLE, &people)));
+    lines.push(format!("\n{}", table(ORGANIZATIONS, &rows(audit, "organizations"))));
+    let requests = rows(audit, "requests");
+    let bound = |key: &str| audit.get("bounds").and_then(|b| b.get(key)).and_then(Value::as_u64).unwrap_or(0);
+    lines.push(format!(
+        "\nWhat limits held: at most {} minutes, private notes never, a review within {} hours.\n{}",
+        bound("minutes_max"),
+        bound("review_hours"),
+        table(LIMITS, &requests)
+    ));
+    lines.push(format!("\nHow things returned to normal:\n{}", table(RETURNED, &requests)));
+    lines.join("\n")
+}
+
+fn released_by(tier: &Value) -> String {
+    let guardians = rows(tier, "guardians");
+    let names: Vec<_> = guardians.iter().map(party_name).collect();
+    match tier.get("needed").and_then(Value::as_u64) {
+        Some(needed) => format!("  {}: {needed} of {} release it.", text(tier, "tier"), names.join("; ")),
+        None => format!("  {}: nobody can release it, no committee holds its key.", text(tier, "tier")),
+    }
+}
+
+fn party_name(party: &Value) -> String {
+    format!("{} of {}", text(party, "register_number"), text(party, "organization_name"))
 }

@@ -40,6 +40,12 @@ pub(crate) fn status(global: &Global) -> Outcome<Done> {
         let one = |c: &Value| format!("{} {}", text(c, "name"), text(c, "stage"));
         lines.push(format!("committees    {}", committees.iter().map(one).collect::<Vec<_>>().join(", ")));
     }
+    lines.push(format!(
+        "emergencies   {} of {} patients without escrow, {} reviews due",
+        number(&status, ["emergencies", "without_escrow"]),
+        number(&status, ["emergencies", "patients"]),
+        number(&status, ["emergencies", "reviews_due"]),
+    ));
     let warnings = status.get("warnings").and_then(Value::as_array).cloned().unwrap_or_default();
     lines.extend(warnings.iter().filter_map(Value::as_str).map(|w| format!("warning: {w}")));
     Ok(Done::new(status, lines.join("\n")))

@@ -85,6 +85,35 @@ fn stage(desk: &Desk) -> (Vec<Node>, String) {
     (nodes, record)
 }
 
+/// What the status of the north counts of break-glass.
+fn counted(desk: &Desk, key: &str) -> u64 {
+    north(desk, &["status"]).data()["emergencies"][key].as_u64().expect("a count")
+}
+
+/// Who may start it, who did, what limits held, how things returned to normal.
+fn four_answers(audit: &Value, request: &str) {
+    let summary = only(&audit["may_release"], "tier", "summary");
+    assert_eq!(
+        (&summary["needed"], summary["guardians"].as_array().unwrap().len()),
+        (&2.into(), 2),
+        "{audit}"
+    );
+    let full = only(&audit["may_release"], "tier", "full");
+    assert!(
+        full["needed"].is_null(),
+        "nobody releases the full record, whose committee holds no key: {audit}"
+    );
+    let did = &audit["organizations"][0];
+    assert_eq!(
+        (&did["organization_name"], &did["people"], &did["released"]),
+        (&"west".into(), &1.into(), &1.into())
+    );
+    assert_eq!(audit["bounds"]["minutes_max"], 240, "four hours at most: {audit}");
+    let returned = only(&audit["requests"], "request", request);
+    assert_eq!((&returned["approved"], &returned["reviews"][0]), (&2.into(), &"justified".into()), "{audit}");
+    assert_eq!(returned["sealed_anew"], false, "the patient's card was not used since: {audit}");
+}
+
 #[test]
 fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
     let desk = Desk::new();
@@ -125,6 +154,7 @@ fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
         let accesses = desk.at("north", "p17", &["access", "list"]).data();
         accesses["accesses"].as_array().unwrap().iter().any(|a| a["purpose"] == "emergency-treatment")
     });
+    assert_eq!(counted(&desk, "reviews_due"), 1, "it waits for a review");
     assert_ne!(
         glass(&desk, "north", "ana", &["review", &request, "justified"]).code,
         0,
@@ -133,6 +163,8 @@ fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
     glass(&desk, "north", "vera", &["review", &request, "justified", "--text", "asked the ward"]).data();
     let report = glass(&desk, "north", "vera", &["report"]).data();
     assert_eq!(report["report"][0]["justified"], 1, "an auditor does: {report}");
+    four_answers(&report["audit"], &request);
+    wait_until("north counts no review as due", || counted(&desk, "reviews_due") == 0);
     glass(&desk, "west", "dara", &["close", &request]).data();
     assert_ne!(desk.at("west", "dara", &read).code, 0, "closed, nothing more is read");
     for node in nodes {

@@ -17,6 +17,7 @@
 //! | `share` | their way to the requester's node |
 //! | `find` | what a request stands on, asked of those who have it |
 //! | `query` | what desk and API ask |
+//! | `watch` | patients without a working escrow, reviews that are due |
 //!
 //! Whatever is promised or held is a row before anything leaves: a crash loses a message at most, and it is sent again
 //! until it is acknowledged. No share is opened here: the opening shares are sealed to a key of the request whose secret
@@ -27,10 +28,12 @@ mod find;
 mod hand;
 mod query;
 mod share;
+mod watch;
 
 pub use find::Finding;
 pub use query::{Approvals, Basis, Emergency, Gathered, REVIEW_MS, Ready, review_due};
 pub use share::{ApprovalShare, Half, OpeningShare, Share};
+pub use watch::{EscrowCount, HeldKeys, ReviewCount, count_escrows};
 
 use hospes_breakglass::threshold::{Index, Purpose, Signature, SignatureShare, ThresholdKey};
 use hospes_protocol::emergency::{ReleaseEntry, RequestEntry};

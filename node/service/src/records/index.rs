@@ -36,7 +36,7 @@ use hospes_storage::{Objects, SealedKey, SealedRow, Write};
 use crate::service::Fatal;
 
 pub(super) const FACTS: &str = "facts";
-pub(super) const PATIENTS: &str = "patients";
+pub(crate) const PATIENTS: &str = "patients";
 pub(super) const CARD_KEYS: &str = "card-keys";
 pub(crate) const EPOCHS: &str = "epochs";
 pub(super) const PACKETS: &str = "packets";
@@ -279,7 +279,7 @@ pub(super) fn read<T: Wire>(objects: &dyn Objects, key: &SealedKey) -> Result<Op
 }
 
 /// What is known of an entry whose body is here.
-pub(super) fn facts(objects: &dyn Objects, content: &ContentId) -> Result<Option<Facts>, Fatal> {
+pub(crate) fn facts(objects: &dyn Objects, content: &ContentId) -> Result<Option<Facts>, Fatal> {
     read(objects, &SealedKey::new(FACTS, &[], 0, &content.0))
 }
 
@@ -311,7 +311,7 @@ pub(crate) fn content_of(row: &SealedRow) -> Result<ContentId, Fatal> {
 }
 
 /// 32 bytes of a row's key.
-pub(super) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
+pub(crate) fn id32(bytes: &[u8]) -> Result<[u8; 32], Fatal> {
     bytes.try_into().map_err(|_| Fatal::Contradiction(Check::Malformed.into()))
 }
 

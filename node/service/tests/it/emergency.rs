@@ -27,7 +27,7 @@ use hospes_protocol::seal::packet::{Packet, open_packet, seal_packet};
 use hospes_protocol::sign1::sign1;
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_service::emergency::{Basis, Gathered};
+use hospes_service::emergency::{Basis, EscrowCount, Gathered, HeldKeys, count_escrows};
 use hospes_service::filing::{FileError, Filed, Filing};
 use hospes_service::service::Service;
 use hospes_storage::Objects as _;
@@ -598,4 +598,44 @@ fn each_party_may_lose_power_at_each_step_and_nothing_is_lost_or_given_early() {
         assert!(stage.open(&id).is_some(), "victim {victim}: it opens");
         stage.w.check();
     }
+}
+
+#[test]
+fn patients_without_a_working_escrow_and_reviews_due_are_counted() {
+    let mut stage = Stage::set(10);
+    let count = |w: &World, held: &HeldKeys| {
+        let store = w.nodes[0].store.clone().expect("it is on");
+        count_escrows(&*store, (&w.genesis.network(), &w.organization(0)), held).expect("the store holds")
+    };
+    let held = service(&stage.w, 0).held_keys().expect("the store holds");
+    assert_eq!(held.len(), 3, "all three committees hold keys");
+    assert_eq!(count(&stage.w, &held), EscrowCount { patients: 1, without: 0 }, "the patient has both");
+    assert_eq!(
+        count(&stage.w, &HeldKeys::new()),
+        EscrowCount { patients: 1, without: 1 },
+        "under keys that nobody holds they are none"
+    );
+    stage.w.patient(0, 210);
+    stage.w.run(3_000);
+    assert_eq!(count(&stage.w, &held), EscrowCount { patients: 2, without: 1 }, "another has none yet");
+
+    let due = |w: &World, i: usize| {
+        let found = service(w, i).reviews_due(&w.organization(i)).expect("the store holds");
+        (found.due, found.overdue)
+    };
+    let request = stage.request(Tier::Summary, 3_600_000);
+    let id = stage.ask(&request);
+    stage.approve(0, id, &request).expect("one");
+    assert_eq!(due(&stage.w, AWAY), (0, 0), "what is not released is not reviewed");
+    stage.approve(1, id, &request).expect("two");
+    assert!(stage.opens(&id), "it opens");
+    stage.w.run(3_000);
+    let counted = [0, 1, AWAY].map(|i| due(&stage.w, i));
+    assert_eq!(
+        counted,
+        [(1, 0), (0, 0), (1, 0)],
+        "it waits at home and where it was asked, and nowhere else"
+    );
+    let anew = |w: &World| service(w, 0).sealed_anew(&request.patient, &request.locker).unwrap();
+    assert_eq!(anew(&stage.w), Some(false), "what was opened still opens what is written");
 }
