@@ -14,6 +14,11 @@ mod init;
 mod runtime;
 mod words;
 
+/// Whatever is freed is wiped: PINs and codes pass through buffers of libraries that don't.
+#[global_allocator]
+static WIPING: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 fn main() -> std::process::ExitCode {
     cli::run()
 }

@@ -174,10 +174,10 @@ fn read_pin(body: &[u8]) -> Option<PinFrom> {
     }
 }
 
-/// Cancels a tap.
+/// Cancels a tap that waits, or forgets one that is over, with its result.
 #[utoipa::path(delete, path = "/taps/{id}", params(("id" = String, Path, description = "The tap.")), tag = "taps",
-    responses((status = 204, description = "Cancelled; nothing of it is left."), (status = 404, body = Problem),
-        (status = 409, description = "It works, or is over.", body = Problem)))]
+    responses((status = 204, description = "Nothing of it is left."), (status = 404, body = Problem),
+        (status = 409, description = "It works.", body = Problem)))]
 pub(crate) async fn cancel(State(api): State<Api>, Path(id): Path<String>) -> Answer<StatusCode> {
     api.parts.desk.cancel(&id)?;
     Ok(StatusCode::NO_CONTENT)

@@ -48,10 +48,8 @@ pub(crate) fn follow(client: &Client, tap: &Value, pins: &Pins) -> Outcome<Value
         move || drop(cancel.delete(&path))
     });
     let followed = watch(client, &path, tap.clone(), pins);
-    if followed.is_err() {
-        // It may have ended already.
-        let _ended = client.delete(&path);
-    }
+    // One that waits is cancelled, and what came of one that is over is kept no longer; otherwise it goes by itself.
+    let _gone = client.delete(&path);
     drop(guard);
     followed
 }

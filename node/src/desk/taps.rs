@@ -29,7 +29,8 @@ use crate::runtime::actor::clock_ms;
 
 /// How long a step waits for a person.
 const STEP_MS: u64 = 3 * 60 * 1000;
-/// How long the result of a tap can be read, in milliseconds: it may hold a token or a printed code.
+/// How long the result of a tap can be read, in milliseconds, if nobody forgets it sooner: it may hold a token or a
+/// printed code.
 const KEPT_MS: u64 = 2 * 60 * 1000;
 /// Taps that wait or can still be read.
 const TAPS_MAX: usize = 1000;
@@ -233,7 +234,6 @@ impl Taps {
 
     /// A tap, for some time after its end too.
     pub(crate) fn get(&self, id: &str) -> Option<TapView> {
-        self.forget_old();
         hold(&self.open).get(id).map(|shared| shared.view())
     }
 
@@ -249,7 +249,6 @@ impl Taps {
         A: FnOnce(Tap) -> F,
         F: Future<Output = Result<serde_json::Value, DeskError>> + Send + 'static,
     {
-        self.forget_old();
         let id = data_encoding::HEXLOWER.encode(&random::bytes::<16>()?);
         let (pins, given) = mpsc::channel(1);
         let text_hash = sha256(&[shown.text.as_bytes()]);
@@ -280,14 +279,18 @@ impl Taps {
             if open.len() >= TAPS_MAX {
                 return Err(DeskError::TooManyTaps);
             }
-            open.insert(id, shared.clone());
+            open.insert(id.clone(), shared.clone());
         }
         let act = act(tap);
-        let ended = shared.clone();
+        let (ended, open) = (shared.clone(), self.open.clone());
         tokio::spawn(async move {
             // An act that panicked ends its tap too; the panic is in the log.
             let result = tokio::spawn(act).await.unwrap_or(Err(DeskError::Stopping));
             ended.change(|view| view.end(result));
+            // Whoever forgets the tap sooner frees what came of it.
+            drop(ended);
+            tokio::time::sleep(Duration::from_millis(KEPT_MS)).await;
+            hold(&open).remove(&id);
         });
         Ok(shared.view())
     }
@@ -312,26 +315,20 @@ impl Taps {
         }
     }
 
-    /// Cancels a tap that waits.
+    /// Cancels a tap that waits, and forgets one that is over, with its result.
     ///
     /// # Errors
-    /// [`DeskError::NoTap`]; [`DeskError::TapState`] while it works or after its end.
+    /// [`DeskError::NoTap`]; [`DeskError::TapState`] while it works.
     pub(crate) fn cancel(&self, id: &str) -> Result<(), DeskError> {
-        let shared = hold(&self.open).get(id).cloned().ok_or(DeskError::NoTap)?;
+        let mut open = hold(&self.open);
+        let shared = open.get(id).cloned().ok_or(DeskError::NoTap)?;
         let state = hold(&shared.view).state;
-        if !matches!(state, TapState::WaitingCard | TapState::WaitingPin) {
-            return Err(DeskError::TapState);
+        match state {
+            TapState::WaitingCard | TapState::WaitingPin => shared.cancelled.notify_one(),
+            over if over.is_over() => drop(open.remove(id)),
+            _ => return Err(DeskError::TapState),
         }
-        shared.cancelled.notify_one();
         Ok(())
-    }
-
-    fn forget_old(&self) {
-        let now = clock_ms();
-        hold(&self.open).retain(|_, shared| {
-            let view = hold(&shared.view);
-            !view.state.is_over() || now < view.expires_at
-        });
     }
 }
 

@@ -12,6 +12,7 @@ mod floods;
 mod full;
 mod heal;
 mod members;
+mod memory;
 mod offline;
 mod program;
 mod restored;
