@@ -273,6 +273,9 @@ pub enum KeyError {
     /// The PUK is blocked, so the card is dead.
     #[error("the PUK is blocked: the card must be replaced")]
     PukBlocked,
+    /// Another program holds the card; what can be done.
+    #[error("another program holds the card; {0}")]
+    Busy(&'static str),
     /// The card does not do this.
     #[error("the card cannot do this: {0}")]
     Unsupported(&'static str),

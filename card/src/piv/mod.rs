@@ -79,7 +79,8 @@ impl From<LinkError> for KeyError {
         match error {
             LinkError::Absent => Self::Absent,
             LinkError::Removed => Self::Removed,
-            LinkError::Busy(_) | LinkError::Failed(_) => Self::Failed(error.to_string()),
+            LinkError::Busy(next) => Self::Busy(next),
+            LinkError::Failed(_) => Self::Failed(error.to_string()),
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn lock_folder(folder: &Path) -> Result<File, KeyError> {
             Err(e) => return Err(failed("the reader's folder cannot be locked", &e.into())),
         }
     }
-    Err(KeyError::Failed("another program keeps the reader busy: try again".to_owned()))
+    Err(KeyError::Busy("try again"))
 }
 
 /// Removes what writers that died have left. The folder must be locked.

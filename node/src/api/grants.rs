@@ -202,9 +202,9 @@ pub(crate) async fn text(
     let wrong = |e: serde_json::Error| Problem::of(Code::BadRequest).detail(format!("grant: {e}"));
     let asked: GrantAsked = serde_json::from_str(&query.grant).map_err(wrong)?;
     let now = api.ask(|service| Ok(service.now())).await?;
-    let (text, language) = api.parts.desk.consent_text(&caller.session, asked.read(now)?).await?;
-    let hash = hospes_protocol::ids::sha256(&[text.as_bytes()]);
-    Ok(Reply(ConsentText { text, language, text_hash: data_encoding::HEXLOWER.encode(&hash) }))
+    let shown = api.parts.desk.consent_text(&caller.session, asked.read(now)?).await?;
+    let text_hash = data_encoding::HEXLOWER.encode(&hospes_protocol::ids::sha256(&[shown.text.as_bytes()]));
+    Ok(Reply(ConsentText { text: shown.text, language: shown.language.tag().to_owned(), text_hash }))
 }
 
 /// What is taken back; exactly one.

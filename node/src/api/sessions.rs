@@ -16,13 +16,16 @@ use super::input::{Json, serial};
 use super::problem::{Answer, Problem};
 use super::state::Api;
 use super::taps::{Tap, begun};
-use crate::desk::Who;
+use crate::desk::{Language, Who};
 
 /// Which card signs in.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct SignIn {
     /// Its serial, from `/cards`.
     card: String,
+    /// The language of texts (BCP 47), as chosen at the screen; the patient's own where absent.
+    #[serde(default)]
+    language: Option<String>,
 }
 
 /// Begins to sign in.
@@ -31,7 +34,8 @@ pub(crate) struct SignIn {
 #[utoipa::path(post, path = "/sessions", request_body = SignIn, tag = "sessions",
     responses((status = 201, body = Tap), (status = 503, description = "No such card in a reader.", body = Problem)))]
 pub(crate) async fn sign_in(State(api): State<Api>, Json(asked): Json<SignIn>) -> Answer<Response> {
-    Ok(begun(api.parts.desk.sign_in(serial(&asked.card)?).await?))
+    let language = asked.language.as_deref().map(Language::of);
+    Ok(begun(api.parts.desk.sign_in(serial(&asked.card)?, language).await?))
 }
 
 /// Who is signed in.
@@ -67,7 +71,7 @@ impl SessionInfo {
             organization,
             roles: caller.roles().to_vec(),
             administrator: caller.administers(),
-            language: caller.session.language.clone(),
+            language: caller.session.language.tag().to_owned(),
         }
     }
 }

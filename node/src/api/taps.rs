@@ -74,6 +74,8 @@ pub(crate) struct TapError {
     pub(crate) message: String,
     /// What to do.
     pub(crate) next: String,
+    /// For the screen: what happened and what to do, in the language of the tap.
+    pub(crate) said: String,
 }
 
 impl Tap {
@@ -85,13 +87,18 @@ impl Tap {
             kind: c.kind,
             holder: c.holder,
         };
-        let error = |e: crate::desk::TapError| TapError { code: e.code, message: e.message, next: e.next };
+        let error = |e: crate::desk::TapError| TapError {
+            code: e.code,
+            message: e.message,
+            next: e.next,
+            said: e.said,
+        };
         Self {
             id: view.id,
             kind: view.kind,
             state: view.state.name(),
             text: view.text,
-            language: view.language,
+            language: view.language.tag().to_owned(),
             text_hash: data_encoding::HEXLOWER.encode(&view.text_hash),
             card: view.card.map(card),
             tries_left: view.tries_left,

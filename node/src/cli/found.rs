@@ -123,6 +123,7 @@ pub(crate) fn of_card(error: &KeyError) -> Failure {
         KeyError::WrongPin { .. } => (Exit::Denied, "wrong-pin", "Check the PIN before the card blocks."),
         KeyError::PinBlocked => (Exit::Denied, "pin-blocked", "Unblock it with the PUK."),
         KeyError::PukBlocked => (Exit::Denied, "puk-blocked", "Replace the card."),
+        KeyError::Busy(_) => (Exit::Unavailable, "card-busy", "Close the other program and try again."),
         KeyError::Unsupported(_) => (Exit::Failed, "card-unsupported", "Use another card."),
         KeyError::Failed(_) => (Exit::Failed, "card-failed", "Check the card's file and folder."),
     };

@@ -27,7 +27,7 @@ use super::sessions::{Session, Who};
 use super::sign_in::name_of;
 use super::taps::{Shown, TapView, blocking};
 use super::unseal::{Closed, data_key};
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 use crate::runtime::actor::clock_ms;
 
 /// What of a record is to change; null stays.
@@ -148,7 +148,14 @@ fn prepare(
         _ => None,
     };
     let closed = closed_of(service, objects, (session.agreement.id(), organization), &now)?;
-    let shown = text::amend_record(&name_of(service, &filed.organization), &now.entry, request, alone);
+    // Whoever signs beside the patient reads the same text.
+    let language = match &session.who {
+        Who::Patient { .. } => session.language,
+        _ => patient_text::language_of(service, &filed.patient)?,
+    };
+    let author_name = name_of(service, &filed.organization);
+    let named = (now.entry.title.as_str(), now.entry.category);
+    let shown = patient_text::amend_record(language, &author_name, named, request, alone);
     let stands_on = vec![now.content, patients_card];
     entry.author = author;
     entry.created = clock_ms().max(newest + 1);

@@ -94,7 +94,7 @@ impl Desk {
         let said = ApprovalStatement {
             request: asked.id,
             text: sha256(&[asked.shown.text.as_bytes()]),
-            language: asked.shown.language.clone(),
+            language: asked.shown.language.tag().to_owned(),
         };
         // Signed first: a PIV card wants the PIN to be the very command before a signature in 9C.
         let signed = sign1(&mut card.signer(Slot::Signature)?, Context::Approval, &network, &said.encode())?;

@@ -39,7 +39,7 @@ impl Desk {
             height,
             block,
             text_hash: sha256(&[shown.text.as_bytes()]),
-            language: shown.language.clone(),
+            language: shown.language.tag().to_owned(),
         };
         let (desk, network) = (self.clone(), self.0.parts.network);
         self.0.taps.begin("checkpoint", shown, serial, move |mut tap| async move {

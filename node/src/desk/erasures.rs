@@ -22,7 +22,7 @@ use super::revocations::reveals;
 use super::sessions::Session;
 use super::sign_in::name_of;
 use super::taps::{Shown, TapView, blocking};
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 use crate::runtime::actor::clock_ms;
 use crate::words;
 
@@ -107,7 +107,7 @@ impl Desk {
         let mut entry =
             place.entry(Kind::Revocation, &[card_entry], &payload, Some(k), &mut random::generator()?);
         entry.reveal = reveals.into_iter().map(|(_, reveal)| reveal).collect();
-        let shown = text::take_back();
+        let shown = patient_text::take_back(session.language);
         let (desk, serial, signed) = (self.clone(), session.card, shown.clone());
         self.0.taps.begin("take-back", shown, serial, move |mut tap| async move {
             let entries = tap
@@ -156,7 +156,7 @@ fn order(service: &Service, session: &Session, what: &Erase, cards: &[InReader])
         answering.iter().map(|id| organizations_card(service, id, cards)).collect::<Result<_, _>>()?;
     let not_before = clock_ms().saturating_add(service.state().membership.policy.cooling_off_ms);
     let names: Vec<_> = answering.iter().map(|id| name_of(service, id)).collect();
-    let shown = text::erase(&titles, not_before, &names);
+    let shown = patient_text::erase(session.language, &titles, not_before, &names);
     let payload = ErasureEntry { patient, records, not_before };
     Ok(Order { payload, card_entry: card.id, beside, shown })
 }

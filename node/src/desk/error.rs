@@ -194,7 +194,7 @@ impl DeskError {
             | Self::SessionOver
             | Self::UnknownCard
             | Self::CardSuspended => 4,
-            Self::Key(KeyError::Absent | KeyError::Removed)
+            Self::Key(KeyError::Absent | KeyError::Removed | KeyError::Busy(_))
             | Self::NotHere(_)
             | Self::SignerAbsent(_)
             | Self::TooManyTaps
@@ -223,6 +223,7 @@ fn key_code(error: &KeyError) -> &'static str {
         KeyError::WrongPin { .. } => "wrong-pin",
         KeyError::PinBlocked => "pin-blocked",
         KeyError::PukBlocked => "puk-blocked",
+        KeyError::Busy(_) => "card-busy",
         KeyError::Unsupported(_) => "card-unsupported",
         KeyError::Failed(_) => "card-failed",
     }
@@ -234,6 +235,7 @@ fn key_next(error: &KeyError) -> &'static str {
         KeyError::PinNeeded | KeyError::WrongPin { .. } => "Enter the PIN.",
         KeyError::PinBlocked => "Unblock the PIN with the PUK on the letter.",
         KeyError::PukBlocked | KeyError::Failed(_) => "Replace the card at a desk.",
+        KeyError::Busy(_) => "Close the other program, or wait until it is done, and try again.",
         KeyError::Unsupported(_) => "Use another card.",
     }
 }

@@ -13,13 +13,12 @@ use serde_json::json;
 
 use super::compose::{file, sign_in_turn};
 use super::error::DeskError;
+use super::language::Language;
 use super::lockers::needs_packet;
-use super::reading::purpose_name;
+use super::patient_text::{ConsentText, grantee_name};
 use super::renewal::{Lockers, reader_key, renew, standing};
 use super::sessions::Session;
-use super::sign_in::name_of;
 use super::taps::{Shown, TapView, blocking};
-use super::text::{ConsentText, day_of};
 use super::{Desk, random};
 
 /// A consent to give.
@@ -80,46 +79,30 @@ fn grant_entry(request: &GrantRequest, now: &Lockers) -> GrantEntry {
     }
 }
 
-/// The name of a grantee, for people.
-pub(super) fn grantee_name(service: &Service, grantee: &Grantee) -> String {
-    match grantee {
-        Grantee::Person(id) => match service.state().membership.people.get(id) {
-            Some(person) => format!(
-                "The practitioner with register number {} of {}",
-                person.register_number,
-                name_of(service, &person.organization)
-            ),
-            None => "An unknown practitioner".to_owned(),
-        },
-        Grantee::Organization(id) => name_of(service, id),
-        Grantee::Role(id, role) => format!("{role} of {}", name_of(service, id)),
-        Grantee::Code(_) => "Whoever first shows your code".to_owned(),
-        Grantee::Proxy(_) => "Your proxy".to_owned(),
-    }
-}
-
-fn consent_text(service: &Service, request: &GrantRequest, now: &Lockers) -> Shown {
+fn consent_text(service: &Service, request: &GrantRequest, now: &Lockers, language: Language) -> Shown {
     let title = |id: &ContentId| {
         let found = now.records.iter().find(|(content, _)| content == id);
-        found.map_or_else(|| "a paper that is not here".to_owned(), |(_, record)| record.title.clone())
+        found.map(|(_, record)| record.title.clone())
     };
     ConsentText {
-        grantee: grantee_name(service, &request.grantee),
+        language,
+        grantee: grantee_name(service, &request.grantee, language),
         categories: sorted(&request.categories),
         titles: sorted(&request.records).iter().map(title).collect(),
         label: request.label,
         rights: request.rights,
-        from: day_of(request.from),
-        // The period ends before this instant, so the day before it is the last.
-        until: day_of(request.until.saturating_sub(1)),
-        purpose: purpose_name(request.purpose),
+        from: request.from,
+        until: request.until,
+        purpose: request.purpose,
+        study: request.study.map(|study| (study, request.anonymity)),
         one_time: request.one_time,
+        two_signatures: request.two_signatures,
     }
     .shown()
 }
 
 impl Desk {
-    /// The text that a patient would read and sign for a consent: `(text, language)`.
+    /// The text that a patient would read and sign for a consent.
     ///
     /// # Errors
     /// [`DeskError::NotAllowed`] for anyone but the patient.
@@ -127,9 +110,9 @@ impl Desk {
         &self,
         session: &Arc<Session>,
         request: GrantRequest,
-    ) -> Result<(String, String), DeskError> {
+    ) -> Result<Shown, DeskError> {
         let (_, shown) = self.consent(session, &request).await?;
-        Ok((shown.text, shown.language))
+        Ok(shown)
     }
 
     async fn consent(
@@ -140,7 +123,7 @@ impl Desk {
         let (session, request) = (session.clone(), request.clone());
         self.ask(move |service| {
             let now = standing(service, &session)?;
-            let shown = consent_text(service, &request, &now);
+            let shown = consent_text(service, &request, &now, session.language);
             Ok((now, shown))
         })
         .await

@@ -18,7 +18,8 @@
 //! | `committees`, `guardians` | who guards emergency access, and each guardian's part in making its key |
 //! | `proposals` | what several organizations must sign |
 //! | `vouched` | what a card's maker says of its keys |
-//! | `text` | what is shown before a tap |
+//! | `patient_text`, `language` | what a patient reads before a tap, and in which language |
+//! | `text` | what staff reads before a tap |
 //!
 //! It speaks no HTTP; the API calls it. It decides nothing that the service or `policy` decides. Every act is one
 //! tap; on any failure nothing of it is filed.
@@ -34,9 +35,11 @@ mod error;
 mod glass;
 mod grants;
 mod guardians;
+mod language;
 mod lockers;
 mod opening;
 mod organization;
+mod patient_text;
 mod patients;
 mod people;
 mod proposals;
@@ -72,6 +75,7 @@ pub(crate) use committees::{CommitteeRequest, CommitteeShown, MemberShown, stage
 pub(crate) use erasures::Erase;
 pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;
+pub(crate) use language::Language;
 pub(crate) use organization::{PolicyChoice, RoleRequest};
 pub(crate) use patients::{CreatePatient, FoundPatient};
 pub(crate) use people::EnrolPerson;

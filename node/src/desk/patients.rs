@@ -22,13 +22,14 @@ use zeroize::Zeroizing;
 
 use super::compose::{Entry, Place, file, sign_entries};
 use super::error::DeskError;
+use super::language::Language;
 use super::lockers::{EscrowPlan, NewEpoch, escrow_plans, make_epoch, seal_subject_keys, treating};
 use super::organization::newest_key;
 use super::people::write_place;
 use super::sessions::{Session, Who};
 use super::sign_in::{CARD_SECRET_FORMAT, CardSecret, read_secret};
 use super::taps::{Shown, Tap, TapView};
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 
 /// Who the patients enrolled here are: item is the pseudonym, value an [`Identity`].
 const IDENTITIES: &str = "identities";
@@ -88,7 +89,7 @@ impl Desk {
         let (serial, own) = self.organization_card().await?;
         let info = self.card_info(&request.card)?;
         let code = RecoveryCode::generate(&mut random::generator()?);
-        let shown = text::create_patient(&own.name);
+        let shown = patient_text::create_patient(Language::of(&request.language), &own.name);
         let attested = self.vouched(request.card).await?.is_ok();
         let enrolment = self.prepare(&request, (info, attested), &code, shown.clone()).await?;
         let desk = self.clone();

@@ -29,7 +29,7 @@ use super::sessions::{Session, Who};
 use super::sign_in::card_stands;
 use super::taps::blocking;
 use super::unseal::{Closed, data_key};
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 use crate::runtime::actor::clock_ms;
 
 /// Plain bytes in one range, at most.
@@ -49,17 +49,6 @@ pub(crate) struct RecordReader {
     content: ContentId,
     entry: Arc<RecordEntry>,
     key: DataKey,
-}
-
-/// The word for a purpose.
-pub(super) const fn purpose_name(purpose: Purpose) -> &'static str {
-    match purpose {
-        Purpose::Treatment => "treatment",
-        Purpose::EmergencyTreatment => "emergency treatment",
-        Purpose::Research => "research",
-        Purpose::Operations => "running the hospital",
-        Purpose::PatientRequest => "your own request",
-    }
 }
 
 /// What a record is opened for.
@@ -211,7 +200,7 @@ impl Desk {
             let key = key.ok_or(DeskError::NotHere("this node has no key for this patient's entries yet"))?;
             let mut rng = random::generator()?;
             let mut entries = vec![place.entry(Kind::Access, &stands_on, &payload, Some(key), &mut rng)];
-            let shown = text::access(purpose_name(errand.purpose));
+            let shown = patient_text::access(signing.language, errand.purpose);
             signing.with(|unlocked| {
                 let mut signer = unlocked.card.signer(Slot::Authentication)?;
                 sign_entries(&mut signer, &network, &shown, &mut entries)

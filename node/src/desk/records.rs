@@ -30,7 +30,7 @@ use super::sessions::{Session, Who};
 use super::sign_in::card_stands;
 use super::taps::{Tap, TapView, blocking};
 use super::upload::{Incoming, SealedFile, Upload, seal_bytes};
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 use crate::runtime::actor::clock_ms;
 use crate::words;
 
@@ -277,7 +277,7 @@ impl Desk {
             (Err(error), _) | (_, Err(error)) => return Err((error, pieces)),
         };
         let named: Vec<_> = pieces.iter().map(|p| (p.request.category, p.request.title.clone())).collect();
-        let shown = text::add_records(&name, &named);
+        let shown = patient_text::add_records(session.language, &name, &named);
         let (desk, serial, signed) = (self.clone(), session.card, shown.clone());
         // A tap that cannot begin leaves the pieces for the caller to drop.
         let pieces = Arc::new(pieces);

@@ -18,11 +18,11 @@ use serde_json::json;
 
 use super::compose::{Entry, Place, file, sign_in_turn};
 use super::error::DeskError;
-use super::grants::grantee_name;
+use super::patient_text::{self, grantee_name};
 use super::renewal::{Lockers, renew, standing};
 use super::sessions::Session;
 use super::taps::{TapView, blocking};
-use super::{Desk, random, text};
+use super::{Desk, random};
 
 /// What to withdraw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,19 +71,19 @@ impl Desk {
     /// says what else went wrong.
     pub(crate) async fn revoke(&self, session: &Arc<Session>, revoke: Revoke) -> Result<TapView, DeskError> {
         let (asked, what) = (session.clone(), revoke.clone());
-        let (now, name) = self
+        let (now, names) = self
             .ask(move |service| {
                 let now = standing(service, &asked)?;
                 let of_grant = |id: &ContentId| {
                     let found = now.live.iter().find(|(live, _)| live == id);
-                    found.map(|(_, grant)| grantee_name(service, &grant.grantee))
+                    found.map(|(_, grant)| grantee_name(service, &grant.grantee, asked.language))
                 };
-                let name = match &what {
-                    Revoke::Grants(ids) => ids.iter().filter_map(of_grant).collect::<Vec<_>>().join(", "),
-                    Revoke::Grantee(grantee) => grantee_name(service, grantee),
-                    Revoke::Everything => "everyone whom you let in".to_owned(),
+                let names = match &what {
+                    Revoke::Grants(ids) => ids.iter().filter_map(of_grant).collect(),
+                    Revoke::Grantee(grantee) => vec![grantee_name(service, grantee, asked.language)],
+                    Revoke::Everything => Vec::new(),
                 };
-                Ok((now, name))
+                Ok((now, names))
             })
             .await?;
         let (stopped, stays): (Vec<_>, Vec<_>) =
@@ -109,7 +109,7 @@ impl Desk {
             Ok(entries)
         })
         .await?;
-        let shown = text::revoke(&name);
+        let shown = patient_text::revoke(session.language, &names);
         let (desk, serial, signed) = (self.clone(), session.card, shown.clone());
         self.0.taps.begin("revoke", shown, serial, move |mut tap| async move {
             let entries = sign_in_turn(&mut tap, [serial], &place.network, &signed, entries).await?;

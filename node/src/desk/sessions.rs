@@ -15,6 +15,7 @@ use hospes_protocol::seal::locker::Keyring;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::error::DeskError;
+use super::language::Language;
 use super::organization::Secrets;
 use super::random;
 use super::readers::{Bus, CardChange, Readers, hold};
@@ -87,8 +88,8 @@ pub(crate) struct Session {
     pub(crate) id: String,
     /// Who.
     pub(crate) who: Who,
-    /// The language of taps, a BCP 47 tag.
-    pub(crate) language: String,
+    /// The language of taps.
+    pub(crate) language: Language,
     /// The card.
     pub(crate) card: CardSerial,
     /// Its 9A.
@@ -163,7 +164,7 @@ impl Sessions {
     pub(super) fn begin(
         &self,
         who: Who,
-        language: String,
+        language: Language,
         card: (&CardInfo, Bus),
         unlocked: Unlocked,
     ) -> Result<(String, Arc<Session>), DeskError> {

@@ -23,9 +23,10 @@ use hospes_service::service::Service;
 use serde_json::json;
 
 use super::error::DeskError;
+use super::language::Language;
 use super::sessions::{Opened, Session, Unlocked, Who};
 use super::taps::{Tap, TapView};
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 use crate::runtime::actor::clock_ms;
 
 /// How long bodies of a patient from elsewhere are waited for.
@@ -63,14 +64,30 @@ struct SignedIn {
 type Challenge = (NodeId, ([u8; 32], u64));
 
 impl Desk {
-    /// Signs in the holder of a card: `{session, token, who}`.
+    /// Signs in the holder of a card, in the language that was asked for or else the patient's: `{session, token, who}`.
     ///
     /// # Errors
     /// [`DeskError::TooManyTaps`]; the tap says what else went wrong.
-    pub(crate) async fn sign_in(&self, serial: CardSerial) -> Result<TapView, DeskError> {
+    pub(crate) async fn sign_in(
+        &self,
+        serial: CardSerial,
+        asked: Option<Language>,
+    ) -> Result<TapView, DeskError> {
         let name = self.organization_name().await?;
-        let desk = self.clone();
-        self.0.taps.begin("sign-in", text::sign_in(&name), serial, move |tap| desk.run_sign_in(tap, serial))
+        let (desk, info) = (self.clone(), self.card_info(&serial).ok());
+        let language = match (asked, info) {
+            (Some(asked), _) => asked,
+            (None, Some(info)) => self.ask(move |service| language_of_card(service, &info)).await?,
+            (None, None) => Language::English,
+        };
+        let shown = patient_text::sign_in(language, &name);
+        self.0.taps.begin("sign-in", shown, serial, move |tap| desk.run_sign_in(tap, serial, asked))
+    }
+
+    /// A patient's own language; staff speaks English.
+    async fn language_of(&self, who: &Who) -> Result<Language, DeskError> {
+        let Who::Patient { id, .. } = *who else { return Ok(Language::English) };
+        self.ask(move |service| patient_text::language_of(service, &id)).await
     }
 
     /// The name of this node's organization.
@@ -79,7 +96,12 @@ impl Desk {
         self.ask(move |service| Ok(name_of(service, &organization))).await
     }
 
-    async fn run_sign_in(self, mut tap: Tap, serial: CardSerial) -> Result<serde_json::Value, DeskError> {
+    async fn run_sign_in(
+        self,
+        mut tap: Tap,
+        serial: CardSerial,
+        asked: Option<Language>,
+    ) -> Result<serde_json::Value, DeskError> {
         let challenge: Challenge = (self.0.parts.node, (random::bytes()?, clock_ms()));
         let cards = self.ask(|service| Ok(organization_cards(service))).await?;
         let (network, node) = (self.0.parts.network, self.0.parts.node);
@@ -94,7 +116,11 @@ impl Desk {
         let unlocked = Unlocked { card, opened: Opened::default(), secret };
         let shown = describe(&who);
         let bus = self.0.parts.readers.bus(&serial)?;
-        let (token, session) = self.0.sessions.begin(who, "en".into(), (&signed.info, bus), unlocked)?;
+        let language = match asked {
+            Some(asked) => asked,
+            None => self.language_of(&who).await?,
+        };
+        let (token, session) = self.0.sessions.begin(who, language, (&signed.info, bus), unlocked)?;
         // The card may have left while this went on, before the session could be ended for it.
         if self.0.parts.readers.card(&serial).is_none() {
             self.0.sessions.end(&token);
@@ -236,6 +262,15 @@ pub(super) fn read_secret(card: &mut dyn Card, network: &NetworkId) -> Result<Op
         return Err(hospes_protocol::check::Check::UnknownFormat.into());
     }
     Ok(Some(secret))
+}
+
+/// The language of the patient whose card this is said to be, whether or not the card counts any more.
+fn language_of_card(service: &Service, info: &CardInfo) -> Result<Language, DeskError> {
+    let Some(key) = &info.authentication else { return Ok(Language::English) };
+    match service.card_entry(&key.id())? {
+        Some((patient, _)) => patient_text::language_of(service, &patient),
+        None => Ok(Language::English),
+    }
 }
 
 /// Whether a session's card is still its person's: another may have taken its place since it signed in.

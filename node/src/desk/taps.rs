@@ -23,8 +23,9 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::error::DeskError;
-use super::random;
+use super::language::Language;
 use super::readers::{CardChange, Readers, hold};
+use super::{patient_text, random};
 use crate::runtime::actor::clock_ms;
 
 /// How long a step waits for a person.
@@ -98,11 +99,14 @@ pub(crate) struct TapError {
     pub(crate) message: String,
     /// What to do next.
     pub(crate) next: String,
+    /// What the screen says, in the language of the tap.
+    pub(crate) said: String,
 }
 
 impl TapError {
-    fn of(error: &DeskError) -> Self {
-        Self { code: error.code(), message: error.message(), next: error.next() }
+    fn of(error: &DeskError, language: Language) -> Self {
+        let said = patient_text::not_done(language, error);
+        Self { code: error.code(), message: error.message(), next: error.next(), said }
     }
 }
 
@@ -118,7 +122,7 @@ pub(crate) struct TapView {
     /// What is signed, as the person reads it.
     pub(crate) text: String,
     /// Its language.
-    pub(crate) language: String,
+    pub(crate) language: Language,
     /// SHA-256 of the text, in the signature.
     pub(crate) text_hash: [u8; 32],
     /// Which card.
@@ -205,19 +209,19 @@ pub(crate) struct Tap {
 pub(crate) struct Shown {
     /// The text.
     pub(crate) text: String,
-    /// A BCP 47 tag.
-    pub(crate) language: String,
+    /// The language that it is in.
+    pub(crate) language: Language,
 }
 
 impl Shown {
     /// A text in English.
     pub(crate) fn english(text: String) -> Self {
-        Self { text, language: "en".into() }
+        Self { text, language: Language::English }
     }
 
     /// As `sign_tap` takes it.
     pub(crate) fn pair(&self) -> (&str, &str) {
-        (&self.text, &self.language)
+        (&self.text, self.language.tag())
     }
 }
 
@@ -347,7 +351,7 @@ impl TapView {
                     DeskError::TapCancelled => TapState::Cancelled,
                     _ => TapState::Failed,
                 };
-                self.error = Some(TapError::of(&error));
+                self.error = Some(TapError::of(&error, self.language));
             }
         }
     }
@@ -476,7 +480,7 @@ impl Tap {
                 self.shared.change(|view| {
                     view.state = TapState::WaitingPin;
                     view.tries_left = Some(tries_left);
-                    view.error = Some(TapError::of(&DeskError::Key(wrong.clone())));
+                    view.error = Some(TapError::of(&DeskError::Key(wrong.clone()), view.language));
                 });
                 (Err(DeskError::Key(wrong)), Ok(None))
             }

@@ -3,6 +3,7 @@
 //! Method: stories, each beginning with an empty network. Waiting is for a state, with a deadline, never for time.
 //! Replay: cargo test -p hospes desk
 
+mod languages;
 mod world;
 
 use hospes_card::{HolderKind, Pin};
@@ -79,7 +80,7 @@ async fn consent_opens_what_the_patient_wrote_and_its_withdrawal_closes_it() {
     assert_eq!(code(before), Rule::NoGrant.code(), "without consent nobody but the patient reads it");
     for grantee in [Grantee::Person(cast.person), Grantee::Organization(world.organization)] {
         let request = consent(&cast, grantee, &[Category::Letters], world.now());
-        let (text, _) = world.desk.consent_text(&cast.ada, request.clone()).await.unwrap();
+        let text = world.desk.consent_text(&cast.ada, request.clone()).await.unwrap().text;
         let tap = world.desk.grant(&cast.ada, request).await.unwrap();
         assert_eq!(tap.text, text, "what is previewed is what is signed");
         let done = world.finish(tap).await;
@@ -223,7 +224,7 @@ async fn a_diary_is_its_patients_to_change_and_its_new_category_opens_to_whom_sh
 async fn a_wrong_pin_leaves_the_tap_waiting_and_the_right_one_ends_it() {
     let world = World::new().await;
     let serial = world.organization_card;
-    let tap = world.desk.sign_in(serial).await.unwrap();
+    let tap = world.desk.sign_in(serial, None).await.unwrap();
     let wrong = world.desk.give_pin(&tap.id, Pin::new("000000").unwrap()).await;
     assert_eq!(code(wrong), "wrong-pin", "the card says so");
     let waiting = world.desk.tap(&tap.id).unwrap();
@@ -412,7 +413,7 @@ async fn a_suspended_practitioner_reads_and_signs_in_no_more() {
         .await;
     let denied = world.desk.read_record(&cast.doctor, content, Purpose::Treatment).await;
     assert_eq!(code(denied), Rule::Suspended.code(), "the session is worth nothing");
-    let tap = world.desk.sign_in(cast.doctor.card).await.unwrap();
+    let tap = world.desk.sign_in(cast.doctor.card, None).await.unwrap();
     let _judged = world.desk.give_pin(&tap.id, Pin::new(PIN).unwrap()).await;
     let over = world.wait_over(&tap.id).await;
     assert_eq!(over.error.map(|e| e.code).as_deref(), Some("card-suspended"), "nor does the card sign in");
@@ -474,7 +475,7 @@ async fn a_lost_card_is_replaced_and_dead_from_then_on() {
     let _pin = world.desk.give_pin(&pending.id, Pin::new(PIN).unwrap()).await;
     let over = world.wait_over(&pending.id).await;
     assert_eq!(over.error.map(|e| e.code).as_deref(), Some("rejected-705"), "its tap files nothing");
-    let tap = world.desk.sign_in(cast.doctor.card).await.unwrap();
+    let tap = world.desk.sign_in(cast.doctor.card, None).await.unwrap();
     let _pin = world.desk.give_pin(&tap.id, Pin::new(PIN).unwrap()).await;
     let over = world.wait_over(&tap.id).await;
     assert_eq!(over.state, TapState::Failed, "it signs in no more");

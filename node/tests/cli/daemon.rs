@@ -100,7 +100,9 @@ pub(crate) fn enrolled(desk: &Desk) -> (String, String) {
         ["person", "enrol", "--person-card", "ana", "--role", "physician", "--register-number", "R-1"];
     let ana = at(desk, "north", &[&enrol[..], &["--attestation", "attestation"]].concat()).data();
     let create = ["patient", "create", "--patient-card", "p17", "--family", "Byron", "--given", "Ada"];
-    let made = at(desk, "north", &[&create[..], &["--birth-date", "1815-12-10"]].concat()).data();
+    let made =
+        at(desk, "north", &[&create[..], &["--birth-date", "1815-12-10", "--language", "fr"]].concat())
+            .data();
     assert!(made["recovery_code"].is_string(), "to be printed");
     let found = at(desk, "north", &["patient", "find", "--family", "byron"]).data();
     let patient = only(&found["patients"], "patient", made["patient"].as_str().unwrap());
@@ -129,6 +131,9 @@ fn a_record_is_filed_read_consented_to_and_withdrawn_by_commands() {
     assert_eq!(only(&seen["accesses"], "record", &record)["reader"]["id"], ana, "the patient sees who read");
     let grant =
         ["consent", "grant", "--person", &ana, "--category", "letters", "--right", "read", "--until", "30d"];
+    let text = at(&desk, "p17", &[&["consent", "text"], &grant[2..]].concat()).data();
+    let words = text["text"].as_str().unwrap();
+    assert!(text["language"] == "fr" && words.contains("peut lire"), "in the patient's language: {text}");
     assert_eq!(at(&desk, "p17", &grant).code, 0, "the patient consents");
     assert_eq!(at(&desk, "ana", &grant).error(), "not-permitted", "nobody else can");
     let grants = at(&desk, "p17", &["consent", "list"]).data();

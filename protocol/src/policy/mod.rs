@@ -33,12 +33,11 @@
 //!     tier opens until it ends or is closed, lease or not. Grants come first; roles and rule 3 hold.
 //!
 //! A grant acts once it is verified, final or not; a permit says whether all that it rests on is final.
-//! [`lawful`] judges bodies before they enter a view, [`audience()`] and [`placement()`] say who holds what,
-//! [`consent_text`] is what a patient reads before the tap. Nothing here does IO; time is an argument.
+//! [`lawful`] judges bodies before they enter a view, [`audience()`] and [`placement()`] say who holds what. Nothing
+//! here does IO; time is an argument.
 
 pub mod audience;
 pub mod batch;
-pub mod consent_text;
 mod decide;
 pub mod described;
 mod force;

@@ -9,7 +9,7 @@ use hospes_card::{CardSerial, HolderKind, HolderLabel, Pin, Puk};
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, Standing};
 use hospes_protocol::entry::FORMAT;
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
-use hospes_protocol::ids::{ContentId, OrganizationId, PatientId, PersonId};
+use hospes_protocol::ids::{ContentId, NetworkId, OrganizationId, PatientId, PersonId};
 use hospes_protocol::keys::Signer as _;
 use hospes_protocol::patient::Identity as Who;
 use hospes_service::effects::{Effect, Timer};
@@ -38,6 +38,7 @@ pub(super) struct World {
     pub(super) objects: Arc<dyn Objects>,
     pub(super) organization: OrganizationId,
     pub(super) organization_card: CardSerial,
+    pub(super) network: NetworkId,
     service: Handle,
     readers: Readers,
     folder: tempfile::TempDir,
@@ -148,7 +149,8 @@ impl World {
             node,
             organization,
         });
-        Self { desk, objects, organization, organization_card, service, readers, folder, rng }
+        let network = genesis.network();
+        Self { desk, objects, organization, organization_card, network, service, readers, folder, rng }
     }
 
     /// A new card, in the reader.
@@ -268,13 +270,18 @@ impl World {
         }
     }
 
+    /// Slot 9C of a card that is in.
+    pub(super) fn signature_key(&self, serial: CardSerial) -> hospes_protocol::keys::VerifyingKey {
+        self.readers.card(&serial).unwrap().1.signature.unwrap()
+    }
+
     /// Slot 9A of a card that is in.
     pub(super) fn card_key(&self, serial: CardSerial) -> hospes_protocol::keys::VerifyingKey {
         self.readers.card(&serial).unwrap().1.authentication.unwrap()
     }
 
     pub(super) async fn sign_in(&self, serial: CardSerial) -> (String, Arc<Session>) {
-        let tap = self.desk.sign_in(serial).await.unwrap();
+        let tap = self.desk.sign_in(serial, None).await.unwrap();
         let token = self.finish(tap).await["token"].as_str().unwrap().to_owned();
         let session = self.desk.session(&token).unwrap();
         (token, session)

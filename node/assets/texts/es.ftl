@@ -1,0 +1,105 @@
+# Tratamiento: usted. Términos: paper = documento, record = historia clínica, desk = mostrador.
+
+## Lists and names
+list-between = { ", " }
+list-last = { " y " }
+grantee-person = El profesional con número de registro { $number } ({ $organization })
+grantee-unknown = Un profesional desconocido
+grantee-role = { $role } ({ $organization })
+grantee-code = La primera persona que muestre su código
+grantee-proxy = Su representante
+paper-elsewhere = un documento que no está aquí
+no-end = nuevo aviso
+category = { $category ->
+    [history-and-physical] exámenes
+    [laboratory] resultados de laboratorio
+    [radiation-dose] dosis de radiación
+    [imaging] pruebas de imagen
+    [medication] medicamentos
+    [letters] cartas
+    [emergency-summary] resumen de urgencia
+   *[private-notes] notas privadas
+}
+purpose = { $purpose ->
+    [treatment] tratamiento
+    [emergency-treatment] tratamiento de urgencia
+    [research] investigación
+    [operations] gestión del hospital
+   *[patient-request] su propia petición
+}
+record-named = { $title } ({ $category })
+
+## Consent
+what-categories = en su historia clínica: { $list }
+what-papers = estos documentos: { $list }
+what-everything = sus documentos de todo tipo
+consent-may = { $rights ->
+    [read] { $grantee } puede leer { $what }.
+    [write] { $grantee } puede completar { $what }.
+    [read-write] { $grantee } puede leer y completar { $what }.
+    [share] { $grantee } puede compartir { $what }.
+    [read-share] { $grantee } puede leer y compartir { $what }.
+    [write-share] { $grantee } puede completar y compartir { $what }.
+   *[read-write-share] { $grantee } puede leer, completar y compartir { $what }.
+}
+consent-why = Para qué: { $purpose }.
+consent-when = Desde { $from } hasta { $until }.
+consent-study = { $anonymity ->
+    [as-is] Para el estudio { $study }, con su nombre.
+    [pseudonymised] Para el estudio { $study }, con un código.
+   *[anonymised] Para el estudio { $study }, sin su nombre.
+}
+consent-label = { $label ->
+    [restricted] Incluye documentos delicados.
+   *[very-restricted] Incluye documentos muy delicados.
+}
+consent-once = Solo vale una vez.
+consent-two-signatures = Los cambios necesitan dos firmas: la de usted y la de ellos.
+consent-stop = Puede pararlo cualquier día, en cualquier mostrador. Si dice que no, le seguirán atendiendo.
+revoke = Usted retira este permiso: { $list }. Se retira al momento donde hay conexión, y en los demás sitios cuando vuelva. Los documentos nuevos quedan cerrados para ellos.
+revoke-everyone = todos a quienes dio permiso
+
+## Signing in, enrolment, papers
+sign-in = Entrar en { $organization }. Solo firma que usted está aquí.
+create-patient = { $organization } crea su historia clínica y la guarda para usted. Su tarjeta es la llave. Guarde bien el código de recuperación impreso: abre la historia si pierde la tarjeta.
+add-records = { $organization } guarda en esta historia clínica: { $list }.
+access = Se abre un documento. Para qué: { $purpose }.
+amend-what = Este documento cambia: { $record }.
+amend-title = Título nuevo: { $title }.
+amend-category = Tipo nuevo: { $category }.
+amend-label = { $label ->
+    [normal] Desde ahora no es delicado.
+    [restricted] Desde ahora es delicado.
+   *[very-restricted] Desde ahora es muy delicado.
+}
+amend-rest = De eso depende quién puede leerlo. El archivo queda como está.
+amend-alone = Basta con la firma de usted.
+amend-both = Firman juntos: la persona de esta historia y { $organization }.
+
+## Erasure
+erase-papers = Usted pide que estos documentos se destruyan en todas partes: { $list }. Nadie puede recuperarlos.
+erase-everything = Usted pide que todo lo que se guarda de usted se destruya en todas partes. Nadie puede recuperarlo.
+erase-until = Hasta { $day } puede anular esta petición en cualquier mostrador.
+erase-agree = Debe estar de acuerdo: { $list }.
+erase-stays = Por ley queda anotado que esto se hizo. Durante tres años también queda anotado quién leyó sus documentos, sin los nombres de estos.
+take-back = Usted anula su petición: no se destruye nada suyo.
+
+## When something goes wrong
+wrong-pin = { $tries ->
+    [1] El PIN no es correcto. Este es su último intento: si también falla, la tarjeta se bloquea.
+   *[other] El PIN no es correcto. Le quedan { $tries } intentos.
+}
+pin-blocked = El PIN está bloqueado. En el mostrador lo desbloquean con el PUK de su carta.
+puk-blocked = Esta tarjeta está bloqueada para siempre. En el mostrador le darán otra.
+pin-needed = Escriba su PIN, por favor.
+card-absent = No hay ninguna tarjeta en el lector. Ponga su tarjeta, por favor.
+card-removed = Se ha sacado la tarjeta. No ha cambiado nada. Póngala y empiece de nuevo, por favor.
+card-busy = Otro programa está usando la tarjeta. Espere un momento e inténtelo otra vez, por favor.
+card-unsupported = Esta tarjeta no puede hacer eso. Use otra, por favor.
+card-failed = La tarjeta no ha funcionado. Sáquela, póngala y empiece de nuevo, por favor. Si no sirve, pregunte en el mostrador.
+unknown-card = Esta tarjeta no se conoce aquí. Ponga su propia tarjeta o pregunte en el mostrador, por favor.
+card-suspended = Esta tarjeta está suspendida y ya no abre nada. Pida una nueva en el mostrador, por favor.
+card-in-use = Esta tarjeta ya es de alguien. Use una nueva, por favor.
+tap-expired = Se acabó el tiempo. No ha cambiado nada. Empiece de nuevo, por favor.
+tap-cancelled = Se ha cancelado. No ha cambiado nada.
+not-done = No ha funcionado. Pregunte en el mostrador, por favor.

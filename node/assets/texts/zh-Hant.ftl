@@ -1,0 +1,105 @@
+# 稱呼用「您」。paper = 文件，record = 健康紀錄，desk = 櫃檯。
+
+## Lists and names
+list-between = 、
+list-last = 和
+grantee-person = { $organization }登記號碼 { $number } 的醫事人員
+grantee-unknown = 不明的醫事人員
+grantee-role = { $organization }的 { $role }
+grantee-code = 第一位出示您代碼的人
+grantee-proxy = 您的代理人
+paper-elsewhere = 一份不在這裡的文件
+no-end = 另行通知
+category = { $category ->
+    [history-and-physical] 檢查紀錄
+    [laboratory] 檢驗結果
+    [radiation-dose] 輻射劑量
+    [imaging] 影像
+    [medication] 用藥
+    [letters] 信件
+    [emergency-summary] 緊急摘要
+   *[private-notes] 私人筆記
+}
+purpose = { $purpose ->
+    [treatment] 治療
+    [emergency-treatment] 緊急治療
+    [research] 研究
+    [operations] 醫院運作
+   *[patient-request] 您自己的要求
+}
+record-named = { $title }（{ $category }）
+
+## Consent
+what-categories = 您的{ $list }
+what-papers = 這些文件（{ $list }）
+what-everything = 您的各類文件
+consent-may = { $rights ->
+    [read] { $grantee } 可以讀取{ $what }。
+    [write] { $grantee } 可以增添{ $what }。
+    [read-write] { $grantee } 可以讀取和增添{ $what }。
+    [share] { $grantee } 可以把{ $what }提供給他人。
+    [read-share] { $grantee } 可以讀取{ $what }，並提供給他人。
+    [write-share] { $grantee } 可以增添{ $what }，並提供給他人。
+   *[read-write-share] { $grantee } 可以讀取和增添{ $what }，並提供給他人。
+}
+consent-why = 用途：{ $purpose }。
+consent-when = 從 { $from } 到 { $until }。
+consent-study = { $anonymity ->
+    [as-is] 用於研究 { $study }，附上您的姓名。
+    [pseudonymised] 用於研究 { $study }，以代碼代替姓名。
+   *[anonymised] 用於研究 { $study }，不附您的姓名。
+}
+consent-label = { $label ->
+    [restricted] 也包括敏感文件。
+   *[very-restricted] 也包括非常敏感的文件。
+}
+consent-once = 只能使用一次。
+consent-two-signatures = 更改需要您和對方都簽署。
+consent-stop = 您任何一天都可以在任何櫃檯停止。即使您不同意，也會繼續得到照護。
+revoke = 您停止這項同意：{ $list }。有連線的地方立即停止，其他地方等恢復連線後停止。新文件不會對他們開放。
+revoke-everyone = 您允許過的所有人
+
+## Signing in, enrolment, papers
+sign-in = 登入{ $organization }。您只簽署您本人在場。
+create-patient = { $organization }為您建立健康紀錄並負責保管。您的卡片就是鑰匙。請收好列印的復原碼：卡片遺失時，可以用它打開紀錄。
+add-records = { $organization }存入這份健康紀錄：{ $list }。
+access = 打開一份文件。用途：{ $purpose }。
+amend-what = 這份文件要更改：{ $record }。
+amend-title = 新標題：{ $title }。
+amend-category = 新類別：{ $category }。
+amend-label = { $label ->
+    [normal] 從現在起，這是一般文件。
+    [restricted] 從現在起，這是敏感文件。
+   *[very-restricted] 從現在起，這是非常敏感的文件。
+}
+amend-rest = 誰可以讀取會隨之改變。檔案本身保持不變。
+amend-alone = 這由您一人簽署。
+amend-both = 這由紀錄的本人和{ $organization }共同簽署。
+
+## Erasure
+erase-papers = 您要求銷毀這些文件：{ $list }。不論存放在哪裡都會銷毀，沒有人能復原。
+erase-everything = 您要求銷毀所有關於您的資料。不論存放在哪裡都會銷毀，沒有人能復原。
+erase-until = 到 { $day } 為止，您可以在任何櫃檯收回這項要求。
+erase-agree = 還需要同意的是：{ $list }。
+erase-stays = 依法律規定，會留下已經銷毀的紀錄。誰讀過您的文件也會保留三年，但不含文件名稱。
+take-back = 您收回要求：您的資料不會被銷毀。
+
+## When something goes wrong
+wrong-pin = { $tries ->
+    [1] PIN 錯誤。這是最後一次機會：再錯一次，卡片就會鎖住。
+   *[other] PIN 錯誤。您還可以再試 { $tries } 次。
+}
+pin-blocked = PIN 已鎖住。請到櫃檯，用您信中的 PUK 解鎖。
+puk-blocked = 這張卡片已永久鎖住。請到櫃檯領取新卡。
+pin-needed = 請輸入您的 PIN。
+card-absent = 讀卡機裡沒有卡片。請插入您的卡片。
+card-removed = 卡片被拔出了。沒有任何改變。請插入卡片，重新開始。
+card-busy = 另一個程式正在使用卡片。請稍等一下再試。
+card-unsupported = 這張卡片不支援這項功能。請使用另一張。
+card-failed = 卡片沒有反應。請拔出再插入卡片，重新開始。如果還是不行，請洽櫃檯。
+unknown-card = 這裡不認識這張卡片。請插入您自己的卡片，或洽櫃檯。
+card-suspended = 這張卡片已停用，不能打開任何資料。請到櫃檯申請新卡。
+card-in-use = 這張卡片已經有人使用。請使用新卡。
+tap-expired = 時間已到。沒有任何改變。請重新開始。
+tap-cancelled = 已取消。沒有任何改變。
+not-done = 沒有成功。請洽櫃檯。
