@@ -1,3 +1,5 @@
+//! Files that are whole in every language, tags, names that keep to themselves.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
