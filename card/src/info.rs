@@ -61,6 +61,8 @@ pub enum CardKind {
     Soft,
     /// A PIV card in a PC/SC reader. It says so itself, which is no proof: only attestation is.
     Piv,
+    /// An OpenPGP card in a PC/SC reader.
+    OpenPgp,
 }
 
 wire_enum! {

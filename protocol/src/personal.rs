@@ -162,7 +162,7 @@ wire_struct! {
         pub authentication: VerifyingKey,
         /// Slot 9D, which opens packets.
         pub agreement: AgreementKey,
-        /// Slot 9E, which proves presence.
+        /// Slot 9E, which proves presence; 9A of a card without one.
         pub presence: VerifyingKey,
         /// The reading key of the recovery code.
         pub recovery: AgreementKey,

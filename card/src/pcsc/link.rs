@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::daemon::{Daemon, Disposition, Handle, PcscError};
 use super::message::ReaderState;
 use super::pad;
-use crate::piv::{LinkError, Transport};
+use crate::smart::{LinkError, Transport};
 
 /// How long a card that another program holds is waited for.
 const BUSY: Duration = Duration::from_secs(3);

@@ -1,6 +1,6 @@
 //! Readers behind `pcscd`: a client of its own socket, safe code throughout.
 //!
-//! `message` is the protocol, `daemon` one connection with deadlines, `link` one card in one reader for `piv`, `reader`
+//! `message` is the protocol, `daemon` one connection with deadlines, `link` one card in one reader for `smart`, `reader`
 //! what the node polls. No C library is loaded and none must be there at build time; card/README.md says why.
 
 mod daemon;

@@ -13,7 +13,7 @@ use super::link::{Link, told};
 use super::message::ReaderState;
 use crate::card::{Card, CardEvent, Reader};
 use crate::info::{CardInfo, CardSerial};
-use crate::piv::{Applet, PivCard, Transport};
+use crate::smart::{Applet, SmartCard, Transport};
 
 /// Where `pcscd` listens, as pcsc-lite is built on Debian.
 pub const SOCKET: &str = "/run/pcscd/pcscd.comm";
@@ -81,8 +81,8 @@ impl PcscReader {
 
     /// A handle on whatever card is in, for making it somebody's.
     #[must_use]
-    pub fn handle(&self) -> PivCard {
-        PivCard::new(self.applet.clone())
+    pub fn handle(&self) -> SmartCard {
+        SmartCard::new(self.applet.clone())
     }
 
     fn read(&self) -> Result<CardInfo, KeyError> {

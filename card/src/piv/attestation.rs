@@ -9,7 +9,7 @@ use ring::signature::{self as ring_sig, UnparsedPublicKey, VerificationAlgorithm
 
 use super::keys::{RawKey, public_key_of};
 use super::roots::Roots;
-use super::tlv;
+use crate::smart::tlv;
 
 /// Why an attestation proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,22 +4,20 @@
 //! The PIN changes last, so a card that was pulled before is still one from the factory to this code, and is enrolled again
 //! from the start. Whether its keys are what they say is `attestation`'s; who may enrol whom is the node's.
 
-use hospes_protocol::ids::{NetworkId, OrganizationId};
 use hospes_protocol::keys::KeyError;
 use hospes_protocol::wire::Wire as _;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-use super::apdu::status;
-use super::applet::Applet;
-use super::card::{CHUID, PivCard, padded, tag};
+use super::codes::{PIN, PUK, padded};
+use super::info::{CHUID, tag};
 use super::keys::KeyKind;
-use super::tlv;
-use crate::card::{Card as _, UnblockError};
-use crate::info::{CardInfo, HolderKind, HolderLabel};
+use crate::card::UnblockError;
 use crate::object::Object;
 use crate::pin::{Pin, Puk};
 use crate::slot::Slot;
+use crate::smart::apdu::status;
+use crate::smart::{Applet, SmartCardSpec, tlv};
 use crate::soft::Profile;
 
 /// PIN, PUK and management key of cards from the factory (Yubico; SP 800-73-4 leaves them to whoever issues).
@@ -27,62 +25,36 @@ const FIRST_PIN: &[u8] = b"123456";
 const FIRST_PUK: &[u8] = b"12345678";
 const FIRST_MANAGEMENT: [u8; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 
-/// What a card is to be.
-#[derive(Clone, Debug)]
-pub struct PivSpec {
-    /// Algorithms of its slots.
-    pub profile: Profile,
-    /// Whose card it is.
-    pub holder_kind: HolderKind,
-    /// What screens call it, for anyone to read.
-    pub holder_label: Option<HolderLabel>,
-    /// Its network.
-    pub network: Option<NetworkId>,
-    /// The organization that enrols.
-    pub home_organization: Option<OrganizationId>,
+/// Enrols a card from the factory.
+pub(super) fn enrol(
+    applet: &mut Applet,
+    spec: &SmartCardSpec,
+    pin: &Pin,
+    puk: &Puk,
+    rng: &mut dyn CryptoRng,
+) -> Result<(), UnblockError> {
+    applet.refuse_used()?;
+    applet.verify_code(&padded(FIRST_PIN))?;
+    applet.show_any_management(rng)?;
+    for slot in [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication] {
+        applet.generate(slot, spec.profile)?;
+    }
+    applet.write_objects(spec, rng)?;
+    applet.protect_management(rng)?;
+    // The codes, each wrong one counted by the card.
+    applet.change_puk(FIRST_PUK, puk)?;
+    Ok(applet.change_code(PIN, FIRST_PIN, pin.as_bytes())?)
 }
 
-impl PivCard {
-    /// Enrols a card from the factory. Everything that was in its slots is gone then.
-    ///
-    /// # Errors
-    /// [`KeyError::WrongPin`] if its PIN is no longer the first one; [`KeyError::Unsupported`] for a curve that it doesn't
-    /// have; as [`Card`](crate::Card) says. A card that was pulled midway is enrolled again, or reset by its maker's tool.
-    pub fn enrol(
-        &mut self,
-        spec: &PivSpec,
-        pin: &Pin,
-        puk: &Puk,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<CardInfo, UnblockError> {
-        self.run_alone(|applet| {
-            applet.refuse_used()?;
-            applet.verify_code(&padded(FIRST_PIN))?;
-            applet.show_any_management(rng)?;
-            for slot in [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication]
-            {
-                applet.generate(slot, spec.profile)?;
-            }
-            applet.write_objects(spec, rng)?;
-            applet.protect_management(rng)?;
-            Ok(())
-        })?;
-        // The codes, each wrong one counted by the card.
-        self.change_puk(FIRST_PUK, puk)?;
-        self.run_alone(|applet| applet.change_code(0x80, FIRST_PIN, pin.as_bytes()))?;
-        Ok(self.info()?)
-    }
-
+impl Applet {
     fn change_puk(&mut self, old: &[u8], new: &Puk) -> Result<(), UnblockError> {
-        match self.run_alone(|applet| applet.change_code(0x81, old, new.as_bytes())) {
+        match self.change_code(PUK, old, new.as_bytes()) {
             Err(KeyError::WrongPin { tries_left }) => Err(UnblockError::WrongPuk { tries_left }),
             Err(KeyError::PinBlocked) => Err(KeyError::PukBlocked.into()),
             changed => Ok(changed?),
         }
     }
-}
 
-impl Applet {
     /// Refuses a card whose metadata say that its PIN is no longer the first one: trying that would cost its holder a try.
     fn refuse_used(&mut self) -> Result<(), KeyError> {
         let told = self.send([0xF7, 0x00, 0x80], &[])?;
@@ -102,10 +74,7 @@ impl Applet {
 
     /// Makes a key in a slot, with the PIN policy that the slot has here.
     fn generate(&mut self, slot: Slot, profile: Profile) -> Result<(), KeyError> {
-        let kind = match (slot, profile) {
-            (Slot::KeyManagement, _) => KeyKind::of_curve(profile.curve()),
-            _ => KeyKind::of_algorithm(profile.algorithm()),
-        };
+        let kind = KeyKind::of_slot(slot, profile);
         let pin_policy = match (slot.needs_pin(), slot.needs_pin_always()) {
             (false, _) => 1,
             (true, false) => 2,
@@ -118,7 +87,7 @@ impl Applet {
         match made.status {
             status::OK => {}
             // The numbers of the Edwards curves mean nothing to an older card.
-            0x6A80 | 0x6A86 => return Err(KeyError::Unsupported(missing(kind))),
+            0x6A80 | 0x6A86 => return Err(KeyError::Unsupported(kind.name())),
             _ => return made.done().map(drop),
         }
         let given = self.public_key(slot)?;
@@ -130,7 +99,7 @@ impl Applet {
         }
     }
 
-    fn write_objects(&mut self, spec: &PivSpec, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {
+    fn write_objects(&mut self, spec: &SmartCardSpec, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {
         self.put_data(&CHUID, &chuid(rng))?;
         self.put_data(&tag(Object::HolderKind), &spec.holder_kind.encode())?;
         if let Some(label) = &spec.holder_label {
@@ -161,13 +130,4 @@ fn chuid(rng: &mut dyn CryptoRng) -> Zeroizing<Vec<u8>> {
     tlv::put(&mut chuid, 0x3E, &[]);
     tlv::put(&mut chuid, 0xFE, &[]);
     chuid
-}
-
-fn missing(kind: KeyKind) -> &'static str {
-    match kind {
-        KeyKind::P256 => "P-256",
-        KeyKind::P384 => "P-384",
-        KeyKind::Ed25519 => "Ed25519",
-        KeyKind::X25519 => "X25519",
-    }
 }

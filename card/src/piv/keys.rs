@@ -6,14 +6,15 @@
 use hospes_protocol::keys::{AgreementKey, Algorithm, Curve, KeyError, VerifyingKey};
 use sha2::{Digest as _, Sha256, Sha384};
 
-use super::apdu::{status, unexpected};
-use super::applet::Applet;
-use super::tlv;
 use crate::slot::Slot;
+use crate::smart::Applet;
+use crate::smart::apdu::{status, unexpected};
+use crate::smart::tlv;
+use crate::soft::Profile;
 
 /// What a key is, by its PIV number (SP 800-78-4, table 6-2; Yubico for the last two).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyKind {
+pub(crate) enum KeyKind {
     P256 = 0x11,
     P384 = 0x14,
     Ed25519 = 0xE0,
@@ -25,7 +26,12 @@ impl KeyKind {
         [Self::P256, Self::P384, Self::Ed25519, Self::X25519].into_iter().find(|kind| *kind as u8 == number)
     }
 
-    pub(super) fn of_algorithm(algorithm: Algorithm) -> Self {
+    /// What a slot gets on a card of this profile.
+    pub(crate) fn of_slot(slot: Slot, profile: Profile) -> Self {
+        if slot.signs() { Self::of_algorithm(profile.algorithm()) } else { Self::of_curve(profile.curve()) }
+    }
+
+    fn of_algorithm(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Esp256 => Self::P256,
             Algorithm::Esp384 => Self::P384,
@@ -33,10 +39,20 @@ impl KeyKind {
         }
     }
 
-    pub(super) fn of_curve(curve: Curve) -> Self {
+    fn of_curve(curve: Curve) -> Self {
         match curve {
             Curve::P256 => Self::P256,
             Curve::X25519 => Self::X25519,
+        }
+    }
+
+    /// For who is told that a card doesn't have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::Ed25519 => "Ed25519",
+            Self::X25519 => "X25519",
         }
     }
 
@@ -59,24 +75,24 @@ impl KeyKind {
 }
 
 /// A public key as the card gave it.
-pub(super) struct RawKey {
+pub(crate) struct RawKey {
     kind: KeyKind,
     bytes: Vec<u8>,
 }
 
 impl RawKey {
     /// Reads the raw key that GENERATE answered with, or that metadata hold.
-    pub(super) fn new(kind: KeyKind, bytes: &[u8]) -> Self {
+    pub(crate) fn new(kind: KeyKind, bytes: &[u8]) -> Self {
         Self { kind, bytes: bytes.to_vec() }
     }
 
     /// As a signing key; none if it can't be one.
-    pub(super) fn verifying(&self) -> Option<VerifyingKey> {
+    pub(crate) fn verifying(&self) -> Option<VerifyingKey> {
         VerifyingKey::new(self.kind.algorithm()?, &self.bytes).ok()
     }
 
     /// As an agreement key; none if it can't be one.
-    pub(super) fn agreement(&self) -> Option<AgreementKey> {
+    pub(crate) fn agreement(&self) -> Option<AgreementKey> {
         AgreementKey::new(self.kind.curve()?, &self.bytes).ok()
     }
 }
@@ -126,11 +142,7 @@ impl Applet {
         key: &VerifyingKey,
         message: &[u8],
     ) -> Result<Vec<u8>, KeyError> {
-        let input = match key.algorithm() {
-            Algorithm::Esp256 => Sha256::digest(message).to_vec(),
-            Algorithm::Esp384 => Sha384::digest(message).to_vec(),
-            Algorithm::Ed25519 => message.to_vec(),
-        };
+        let input = digest(key.algorithm(), message);
         let kind = KeyKind::of_algorithm(key.algorithm());
         let answer = self.authenticate(kind, reference(slot), 0x81, &input)?;
         let signature = raw_signature(key.algorithm(), &answer).ok_or_else(not_a_signature)?;
@@ -142,17 +154,14 @@ impl Applet {
     pub(super) fn agree(&mut self, peer: &AgreementKey) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
         let kind = KeyKind::of_curve(peer.curve());
         let answer = self.authenticate(kind, reference(Slot::KeyManagement), 0x85, peer.as_bytes())?;
-        let wrong = || KeyError::Failed("what it answered is no shared secret".to_owned());
-        let shared = zeroize::Zeroizing::new(<[u8; 32]>::try_from(answer.as_slice()).map_err(|_| wrong())?);
-        // RFC 7748, 6.1: all zero comes of a point of small order.
-        if shared.iter().all(|byte| *byte == 0) { Err(wrong()) } else { Ok(shared) }
+        shared_secret(&answer)
     }
 
     fn authenticate(
         &mut self,
         kind: KeyKind,
         key: u8,
-        tag: u8,
+        tag: u16,
         input: &[u8],
     ) -> Result<zeroize::Zeroizing<Vec<u8>>, KeyError> {
         let mut inner = tlv::object(0x82, &[]);
@@ -163,7 +172,24 @@ impl Applet {
     }
 }
 
-fn not_a_signature() -> KeyError {
+/// What a card signs of a message: its digest, or with Ed25519 all of it.
+pub(crate) fn digest(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
+    match algorithm {
+        Algorithm::Esp256 => Sha256::digest(message).to_vec(),
+        Algorithm::Esp384 => Sha384::digest(message).to_vec(),
+        Algorithm::Ed25519 => message.to_vec(),
+    }
+}
+
+/// A shared secret as a card answered it.
+pub(crate) fn shared_secret(answer: &[u8]) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
+    let shared = <[u8; 32]>::try_from(answer).map(zeroize::Zeroizing::new).ok();
+    // RFC 7748, 6.1: all zero comes of a point of small order.
+    let shared = shared.filter(|bytes| bytes.iter().any(|byte| *byte != 0));
+    shared.ok_or_else(|| KeyError::Failed("what it answered is no shared secret".to_owned()))
+}
+
+pub(crate) fn not_a_signature() -> KeyError {
     KeyError::Failed("what it answered is no signature of its key".to_owned())
 }
 

@@ -9,9 +9,9 @@ use rand_core::CryptoRng;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use super::apdu::status;
-use super::applet::Applet;
-use super::tlv;
+use crate::smart::Applet;
+use crate::smart::apdu::status;
+use crate::smart::tlv;
 
 /// Printed information.
 const PRINTED: [u8; 3] = [0x5F, 0xC1, 0x09];

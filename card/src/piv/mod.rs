@@ -1,86 +1,101 @@
-//! PIV cards: NIST SP 800-73-4 with Yubico's instructions where the card has them, over any [`Transport`].
+//! PIV cards: NIST SP 800-73-4 with Yubico's instructions where the card has them.
 //!
-//! `applet` is the card and its PIN session, shared by all handles; `card` one handle; `pcsc` brings the bytes. What is
-//! here starts no thread and keeps no PIN: one goes to the card in the call that brings it, once.
+//! How each act goes over the wire; sessions are `smart`'s.
 
-mod apdu;
-mod applet;
 mod attestation;
-mod card;
+mod codes;
 mod enrol;
-mod keys;
+mod info;
+pub(crate) mod keys;
 mod management;
 mod roots;
-mod tlv;
 
-use hospes_protocol::keys::KeyError;
+use hospes_protocol::keys::{AgreementKey, KeyError, VerifyingKey};
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
-pub use applet::Applet;
 pub use attestation::{Attestation, AttestationError, Attested};
-pub use card::PivCard;
-pub use enrol::PivSpec;
 pub use roots::Roots;
 
-/// Brings commands to one card and answers back.
-pub trait Transport: Send {
-    /// Keeps other programs from the card until [`Transport::end`]. What they had selected may still be.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    fn begin(&mut self) -> Result<(), LinkError>;
+use crate::card::{PadError, UnblockError};
+use crate::info::CardInfo;
+use crate::object::Object;
+use crate::pin::{Pin, Puk};
+use crate::slot::Slot;
+use crate::smart::{Applet, Family, SmartCardSpec};
 
-    /// Lets others at the card; `reset` makes it forget a PIN first. Never fails: a card that is gone has forgotten.
-    fn end(&mut self, reset: bool);
+/// The PIV family.
+pub(crate) struct Piv;
 
-    /// One command, one answer of at least two bytes. Only between begin and end.
-    ///
-    /// # Errors
-    /// [`LinkError`]; [`LinkError::Removed`] for a shorter answer.
-    fn transmit(&mut self, command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError>;
-
-    /// Whether the reader has a keypad. Only between begin and end.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    fn has_pad(&mut self) -> Result<bool, LinkError> {
-        Ok(false)
+impl Family for Piv {
+    fn application(&self) -> &'static [u8] {
+        // As far as SELECT must name it (SP 800-73-4, part 1, 2.2).
+        &[0xA0, 0x00, 0x00, 0x03, 0x08]
     }
 
-    /// Has the reader send this command with the PIN that somebody types on its keypad in the place of the filling; the
-    /// card's answer, or the reader's own 6400 (nobody typed) or 6401 (cancelled). Only where there is a keypad.
-    ///
-    /// # Errors
-    /// [`LinkError`].
-    fn transmit_by_pad(&mut self, _command: &[u8]) -> Result<Zeroizing<Vec<u8>>, LinkError> {
-        Err(LinkError::Failed("the reader has no keypad".to_owned()))
+    fn read_info(&self, applet: &mut Applet) -> Result<CardInfo, KeyError> {
+        info::read_info(applet)
     }
-}
 
-/// Why a command did not reach the card, or its answer not us.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LinkError {
-    /// There is no card.
-    #[error("no card is in the reader")]
-    Absent,
-    /// It was pulled since the transaction began.
-    #[error("the card was removed")]
-    Removed,
-    /// Another program holds it; what can be done.
-    #[error("another program holds the card; {0}")]
-    Busy(&'static str),
-    /// Reader or service failed.
-    #[error("{0}")]
-    Failed(String),
-}
+    fn verify(&self, applet: &mut Applet, pin: &Pin) -> Result<(), KeyError> {
+        applet.verify_code(&codes::padded(pin.as_bytes()))
+    }
 
-impl From<LinkError> for KeyError {
-    fn from(error: LinkError) -> Self {
-        match error {
-            LinkError::Absent => Self::Absent,
-            LinkError::Removed => Self::Removed,
-            LinkError::Busy(next) => Self::Busy(next),
-            LinkError::Failed(_) => Self::Failed(error.to_string()),
-        }
+    fn has_pad(&self, applet: &mut Applet) -> Result<bool, KeyError> {
+        applet.has_pad()
+    }
+
+    fn verify_on_pad(&self, applet: &mut Applet) -> Result<(), PadError> {
+        applet.verify_on_pad()
+    }
+
+    fn sign(
+        &self,
+        applet: &mut Applet,
+        slot: Slot,
+        key: &VerifyingKey,
+        message: &[u8],
+    ) -> Result<Vec<u8>, KeyError> {
+        applet.sign(slot, key, message)
+    }
+
+    fn agree(&self, applet: &mut Applet, peer: &AgreementKey) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        applet.agree(peer)
+    }
+
+    fn read(&self, applet: &mut Applet, object: Object) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {
+        applet.read(&info::tag(object))
+    }
+
+    fn write(
+        &self,
+        applet: &mut Applet,
+        object: Object,
+        bytes: &[u8],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), KeyError> {
+        applet.write(&info::tag(object), bytes, rng)
+    }
+
+    fn change_pin(&self, applet: &mut Applet, old: &Pin, new: &Pin) -> Result<(), KeyError> {
+        applet.change_code(codes::PIN, old.as_bytes(), new.as_bytes())
+    }
+
+    fn unblock(&self, applet: &mut Applet, puk: &Puk, new: &Pin) -> Result<(), UnblockError> {
+        applet.unblock(puk, new)
+    }
+
+    fn attestation(&self, applet: &mut Applet, slot: Slot) -> Result<Option<Attestation>, KeyError> {
+        applet.attestation(slot)
+    }
+
+    fn enrol(
+        &self,
+        applet: &mut Applet,
+        spec: &SmartCardSpec,
+        (pin, puk): (&Pin, &Puk),
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), UnblockError> {
+        enrol::enrol(applet, spec, pin, puk, rng)
     }
 }

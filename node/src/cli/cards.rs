@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use hospes_card::pcsc::PcscReader;
-use hospes_card::piv::PivSpec;
+use hospes_card::smart::SmartCardSpec;
 use hospes_card::soft::{Profile, SoftCard, SoftCardSpec};
-use hospes_card::{Card, HolderKind, HolderLabel, Pin, Puk, Slot, UnblockError};
+use hospes_card::{Card, CardInfo, CardKind, HolderKind, HolderLabel, Pin, Puk, Slot, UnblockError};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha20Rng;
 use serde_json::{Value, json};
@@ -43,7 +43,8 @@ pub(crate) enum CardCommand {
     },
     /// Make a soft card, off line.
     Create(CreateArgs),
-    /// Make a card for a person at this desk, in a reader of the running node: a soft one, or a PIV card from the factory.
+    /// Make a card for a person at this desk, in a reader of the running node: a soft one, or a PIV or OpenPGP card from the
+    /// factory.
     Enrol(EnrolArgs),
     /// Change the PIN of a card, or unblock it with its PUK.
     Pin(PinChange),
@@ -307,8 +308,8 @@ fn make(file: &Path, new: &NewCard) -> Outcome<(String, Option<String>)> {
 }
 
 /// Makes the card from the factory that is in a PC/SC reader somebody's.
-fn enrol_piv(global: &Global, reader: &PcscReader, new: &NewCard) -> Outcome<Done> {
-    let spec = PivSpec {
+fn enrol_smart(global: &Global, reader: &PcscReader, new: &NewCard) -> Outcome<Done> {
+    let spec = SmartCardSpec {
         profile: new.profile(),
         holder_kind: new.kind.into(),
         holder_label: new.holder_label()?,
@@ -367,7 +368,7 @@ fn enrol(global: &Global, args: &EnrolArgs) -> Outcome<Done> {
     let readers = client.list("/readers")?;
     let folder = match place_of(global, reader(&readers, args.reader.as_deref())?)? {
         ReaderPlace::Folder(folder) => folder,
-        ReaderPlace::Pcsc(name) => return enrol_piv(global, &pcsc(global, &name)?, &args.new),
+        ReaderPlace::Pcsc(name) => return enrol_smart(global, &pcsc(global, &name)?, &args.new),
     };
     let file = free_file(&folder, args.new.label.as_deref())?;
     let (serial, puk) = make(&file, &args.new)?;
@@ -454,24 +455,32 @@ fn vouched_text(vouched: &Vouched) -> String {
 
 fn test(global: &Global, card: &mut dyn Card) -> Outcome<Done> {
     let info = card.info().map_err(|e| of_card(&e))?;
+    let proven = prove_presence(&info, card)?;
+    let vouched = vouched(global, card)?;
+    let data = json!({"serial": info.serial.to_string(), "tries_left": info.pin_tries_left, "proven": proven, "maker": words::vouched(&vouched)});
+    let found = if proven {
+        "The card is whole."
+    } else {
+        "The card answers; all its keys need the PIN, so none was tried."
+    };
+    let text = format!("{found} PIN tries left: {}. {}.", info.pin_tries_left, vouched_text(&vouched));
+    Ok(Done::new(data, text))
+}
+
+/// Has the card sign a challenge with the key that needs no PIN; false if it has none, as OpenPGP cards.
+fn prove_presence(info: &CardInfo, card: &mut dyn Card) -> Outcome<bool> {
+    if info.card_authentication.is_none() && info.kind == CardKind::OpenPgp {
+        return Ok(false);
+    }
     let challenge = crate::init::node_key::random::<32>().map_err(|e| {
         Failure::new(Exit::Failed, "random", format!("the system gives no random numbers: {e}"), "Try again.")
     })?;
     let signature = card.sign(Slot::CardAuthentication, &challenge[..]).map_err(|e| of_card(&e))?;
-    let proven = info.card_authentication.is_some_and(|k| k.verify(&challenge[..], &signature).is_ok());
-    if !proven {
-        return Err(Failure::new(
-            Exit::Corrupt,
-            "card-damaged",
-            "the card signs with another key",
-            "Replace it.",
-        ));
+    let key = info.card_authentication.as_ref();
+    if key.is_some_and(|key| key.verify(&challenge[..], &signature).is_ok()) {
+        return Ok(true);
     }
-    let vouched = vouched(global, card)?;
-    let data = json!({"serial": info.serial.to_string(), "tries_left": info.pin_tries_left, "maker": words::vouched(&vouched)});
-    let text =
-        format!("The card is whole. PIN tries left: {}. {}.", info.pin_tries_left, vouched_text(&vouched));
-    Ok(Done::new(data, text))
+    Err(Failure::new(Exit::Corrupt, "card-damaged", "the card signs with another key", "Replace it."))
 }
 
 fn watch(global: &Global) -> Outcome<Done> {

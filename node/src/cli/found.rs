@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hospes_card::pcsc::PcscReader;
-use hospes_card::piv::PivSpec;
+use hospes_card::smart::SmartCardSpec;
 use hospes_card::soft::{Profile, SoftCard};
 use hospes_card::{Card, HolderKind, HolderLabel, Pin, Puk};
 use hospes_net::{Multiaddr, peer_id_of};
@@ -213,7 +213,7 @@ fn new_card_in(
     let pin = new_pin(&args.pins.open()?, name)?;
     let mut rng = super::cards::rng()?;
     let puk = Puk::generate(&mut rng);
-    let spec = PivSpec {
+    let spec = SmartCardSpec {
         profile: Profile::P256,
         holder_kind: HolderKind::Organization,
         holder_label: Some(label),

@@ -261,6 +261,7 @@ fn kind_of(card: &CardInfo) -> &'static str {
     match card.kind {
         CardKind::Soft => "soft",
         CardKind::Piv => "piv",
+        CardKind::OpenPgp => "openpgp",
     }
 }
 

@@ -288,7 +288,8 @@ fn card_entry(
         signature: info.signature.clone().ok_or_else(lacking)?,
         authentication: info.authentication.clone().ok_or_else(lacking)?,
         agreement: info.key_management.clone().ok_or_else(lacking)?,
-        presence: info.card_authentication.clone().ok_or_else(lacking)?,
+        // An OpenPGP card proves presence by the key that signs in, since it has none that needs no PIN.
+        presence: info.card_authentication.clone().or(info.authentication.clone()).ok_or_else(lacking)?,
         recovery,
         attested,
         generation: 1,

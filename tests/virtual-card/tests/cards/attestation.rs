@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use hospes_card::piv::{Applet, Attestation, AttestationError, LinkError, PivCard, Roots, Transport};
+use hospes_card::piv::{Attestation, AttestationError, Roots};
+use hospes_card::smart::{Applet, LinkError, SmartCard, Transport};
 use hospes_card::soft::Profile;
 use hospes_card::{Card as _, Slot};
 use hospes_virtual_card::{Firmware, State, test_root_certificate};
@@ -126,6 +127,6 @@ fn keys_of_two_cards_make_no_attested_card() {
         assert!(roots().judge(&mut wire.connect()).unwrap().is_ok(), "each by itself");
     }
     let mixed = Mixed { one, two, asks_two: false };
-    let mut card = PivCard::new(Arc::new(Mutex::new(Applet::new(Box::new(mixed)))));
+    let mut card = SmartCard::new(Arc::new(Mutex::new(Applet::new(Box::new(mixed)))));
     assert_eq!(roots().judge(&mut card).unwrap(), Err(AttestationError::SeveralCards), "put together");
 }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use hospes_card::pcsc::{PcscReader, reader_names};
 use hospes_card::soft::Profile;
-use hospes_card::{Card, CardEvent, CardInfo, CardSerial, Reader as _, Slot};
+use hospes_card::{Card, CardEvent, CardInfo, CardKind, CardSerial, Reader as _, Slot};
 use hospes_protocol::keys::KeyError;
 use hospes_virtual_card::pcscd::Pcscd;
 use hospes_virtual_card::{Firmware, State};
 
-use crate::wire::{enrolled, pin};
+use crate::wire::{enrolled, enrolled_openpgp, pin};
 
 /// How long `pcscd` may take to notice a card; it looks every 400 ms.
 const NOTICED: Duration = Duration::from_secs(20);
@@ -158,4 +158,33 @@ fn a_swapped_card_is_another_card() {
     assert_ne!(second, first, "the second has another number");
     assert_eq!(reader.connect(&first).err(), Some(KeyError::Absent), "the first is not in");
     assert_eq!(card.sign(Slot::Authentication, b"x"), Err(KeyError::PinNeeded), "nor its session");
+}
+
+#[test]
+fn a_reader_finds_by_itself_which_family_a_card_is_of() {
+    let Some(pcscd) = pcscd(1) else { return };
+    let (mut reader, card) = enrolled_in(&pcscd, 0);
+    let piv = card_of(&mut reader, card);
+    assert_eq!(piv, CardKind::Piv, "a PIV card");
+    pcscd.tell(0, "remove").unwrap();
+    removed(&mut reader);
+    let path = pcscd.folder().join("openpgp.json");
+    enrolled_openpgp(Profile::P256).0.desk().card.state().save(&path).unwrap();
+    pcscd.tell(0, &format!("insert {}", path.display())).unwrap();
+    let info = inserted(&mut reader);
+    assert_eq!(info.kind, CardKind::OpenPgp, "then an OpenPGP card in its place");
+    let mut card = reader.connect(&info.serial).unwrap();
+    card.verify_pin(&pin()).unwrap();
+    let signature = card.sign(Slot::Signature, b"consent").unwrap();
+    assert_eq!(info.signature.unwrap().verify(b"consent", &signature), Ok(()), "signed through the daemon");
+    pcscd.tell(0, "faults pull-before=1").unwrap();
+    assert_eq!(card.sign(Slot::Authentication, b"x"), Err(KeyError::Removed), "pulled under a command");
+    pcscd.insert_new(0, Firmware::NEWEST, 9).unwrap();
+    assert_eq!(inserted(&mut reader).kind, CardKind::Piv, "and a PIV card again");
+}
+
+fn card_of(reader: &mut PcscReader, mut card: Box<dyn Card>) -> CardKind {
+    let info = card.info().unwrap();
+    assert_eq!(reader.cards().unwrap(), std::slice::from_ref(&info), "the reader names the same");
+    info.kind
 }

@@ -1,4 +1,4 @@
-//! Our layer for PIV cards (`hospes-card`) against the virtual card: in one process, where a card is pulled at every
+//! Our layer for PIV and OpenPGP cards (`hospes-card`) against the virtual card: in one process, where a card is pulled at every
 //! command, and through a real `pcscd`, where readers, daemons and other programs come and go.
 //!
 //! Method: cards by seed, generators by seed. What depends on `pcscd` noticing something waits for the event itself, with a
@@ -8,6 +8,7 @@
 
 mod attestation;
 mod daemon;
+mod openpgp;
 mod pulled;
 mod robust;
 mod slots;

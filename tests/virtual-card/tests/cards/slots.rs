@@ -139,9 +139,9 @@ fn objects_are_written_within_a_session_and_the_secret_is_read_within_one() {
 fn two_handles_share_the_card_and_one_wrong_pin_ends_both() {
     let (wire, first) = enrolled(Firmware::NEWEST, Profile::P256);
     drop(first);
-    let applet = std::sync::Arc::new(std::sync::Mutex::new(hospes_card::piv::Applet::new(Box::new(wire))));
-    let mut first = hospes_card::piv::PivCard::new(applet.clone());
-    let mut second = hospes_card::piv::PivCard::new(applet);
+    let applet = std::sync::Arc::new(std::sync::Mutex::new(hospes_card::smart::Applet::new(Box::new(wire))));
+    let mut first = hospes_card::smart::SmartCard::new(applet.clone());
+    let mut second = hospes_card::smart::SmartCard::new(applet);
     first.verify_pin(&pin()).unwrap();
     assert!(second.info().is_ok(), "another handle reads while the first holds the card");
     assert_eq!(second.sign(Slot::Authentication, b"x"), Err(KeyError::PinNeeded), "but has no session");

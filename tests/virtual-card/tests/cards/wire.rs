@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use hospes_card::piv::{Applet, LinkError, PivCard, PivSpec, Transport};
+use hospes_card::smart::{Applet, LinkError, SmartCard, SmartCardSpec, Transport};
 use hospes_card::soft::Profile;
 use hospes_card::{HolderKind, HolderLabel, Pin, Puk};
-use hospes_virtual_card::{Answer, Faults, Firmware, Pull, State, VirtualCard};
+use hospes_virtual_card::{Answer, Curves, Faults, Firmware, Pull, State, VirtualCard};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use zeroize::Zeroizing;
@@ -33,8 +33,8 @@ impl Wire {
     }
 
     /// Our layer on this card.
-    pub(crate) fn connect(&self) -> PivCard {
-        PivCard::new(Arc::new(Mutex::new(Applet::new(Box::new(self.clone())))))
+    pub(crate) fn connect(&self) -> SmartCard {
+        SmartCard::new(Arc::new(Mutex::new(Applet::new(Box::new(self.clone())))))
     }
 
     /// Pulls the card at a command from here on.
@@ -97,8 +97,8 @@ pub(crate) fn puk() -> Puk {
     Puk::new("31415926").unwrap()
 }
 
-pub(crate) fn spec(profile: Profile) -> PivSpec {
-    PivSpec {
+pub(crate) fn spec(profile: Profile) -> SmartCardSpec {
+    SmartCardSpec {
         profile,
         holder_kind: HolderKind::Practitioner,
         holder_label: HolderLabel::new("Dr Lima"),
@@ -107,9 +107,24 @@ pub(crate) fn spec(profile: Profile) -> PivSpec {
     }
 }
 
-/// An enrolled card, and the wire to it.
-pub(crate) fn enrolled(firmware: Firmware, profile: Profile) -> (Wire, PivCard) {
-    let wire = Wire::new(State::new(firmware, 1));
+/// An enrolled PIV card, and the wire to it.
+pub(crate) fn enrolled(firmware: Firmware, profile: Profile) -> (Wire, SmartCard) {
+    enrolled_from(State::new(firmware, 1), profile)
+}
+
+/// An enrolled OpenPGP card, and the wire to it.
+pub(crate) fn enrolled_openpgp(profile: Profile) -> (Wire, SmartCard) {
+    enrolled_from(State::openpgp(Curves::All, 1), profile)
+}
+
+/// A card of each family as it comes from the factory.
+pub(crate) fn factory() -> [State; 2] {
+    [State::new(Firmware::NEWEST, 1), State::openpgp(Curves::All, 1)]
+}
+
+/// A card that was in this state, enrolled.
+pub(crate) fn enrolled_from(state: State, profile: Profile) -> (Wire, SmartCard) {
+    let wire = Wire::new(state);
     let mut card = wire.connect();
     card.enrol(&spec(profile), &pin(), &puk(), &mut rng(1)).unwrap();
     (wire, card)

@@ -1,9 +1,9 @@
-//! BER-TLV of PIV answers and DER of certificates: definite lengths, tags of one or two bytes. Bytes from outside.
+//! BER-TLV of what cards answer and DER of certificates: definite lengths, tags of one or two bytes. Bytes from outside.
 
 use zeroize::Zeroizing;
 
 /// Takes one object off the front: its tag, its value, what follows.
-pub(super) fn take(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+pub(crate) fn take(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let (first, rest) = bytes.split_first()?;
     let (tag, rest) = if first & 0x1F == 0x1F {
         let (second, rest) = rest.split_first().filter(|(second, _)| **second & 0x80 == 0)?;
@@ -22,7 +22,7 @@ pub(super) fn take(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 }
 
 /// The value of the first object with this tag.
-pub(super) fn find(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(crate) fn find(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     while let Some((tag, value, rest)) = take(bytes) {
         if tag == wanted {
             return Some(value);
@@ -32,9 +32,12 @@ pub(super) fn find(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     None
 }
 
-/// Appends an object with a tag of one byte.
-pub(super) fn put(out: &mut Zeroizing<Vec<u8>>, tag: u8, value: &[u8]) {
-    out.push(tag);
+/// Appends an object.
+pub(crate) fn put(out: &mut Zeroizing<Vec<u8>>, tag: u16, value: &[u8]) {
+    match tag.to_be_bytes() {
+        [0, one] => out.push(one),
+        two => out.extend(two),
+    }
     match value.len() {
         short @ 0..=0x7F => out.push(u8::try_from(short).unwrap_or_default()),
         one @ 0x80..=0xFF => out.extend([0x81, u8::try_from(one).unwrap_or_default()]),
@@ -48,8 +51,8 @@ pub(super) fn put(out: &mut Zeroizing<Vec<u8>>, tag: u8, value: &[u8]) {
 }
 
 /// One object.
-pub(super) fn object(tag: u8, value: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 4));
+pub(crate) fn object(tag: u16, value: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut out = Zeroizing::new(Vec::with_capacity(value.len() + 5));
     put(&mut out, tag, value);
     out
 }

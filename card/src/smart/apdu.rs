@@ -12,51 +12,54 @@ const SHORT_MAX: usize = 255;
 /// Bytes of an answer in all: an object of 4,096 bytes with its tags, and a certificate.
 const ANSWER_MAX: usize = 8 * 1024;
 
-/// Status words that mean something here (SP 800-73-4, part 2, 3).
-pub(super) mod status {
-    pub(in crate::piv) const OK: u16 = 0x9000;
+/// Status words that mean something here (ISO 7816-4, 5.6; SP 800-73-4, part 2, 3; OpenPGP card 3.4, 7.1).
+pub(crate) mod status {
+    pub(crate) const OK: u16 = 0x9000;
     /// Of a reader, not of a card (PC/SC part 10, 2.5.2): nobody typed, somebody cancelled.
-    pub(in crate::piv) const PAD_TIMED_OUT: u16 = 0x6400;
-    pub(in crate::piv) const PAD_CANCELLED: u16 = 0x6401;
-    pub(in crate::piv) const NOT_SATISFIED: u16 = 0x6982;
-    pub(in crate::piv) const BLOCKED: u16 = 0x6983;
-    pub(in crate::piv) const NOT_FOUND: u16 = 0x6A82;
-    pub(in crate::piv) const NO_ROOM: u16 = 0x6A84;
-    pub(in crate::piv) const NO_KEY: u16 = 0x6A88;
+    pub(crate) const PAD_TIMED_OUT: u16 = 0x6400;
+    pub(crate) const PAD_CANCELLED: u16 = 0x6401;
+    pub(crate) const WRONG_LENGTH: u16 = 0x6700;
+    pub(crate) const NOT_SATISFIED: u16 = 0x6982;
+    pub(crate) const BLOCKED: u16 = 0x6983;
+    pub(crate) const NOT_FOUND: u16 = 0x6A82;
+    pub(crate) const NO_ROOM: u16 = 0x6A84;
+    pub(crate) const NO_KEY: u16 = 0x6A88;
 }
 
 /// What a card answered: data and a status word.
-pub(super) struct Answer {
-    pub(super) data: Zeroizing<Vec<u8>>,
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) data: Zeroizing<Vec<u8>>,
+    pub(crate) status: u16,
 }
 
 impl Answer {
     /// The data, if the card did what it was told.
-    pub(super) fn done(self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    pub(crate) fn done(self) -> Result<Zeroizing<Vec<u8>>, KeyError> {
         match self.status {
             status::OK => Ok(self.data),
             status::NOT_SATISFIED => Err(KeyError::PinNeeded),
             status::BLOCKED => Err(KeyError::PinBlocked),
-            status::NO_ROOM => Err(KeyError::Failed("there is no room left on the card".to_owned())),
+            status::NO_ROOM | status::WRONG_LENGTH => {
+                Err(KeyError::Failed("there is no room left on the card".to_owned()))
+            }
             status => Err(unexpected(status)),
         }
     }
 
     /// Tries left, of an answer to a wrong PIN or PUK.
-    pub(super) fn tries_left(&self) -> Option<u8> {
+    pub(crate) fn tries_left(&self) -> Option<u8> {
         let [high, low] = self.status.to_be_bytes();
         (high == 0x63 && low & 0xF0 == 0xC0).then_some(low & 0x0F)
     }
 }
 
 /// A status word that nothing explains.
-pub(super) fn unexpected(status: u16) -> KeyError {
+pub(crate) fn unexpected(status: u16) -> KeyError {
     KeyError::Failed(format!("it answered {status:04x}"))
 }
 
 /// Sends an instruction with its data, and fetches all of the answer.
-pub(super) fn send(link: &mut dyn Transport, head: [u8; 3], data: &[u8]) -> Result<Answer, LinkError> {
+pub(crate) fn send(link: &mut dyn Transport, head: [u8; 3], data: &[u8]) -> Result<Answer, LinkError> {
     let pieces = data.chunks(SHORT_MAX).count();
     let mut chunks = data.chunks(SHORT_MAX);
     for chunk in chunks.by_ref().take(pieces.saturating_sub(1)) {
@@ -78,7 +81,7 @@ pub(super) fn send(link: &mut dyn Transport, head: [u8; 3], data: &[u8]) -> Resu
 }
 
 /// Sends one command whose data the reader's keypad completes.
-pub(super) fn send_by_pad(link: &mut dyn Transport, command: &[u8]) -> Result<Answer, LinkError> {
+pub(crate) fn send_by_pad(link: &mut dyn Transport, command: &[u8]) -> Result<Answer, LinkError> {
     let data = link.transmit_by_pad(command)?;
     answer(data)
 }

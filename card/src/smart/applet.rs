@@ -13,15 +13,16 @@
 
 use hospes_protocol::keys::KeyError;
 
-use super::apdu::{Answer, send, send_by_pad};
-use super::{LinkError, Transport};
-
-/// The PIV application, as far as SELECT must name it (SP 800-73-4, part 1, 2.2).
-const AID: [u8; 5] = [0xA0, 0x00, 0x00, 0x03, 0x08];
+use super::apdu::{Answer, send, send_by_pad, status};
+use super::{Family, LinkError, Transport};
+use crate::openpgp::OpenPgp;
+use crate::piv::Piv;
 
 /// One card, shared by the handles on it.
 pub struct Applet {
     link: Box<dyn Transport>,
+    /// What the card that is in was found to be. Where it is both, it is a PIV card.
+    family: &'static dyn Family,
     /// The number of the session that holds the card, and how many handles share it.
     session: Option<(u64, usize)>,
     sessions: u64,
@@ -31,11 +32,16 @@ impl Applet {
     /// The card behind a link; nothing is sent yet.
     #[must_use]
     pub fn new(link: Box<dyn Transport>) -> Self {
-        Self { link, session: None, sessions: 0 }
+        Self { link, family: &Piv, session: None, sessions: 0 }
+    }
+
+    /// How the card that was selected is spoken to.
+    pub(crate) fn family(&self) -> &'static dyn Family {
+        self.family
     }
 
     /// Whether this session still holds the card.
-    pub(super) fn holds(&self, session: u64) -> bool {
+    pub(crate) fn holds(&self, session: u64) -> bool {
         self.session.is_some_and(|(number, _)| number == session)
     }
 
@@ -45,7 +51,7 @@ impl Applet {
     }
 
     /// Carries out `work` within the session's transaction, or within one of its own.
-    pub(super) fn run<R>(
+    pub(crate) fn run<R>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<R, KeyError>,
     ) -> Result<R, KeyError> {
@@ -59,10 +65,10 @@ impl Applet {
     }
 
     /// The same with a card that has forgotten the PIN before and after; ends every session.
-    pub(super) fn run_alone<R>(
+    pub(crate) fn run_alone<R, E: From<KeyError>>(
         &mut self,
-        work: impl FnOnce(&mut Self) -> Result<R, KeyError>,
-    ) -> Result<R, KeyError> {
+        work: impl FnOnce(&mut Self) -> Result<R, E>,
+    ) -> Result<R, E> {
         self.close();
         self.open()?;
         let result = work(self);
@@ -71,7 +77,7 @@ impl Applet {
     }
 
     /// Begins a session if `verify` says so, or joins the one that there is.
-    pub(super) fn begin<E: From<KeyError>>(
+    pub(crate) fn begin<E: From<KeyError>>(
         &mut self,
         verify: impl FnOnce(&mut Self) -> Result<(), E>,
     ) -> Result<u64, E> {
@@ -94,7 +100,7 @@ impl Applet {
     }
 
     /// A handle leaves its session; with the last one the card forgets the PIN.
-    pub(super) fn leave(&mut self, session: u64) {
+    pub(crate) fn leave(&mut self, session: u64) {
         match &mut self.session {
             Some((number, holders)) if *number == session && *holders > 1 => *holders -= 1,
             Some((number, _)) if *number == session => self.close(),
@@ -103,39 +109,55 @@ impl Applet {
     }
 
     /// Ends the session for all its holders.
-    pub(super) fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         if self.session.take().is_some() {
             self.link.end(true);
         }
     }
 
-    /// A transaction with the application selected.
+    /// A transaction with the card's application selected.
     fn open(&mut self) -> Result<(), KeyError> {
         self.link.begin()?;
-        let selected = self.send([0xA4, 0x04, 0x00], &AID).and_then(|answer| {
-            let known = answer.status == 0x9000;
-            if known { Ok(()) } else { Err(KeyError::Unsupported("it is no PIV card")) }
-        });
+        let selected = self.select();
         if selected.is_err() {
             self.link.end(false);
         }
         selected
     }
 
+    /// SELECT of what the card was found to be, or of whatever it is.
+    fn select(&mut self) -> Result<(), KeyError> {
+        let other: &'static dyn Family =
+            if self.family.application() == Piv.application() { &OpenPgp } else { &Piv };
+        for family in [self.family, other] {
+            if self.send([0xA4, 0x04, 0x00], family.application())?.status == status::OK {
+                self.family = family;
+                return Ok(());
+            }
+        }
+        Err(KeyError::Unsupported("it is neither a PIV card nor an OpenPGP card"))
+    }
+
+    /// The card left: the next one may be another.
+    pub(crate) fn removed(&mut self) {
+        self.close();
+        self.family = &Piv;
+    }
+
     /// One instruction. What the link loses, the session loses.
-    pub(super) fn send(&mut self, head: [u8; 3], data: &[u8]) -> Result<Answer, KeyError> {
+    pub(crate) fn send(&mut self, head: [u8; 3], data: &[u8]) -> Result<Answer, KeyError> {
         let sent = send(&mut *self.link, head, data);
         self.noted(sent)
     }
 
     /// One command that the reader's keypad completes.
-    pub(super) fn send_by_pad(&mut self, command: &[u8]) -> Result<Answer, KeyError> {
+    pub(crate) fn send_by_pad(&mut self, command: &[u8]) -> Result<Answer, KeyError> {
         let sent = send_by_pad(&mut *self.link, command);
         self.noted(sent)
     }
 
     /// Whether the reader has a keypad.
-    pub(super) fn has_pad(&mut self) -> Result<bool, KeyError> {
+    pub(crate) fn has_pad(&mut self) -> Result<bool, KeyError> {
         let has = self.link.has_pad();
         self.noted(has)
     }
@@ -146,6 +168,7 @@ impl Applet {
             if held {
                 self.link.end(true);
             }
+            self.family = &Piv;
             // A card that answered before and doesn't now was pulled.
             if error == LinkError::Absent { KeyError::Removed } else { error.into() }
         })
