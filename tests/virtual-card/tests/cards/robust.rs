@@ -148,7 +148,7 @@ fn who_waits_for_a_card_is_told_who_probably_holds_it() {
     let waited = begun.elapsed();
     process.kill().unwrap();
     process.wait().unwrap();
-    let named = matches!(&busy, Err(KeyError::Failed(text)) if text.contains("gpgconf --kill scdaemon"));
+    let named = matches!(&busy, Err(KeyError::Busy(next)) if next.contains("gpgconf --kill scdaemon"));
     assert!(named, "the program and what to do: {busy:?}");
     assert!(
         (Duration::from_secs(3)..Duration::from_secs(10)).contains(&waited),
