@@ -95,6 +95,12 @@ impl SealedEscrow {
 }
 
 impl CardSealedEscrow {
+    /// The name of the one threshold key, as labels have it.
+    #[must_use]
+    pub fn keys(ledger: &PublicKey) -> KeyId {
+        KeyId(sha256(&[&ledger.to_bytes()]))
+    }
+
     /// Seals the secret of an escrow pair under the value that lies on the patient's card.
     #[must_use]
     pub fn seal(

@@ -60,6 +60,8 @@ contexts! {
     Checkpoint = "checkpoint";
     /// A guardian's approval of a break-glass request, signed by the guardian's card.
     Approval = "approval";
+    /// The release of a break-glass request, signed by the patient's card in the reader.
+    Presence = "presence";
     /// The secret of a break-glass request's key, sealed to the requester's card.
     Opener = "opener";
     /// A share that opens an escrow, sealed to the key of its request.

@@ -128,6 +128,8 @@ wire_struct! {
         pub quota_bytes: u64,
         /// How long an erasure can be taken back, in milliseconds.
         pub cooling_off_ms: u64,
+        /// Whether the patient's card and one practitioner open an emergency summary.
+        pub tier_zero: bool,
     }
 }
 
@@ -141,6 +143,9 @@ wire_struct! {
         pub fields: Option<PolicyFields>,
         /// Organizations whose nodes hold copies of what this organization authored, ascending.
         pub backup_partners: Vec<OrganizationId>,
+        /// Whether this organization's people open emergency summaries by the patient's card and their own alone, where
+        /// the federation lets them.
+        pub tier_zero: bool,
     }
 }
 

@@ -49,12 +49,14 @@ impl Tier {
     }
 
     /// The committee whose guardians release it, and how many of them at least; null where a request is not the way.
+    /// Where the patient's card is in the reader nobody is asked, and the validators' committee stands in that place.
     #[must_use]
     pub const fn committee(self) -> Option<(&'static str, usize)> {
         match self {
+            Self::Card => Some((crate::control::LEDGER_COMMITTEE, 0)),
             Self::Summary => Some((crate::control::SUMMARY_COMMITTEE, 2)),
             Self::Full => Some((crate::control::FULL_COMMITTEE, 3)),
-            Self::Card | Self::Recovery | Self::Offline => None,
+            Self::Recovery | Self::Offline => None,
         }
     }
 }
@@ -114,11 +116,11 @@ wire_struct! {
     pub struct EscrowRef {
         /// What it is a reader of, and its key.
         pub public: EscrowPublic,
-        /// The guardians' committee when it was sealed.
+        /// The guardians' committee when it was sealed; the validators' where a card stands in for guardians.
         pub guardians: ContentId,
         /// The validators' committee.
         pub ledger: ContentId,
-        /// The id of both threshold keys, as labels have it.
+        /// The id of the threshold keys, as labels have it.
         pub keys: KeyId,
         /// In the label.
         pub salt: [u8; 32],
@@ -181,7 +183,7 @@ wire_struct! {
         pub card: ContentId,
         /// The locker entry that has the escrow.
         pub locker: ContentId,
-        /// The guardians' committee.
+        /// The guardians' committee; the validators' where no guardian is asked.
         pub guardians: ContentId,
         /// The validators' committee.
         pub ledger: ContentId,
@@ -233,7 +235,7 @@ wire_struct! {
 }
 
 wire_struct! {
-    /// What the guardians sign together, and anyone with a BLS library verifies.
+    /// What the guardians sign together, and anyone with a BLS library verifies; or the patient's card, by itself.
     pub struct ReleaseStatement {
         /// The network.
         pub network: NetworkId,
@@ -273,13 +275,15 @@ impl RequestEntry {
     /// [`Check::ScopeForm`], [`Check::TooLarge`].
     pub fn judge(&self) -> Result<(), Rejected> {
         ensure(self.tier.committee().is_some() && self.label.tier == self.tier, Check::ScopeForm)?;
+        ensure(self.tier != Tier::Card || self.guardians == self.ledger, Check::ScopeForm)?;
         ensure(self.text.len() <= TEXT_BYTES_MAX, Check::TooLarge)?;
         ensure(self.reason != Reason::Other || !self.text.trim().is_empty(), Check::ScopeForm)
     }
 }
 
 wire_struct! {
-    /// Kind 33. Enough guardians approved; stands on the request, and is filed by the requester's node.
+    /// Kind 33. Enough guardians approved, or the patient's card was there; stands on the request, in the latter case on
+    /// the card entry too, and is filed by the requester's node.
     pub struct ReleaseEntry {
         /// The pseudonym.
         pub patient: PatientId,
@@ -287,18 +291,23 @@ wire_struct! {
         pub request: ContentId,
         /// The approvals, ascending by person.
         pub approvals: Vec<Approval>,
-        /// The signature that the shares come to.
-        pub signature: [u8; 96],
+        /// The signature that the shares come to; null where nobody approved.
+        pub signature: Option<[u8; 96]>,
+        /// COSE_Sign1 of the patient's card over the [`ReleaseStatement`], by the key that needs no PIN (9E); null where
+        /// guardians approved.
+        pub presence: Option<Bytes>,
     }
 }
 
 impl ReleaseEntry {
-    /// Judges the form: each person once, each share once.
+    /// Judges the form: guardians or the patient's card, each person once, each share once.
     ///
     /// # Errors
     /// [`Check::ScopeForm`], [`Check::TooLarge`].
     pub fn judge(&self) -> Result<(), Rejected> {
         ensure(self.approvals.len() <= usize::from(COMMITTEE_MEMBERS_MAX), Check::TooLarge)?;
+        let by_card = self.approvals.is_empty() && self.signature.is_none();
+        ensure(self.presence.is_none() || by_card, Check::ScopeForm)?;
         ensure(self.approvals.windows(2).all(|w| w[0].person < w[1].person), Check::ScopeForm)?;
         let mut indexes: Vec<_> = self.approvals.iter().map(|a| a.index).collect();
         indexes.sort_unstable();

@@ -30,7 +30,7 @@ wire_struct! {
 }
 
 /// The policy of a new network: blocks at once, an idle block an hour, a lease of 72 hours,
-/// erasures that can be taken back for 14 days.
+/// erasures that can be taken back for 14 days, emergency summaries open by the patient's card and one practitioner.
 #[must_use]
 pub const fn default_policy() -> PolicyFields {
     PolicyFields {
@@ -41,6 +41,7 @@ pub const fn default_policy() -> PolicyFields {
         soft_cards: true,
         quota_bytes: 1 << 40,
         cooling_off_ms: COOLING_OFF_MS_DEFAULT,
+        tier_zero: true,
     }
 }
 

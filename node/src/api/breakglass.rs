@@ -7,7 +7,7 @@ use axum::Json as Reply;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use hospes_protocol::control::CommitteeMember;
-use hospes_protocol::emergency::AUDITOR_ROLE;
+use hospes_protocol::emergency::{AUDITOR_ROLE, Tier};
 use hospes_protocol::ids::{ContentId, PersonId};
 use hospes_protocol::policy::PatientView as _;
 use hospes_service::emergency::{Emergency, review_due};
@@ -36,7 +36,7 @@ pub(crate) struct EmergencyShown {
     pub(crate) patient: String,
     /// Who asks.
     pub(crate) requester: Party,
-    /// `summary` or `full`.
+    /// `card` (by the patient's card and the requester alone), `summary` or `full`.
     pub(crate) tier: &'static str,
     /// Why.
     pub(crate) reason: &'static str,
@@ -84,7 +84,7 @@ impl EmergencyShown {
             until: rfc3339(request.until),
             state: state_name(found, service.now()),
             approved: found.approved.iter().map(party).collect(),
-            needed: committee.map_or(0, |c| c.shares_needed),
+            needed: committee.filter(|_| request.tier != Tier::Card).map_or(0, |c| c.shares_needed),
             waiting: waiting.into_iter().filter_map(waits).map(|id| party(&id)).collect(),
             release: found.release.as_ref().map(|(id, ..)| id.to_string()),
             finality: Finality::of(&state),
@@ -193,7 +193,8 @@ pub(crate) struct EmergencyAsked {
     card: Option<String>,
     /// The patient's pseudonym.
     patient: Option<String>,
-    /// `summary` or `full`; `summary` where absent.
+    /// `card` (the summary, by the patient's card in the reader and the requester alone), `summary` (two guardians) or
+    /// `full` (three); `summary` where absent.
     tier: Option<String>,
     /// `unconscious`, `allergy-or-medicine`, `urgent-surgery`, `lack-of-capacity`, `card-unusable`, `other`.
     reason: String,
@@ -223,7 +224,8 @@ impl EmergencyAsked {
     }
 }
 
-/// Asks for an escrow, by the card of a practitioner. The result holds `{request}`.
+/// Asks for an escrow, by the card of a practitioner. The result holds `{request}`; for the tier `card`, which the patient's
+/// card releases at once, `{request, release}`.
 #[utoipa::path(post, path = "/breakglass", request_body = EmergencyAsked, tag = "breakglass",
     responses((status = 201, body = Tap), (status = 401, body = Problem), (status = 403, body = Problem)))]
 pub(crate) async fn ask(

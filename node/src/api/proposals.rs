@@ -39,6 +39,13 @@ pub(crate) struct FederationPolicy {
     /// How long an erasure can be taken back, in milliseconds; 14 days where absent.
     #[serde(default = "cooling_off_ms")]
     cooling_off_ms: u64,
+    /// Whether the patient's card and one practitioner open an emergency summary; yes where absent.
+    #[serde(default = "tier_zero")]
+    tier_zero: bool,
+}
+
+const fn tier_zero() -> bool {
+    true
 }
 
 const fn cooling_off_ms() -> u64 {
@@ -55,6 +62,7 @@ impl FederationPolicy {
             soft_cards: fields.soft_cards,
             quota_bytes: fields.quota_bytes,
             cooling_off_ms: fields.cooling_off_ms,
+            tier_zero: fields.tier_zero,
         }
     }
 }
@@ -66,12 +74,14 @@ pub(crate) struct OrganizationPolicy {
     organization: String,
     /// Organizations whose nodes hold copies of what it authored.
     backup_partners: Vec<String>,
+    /// Whether its people open emergency summaries by the patient's card and their own alone.
+    tier_zero: bool,
 }
 
 impl OrganizationPolicy {
     fn of((organization, entry): (&OrganizationId, &PolicyEntry)) -> Self {
         let backup_partners = entry.backup_partners.iter().map(ToString::to_string).collect();
-        Self { organization: organization.to_string(), backup_partners }
+        Self { organization: organization.to_string(), backup_partners, tier_zero: entry.tier_zero }
     }
 }
 
@@ -101,6 +111,9 @@ pub(crate) async fn policies(State(api): State<Api>, _caller: Caller) -> Answer<
 pub(crate) struct PolicyAsked {
     /// Organizations whose nodes are to hold copies of what it authored.
     backup_partners: Vec<String>,
+    /// Whether its people open emergency summaries by the patient's card and their own alone; yes where absent.
+    #[serde(default = "tier_zero")]
+    tier_zero: bool,
 }
 
 /// Sets the policy of this node's organization, by its card.
@@ -113,7 +126,8 @@ pub(crate) async fn set_policy(
 ) -> Answer<Response> {
     caller.must_administer()?;
     let partners = asked.backup_partners.iter().map(|o| id("backup_partners", o));
-    let choice = PolicyChoice { backup_partners: partners.collect::<Answer<Vec<_>>>()? };
+    let backup_partners = partners.collect::<Answer<Vec<_>>>()?;
+    let choice = PolicyChoice { backup_partners, tier_zero: asked.tier_zero };
     Ok(begun(api.parts.desk.set_policy(&caller.session, choice).await?))
 }
 
@@ -212,6 +226,7 @@ impl FederationPolicy {
             soft_cards: self.soft_cards,
             quota_bytes: self.quota_bytes,
             cooling_off_ms: self.cooling_off_ms,
+            tier_zero: self.tier_zero,
         }
     }
 }

@@ -74,7 +74,7 @@ pub(crate) struct RequestArgs {
     /// The patient's pseudonym, where the record is known here.
     #[arg(long, value_name = "PATIENT", conflicts_with = "patient_card")]
     patient: Option<String>,
-    /// summary (two guardians) or full (three).
+    /// card or 0 (the patient's card in the reader, and nobody else), summary or 1 (two guardians), full or 2 (three).
     #[arg(long, default_value = "summary")]
     tier: String,
     /// unconscious, allergy-or-medicine, urgent-surgery, lack-of-capacity, card-unusable or other.
@@ -168,7 +168,7 @@ fn request(global: &Global, args: &RequestArgs) -> Outcome<Done> {
     }
     body.extend(args.patient.iter().map(|patient| ("patient".to_owned(), json!(patient))));
     body.extend(args.minutes.iter().map(|minutes| ("minutes".to_owned(), json!(minutes))));
-    body.insert("tier".into(), json!(args.tier));
+    body.insert("tier".into(), json!(tier(&args.tier)));
     body.insert("reason".into(), json!(args.reason));
     body.insert("text".into(), json!(args.text));
     let mut done = seat.act("/breakglass", &Value::Object(body))?;
@@ -179,10 +179,23 @@ fn request(global: &Global, args: &RequestArgs) -> Outcome<Done> {
     Ok(done)
 }
 
+/// A tier by its number or its name.
+fn tier(said: &str) -> &str {
+    match said {
+        "0" => "card",
+        "1" => "summary",
+        "2" => "full",
+        name => name,
+    }
+}
+
 /// Who is still needed, for people.
 fn still_needed(now: &Value) -> String {
     let count = |key: &str| now.get(key).and_then(Value::as_array).map_or(0, Vec::len);
     let needed = now.get("needed").and_then(Value::as_u64).unwrap_or_default();
+    if needed == 0 {
+        return "Nobody else is needed. Leave the patient's card in the reader and open it.".to_owned();
+    }
     let missing = usize::try_from(needed).unwrap_or_default().saturating_sub(count("approved"));
     let waiting: Vec<_> = rows(now, "waiting").iter().map(party_name).collect();
     format!("{missing} guardians are still needed, of: {}.", waiting.join("; "))

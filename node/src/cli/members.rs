@@ -103,6 +103,9 @@ pub(crate) struct PolicyArgs {
     /// How long an erasure can be taken back, in milliseconds.
     #[arg(long, value_name = "MS")]
     cooling_off_ms: Option<u64>,
+    /// Whether the patient's card and one practitioner open an emergency summary.
+    #[arg(long, value_name = "BOOL")]
+    tier_zero: Option<bool>,
     #[command(flatten)]
     proposal: ProposalArgs,
 }
@@ -119,8 +122,9 @@ impl PolicyArgs {
             number("quota_bytes", self.quota_bytes),
             number("cooling_off_ms", self.cooling_off_ms),
         ];
-        let soft = self.soft_cards.map(|v| ("soft_cards", json!(v)));
-        numbers.into_iter().flatten().chain(soft).collect()
+        let switch = |name, value: Option<bool>| value.map(|v| (name, json!(v)));
+        let switches = [switch("soft_cards", self.soft_cards), switch("tier_zero", self.tier_zero)];
+        numbers.into_iter().chain(switches).flatten().collect()
     }
 }
 

@@ -24,6 +24,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use super::alone::may_alone;
 use super::compose::{Entry, file, sign_in_turn};
 use super::error::DeskError;
 use super::lockers::{Treating, seal_subject_keys};
@@ -99,10 +100,10 @@ pub(super) fn person(session: &Session) -> Result<(PersonId, OrganizationId), De
 }
 
 impl Desk {
-    /// Asks for a patient's escrow: `{request}`.
+    /// Asks for a patient's escrow: `{request}`, and where the patient's card releases it at once `{request, release}`.
     ///
     /// # Errors
-    /// [`DeskError::NotAllowed`]; [`DeskError::NotHere`] where nobody in reach has an escrow of this patient, or no
+    /// [`DeskError::NotAllowed`]; [`DeskError::Invalid`] for the card's tier without the card; [`DeskError::NotHere`] where nobody in reach has an escrow of this patient, or no
     /// committee its key; the tap says what else went wrong.
     pub(crate) async fn ask_emergency(
         &self,
@@ -110,11 +111,23 @@ impl Desk {
         asked: AskEmergency,
     ) -> Result<TapView, DeskError> {
         let (requester, organization) = person(session)?;
+        let present = match (asked.tier, asked.of) {
+            (Tier::Card, NamedBy::Card(serial)) => Some(serial),
+            (Tier::Card, NamedBy::Patient(_)) => {
+                return Err(DeskError::Invalid(
+                    "one person alone opens only by the patient's card in a reader",
+                ));
+            }
+            _ => None,
+        };
         let basis = self.basis(session, &asked).await?;
-        let full = asked.tier == Tier::Full;
+        let tier = asked.tier;
         let ground = self
             .ask(move |service| {
-                if full && service.owes_reviews(&requester)? {
+                if tier == Tier::Card {
+                    may_alone(service, &requester, &organization)?;
+                }
+                if tier == Tier::Full && service.owes_reviews(&requester)? {
                     return Err(DeskError::NotAllowed("a review of an earlier emergency access is overdue"));
                 }
                 ground(service, organization, basis)
@@ -122,8 +135,11 @@ impl Desk {
             .await?;
         let until = clock_ms() + asked.lasts_ms.unwrap_or(EMERGENCY_MS_MAX).min(EMERGENCY_MS_MAX);
         let shown = text::ask_emergency(&ground.organization, asked.tier, asked.reason, &asked.text, until);
-        let entry = self.compose_request(session, (requester, organization), &asked, (ground, until))?;
-        self.sign_one(session, "break-glass", shown, entry, "request")
+        let made = self.compose_request(session, (requester, organization), &asked, (ground, until))?;
+        match present {
+            Some(serial) => self.sign_present(session, shown, made, serial),
+            None => self.sign_one(session, "break-glass", shown, made.0, "request"),
+        }
     }
 
     /// What the request stands on: known here, or asked of the others by a key of the patient's card.
@@ -165,7 +181,7 @@ impl Desk {
         (requester, organization): (PersonId, OrganizationId),
         asked: &AskEmergency,
         (ground, until): (Ground, u64),
-    ) -> Result<Entry, DeskError> {
+    ) -> Result<(Entry, RequestEntry), DeskError> {
         let (mut rng, network) = (random::generator()?, self.0.parts.network);
         let basis = &ground.basis;
         // A key of this request alone, so that the requester's card is asked once and not for every share.
@@ -199,7 +215,8 @@ impl Desk {
         };
         payload.judge()?;
         let on = [basis.enrolment, basis.card, basis.locker];
-        Ok(self.0.place.entry(Kind::BreakGlassRequest, &on, &payload, Some(given.key), &mut rng))
+        let entry = self.0.place.entry(Kind::BreakGlassRequest, &on, &payload, Some(given.key), &mut rng);
+        Ok((entry, payload))
     }
 
     /// Files one entry by the session's card: `{what: content id}`.

@@ -1,5 +1,5 @@
 //! Opening what was released: the requester's card opens the key of the request, the shares under it open both halves of
-//! the escrow, and the escrow's secret opens the packet of lockers, as any reader's key does.
+//! the escrow (one of them, where the patient's card has the other), and the escrow's secret opens the packet of lockers, as any reader's key does.
 //!
 //! What it opened stays in the session until the card leaves. Each record is decided and its access filed by `reading`,
 //! as always.
@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hospes_breakglass::escrow::{EscrowKeys, Openings, SealedEscrow};
+use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, Openings, SealedEscrow};
 use hospes_breakglass::threshold::{Purpose, Signature, SignatureShare, ThresholdError, ThresholdKey};
 use hospes_protocol::context::Context;
-use hospes_protocol::emergency::EscrowRef;
+use hospes_protocol::emergency::{EscrowRef, Tier};
 use hospes_protocol::ids::{ContentId, NetworkId};
 use hospes_protocol::keys::SoftwareAgreement;
 use hospes_protocol::seal::envelope::{Envelope, OpenError};
@@ -38,30 +38,31 @@ const ESCROW_PACKETS: usize = 2;
 struct Parts {
     ready: Ready,
     escrow: EscrowRef,
-    sealed: SealedEscrow,
-    guardians: ThresholdKey,
+    sealed: Vec<u8>,
+    /// Null where the patient's card stands in for guardians.
+    guardians: Option<ThresholdKey>,
     ledger: ThresholdKey,
     packets: Vec<Vec<u8>>,
 }
 
 fn parts(service: &Service, objects: &dyn Objects, request: &ContentId) -> Result<Option<Parts>, DeskError> {
     let Some(ready) = service.opening_shares(request)? else { return Ok(None) };
-    let (Some(guardians), Some(ledger)) =
-        (service.threshold_key(&ready.request.guardians)?, service.threshold_key(&ready.request.ledger)?)
-    else {
-        return Ok(None);
-    };
     let enough =
         |key: &ThresholdKey, shares: &Gathered| shares.len() >= usize::from(key.threshold().shares_needed());
-    if !enough(&guardians, &ready.guardians) || !enough(&ledger, &ready.ledger) {
-        return Ok(None);
-    }
+    let ledger = service.threshold_key(&ready.request.ledger)?;
+    let Some(ledger) = ledger.filter(|key| enough(key, &ready.ledger)) else { return Ok(None) };
+    let guardians = if ready.request.tier == Tier::Card {
+        None
+    } else {
+        let key = service.threshold_key(&ready.request.guardians)?;
+        let Some(key) = key.filter(|key| enough(key, &ready.guardians)) else { return Ok(None) };
+        Some(key)
+    };
     let Some(escrow) = service.escrow_in(&ready.request.locker, &ready.request.label.escrow)? else {
         return Ok(None);
     };
     let Some(sealed) = objects.object(&escrow.sealed)? else { return Ok(None) };
     let packets = service.packets_for(&escrow.public.key.id(), &ready.request.patient)?;
-    let sealed = SealedEscrow::decode(&sealed)?;
     Ok(Some(Parts { ready, escrow, sealed, guardians, ledger, packets }))
 }
 
@@ -69,7 +70,8 @@ impl Desk {
     /// Opens what was released for the person who is signed in: `{request, release, patient, until}`.
     ///
     /// # Errors
-    /// [`DeskError::NotAllowed`] for anyone but the requester; [`DeskError::NotHere`] while it is not final or shares are
+    /// [`DeskError::NotAllowed`] for anyone but the requester; [`DeskError::SignerAbsent`] where the patient's card has a half
+    /// and is not in; [`DeskError::NotHere`] while it is not final or shares are
     /// missing; [`DeskError::SessionOver`].
     pub(crate) async fn open_emergency(
         &self,
@@ -86,7 +88,11 @@ impl Desk {
         let (release, until) = (parts.ready.release, parts.ready.request.until);
         let patient = parts.ready.request.patient;
         let (network, opening) = (self.0.parts.network, session.clone());
-        blocking(move || opening.with(|unlocked| open(unlocked, &parts, &network))).await?;
+        let half = match parts.guardians {
+            Some(_) => None,
+            None => Some(self.half_on_card(&parts.ready.request).await?),
+        };
+        blocking(move || opening.with(|unlocked| open(unlocked, &parts, half.as_deref(), &network))).await?;
         Ok(json!({
             "request": request.to_string(),
             "release": release.to_string(),
@@ -112,7 +118,12 @@ impl Desk {
     }
 }
 
-fn open(unlocked: &mut Unlocked, parts: &Parts, network: &NetworkId) -> Result<(), DeskError> {
+fn open(
+    unlocked: &mut Unlocked,
+    parts: &Parts,
+    on_card: Option<&[u8; 32]>,
+    network: &NetworkId,
+) -> Result<(), DeskError> {
     let request = &parts.ready.request;
     let opened = Envelope::parse(&request.sealed_opener)?.open(
         &mut unlocked.card.agreement()?,
@@ -126,12 +137,19 @@ fn open(unlocked: &mut Unlocked, parts: &Parts, network: &NetworkId) -> Result<(
     let mut half = |key: &ThresholdKey, shares: &Gathered| {
         signature(key, shares, &label.opening(), (&mut opener, network))
     };
-    let openings = Openings {
-        guardians: half(&parts.guardians, &parts.ready.guardians)?,
-        ledger: half(&parts.ledger, &parts.ready.ledger)?,
+    let ledger = half(&parts.ledger, &parts.ready.ledger)?;
+    let secret = match &parts.guardians {
+        Some(key) => {
+            let openings = Openings { guardians: half(key, &parts.ready.guardians)?, ledger };
+            let keys = EscrowKeys { guardians: key.public(), ledger: parts.ledger.public() };
+            SealedEscrow::decode(&parts.sealed)?.open(label, &keys, &openings)
+        }
+        None => {
+            let keys = (on_card.ok_or(BROKEN)?, &parts.ledger.public());
+            CardSealedEscrow::decode(&parts.sealed)?.open(label, keys, &ledger)
+        }
     };
-    let keys = EscrowKeys { guardians: parts.guardians.public(), ledger: parts.ledger.public() };
-    let secret = parts.sealed.open(label, &keys, &openings).map_err(|_| BROKEN)?;
+    let secret = secret.map_err(|_| BROKEN)?;
     let mut escrow = SoftwareAgreement::from_secret(&secret);
     debug_assert_eq!(parts.escrow.public.key.id(), label.escrow, "the request is of this escrow");
     for sealed in parts.packets.iter().take(ESCROW_PACKETS) {

@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use hospes_breakglass::escrow::{EscrowKeys, SealedEscrow};
+use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, SealedEscrow};
+use hospes_breakglass::threshold::PublicKey;
 use hospes_protocol::context::Context;
 use hospes_protocol::control::LEDGER_COMMITTEE;
 use hospes_protocol::emergency::{EscrowLabel, EscrowPublic, EscrowRef, Tier};
@@ -92,19 +93,39 @@ pub(super) struct NewEpoch<'a> {
     pub(super) home: OrganizationId,
     /// The escrows that it gets, where committees hold keys.
     pub(super) escrows: &'a [EscrowPlan],
+    /// The card's half of tier 0; without it that escrow is left out.
+    pub(super) on_card: Option<&'a [u8; 32]>,
 }
 
-/// An escrow to make: its tier, and the two threshold keys that it is sealed under.
+/// Under what an escrow's secret is sealed.
+#[derive(Clone, Debug)]
+pub(super) enum Under {
+    /// Two threshold keys.
+    Guardians(EscrowKeys),
+    /// A value on the patient's card, and the validators' key.
+    Card(PublicKey),
+}
+
+impl Under {
+    fn id(&self) -> KeyId {
+        match self {
+            Self::Guardians(keys) => keys.id(),
+            Self::Card(ledger) => CardSealedEscrow::keys(ledger),
+        }
+    }
+}
+
+/// An escrow to make: its tier, and what it is sealed under.
 #[derive(Clone, Debug)]
 pub(super) struct EscrowPlan {
     /// What it opens.
     pub(super) tier: Tier,
-    /// The guardians' committee.
+    /// The guardians' committee; the validators' where a card stands in for guardians.
     pub(super) guardians: ContentId,
     /// The validators'.
     pub(super) ledger: ContentId,
     /// Their keys.
-    pub(super) keys: EscrowKeys,
+    pub(super) under: Under,
 }
 
 /// The escrows that a patient's lockers get now: of each tier whose guardians hold a key, if the validators do.
@@ -114,11 +135,14 @@ pub(super) struct EscrowPlan {
 pub(super) fn escrow_plans(service: &Service) -> Result<Vec<EscrowPlan>, DeskError> {
     let mut plans = Vec::new();
     let Some(ledger) = service.committee_key(LEDGER_COMMITTEE)? else { return Ok(plans) };
+    let (tier, under) = (Tier::Card, Under::Card(ledger.key.public()));
+    plans.push(EscrowPlan { tier, guardians: ledger.committee, ledger: ledger.committee, under });
     for tier in [Tier::Summary, Tier::Full] {
         let Some((name, _)) = tier.committee() else { continue };
         let Some(guardians) = service.committee_key(name)? else { continue };
         let keys = EscrowKeys { guardians: guardians.key.public(), ledger: ledger.key.public() };
-        plans.push(EscrowPlan { tier, guardians: guardians.committee, ledger: ledger.committee, keys });
+        let under = Under::Guardians(keys);
+        plans.push(EscrowPlan { tier, guardians: guardians.committee, ledger: ledger.committee, under });
     }
     Ok(plans)
 }
@@ -203,7 +227,7 @@ pub(super) fn make_epoch(
     }
     let mut escrows = Vec::new();
     for plan in new.escrows {
-        escrows.push(add_escrow(&new, plan, &secrets, network, (&mut packets, rng))?);
+        escrows.extend(add_escrow(&new, plan, &secrets, network, (&mut packets, rng))?);
     }
     let mut rests_on = new.rests_on;
     rests_on.sort_unstable();
@@ -222,21 +246,28 @@ pub(super) fn make_epoch(
     Ok(MadeEpoch { entry, packets: packets.sealed })
 }
 
-// An escrow is a reader like any other; only its secret stands under threshold keys.
+// An escrow is a reader like any other; only its secret stands under threshold keys. None where the card lacks its half.
 fn add_escrow(
     new: &NewEpoch<'_>,
     plan: &EscrowPlan,
     secrets: &[NamedSecret],
     network: &NetworkId,
     (packets, rng): (&mut Packets, &mut ChaCha20Rng),
-) -> Result<EscrowRef, DeskError> {
+) -> Result<Option<EscrowRef>, DeskError> {
     let (mut secret, mut salt) = (Zeroizing::new([0; 32]), [0; 32]);
     rng.fill_bytes(&mut *secret);
     rng.fill_bytes(&mut salt);
     let key = SoftwareAgreement::from_secret(&secret).agreement_key();
     let public = EscrowPublic { tier: plan.tier, key: key.clone(), staged: false };
-    let label = EscrowLabel::new(*network, plan.keys.id(), &public, &salt, (new.card, &new.home));
-    let sealed = SealedEscrow::seal(&secret, &label, &plan.keys, rng).encode();
+    let keys = plan.under.id();
+    let label = EscrowLabel::new(*network, keys, &public, &salt, (new.card, &new.home));
+    let sealed = match (&plan.under, new.on_card) {
+        (Under::Guardians(keys), _) => SealedEscrow::seal(&secret, &label, keys, rng).encode(),
+        (Under::Card(ledger), Some(half)) => {
+            CardSealedEscrow::seal(&secret, &label, (half, ledger), rng).encode()
+        }
+        (Under::Card(_), None) => return Ok(None),
+    };
     let within: Vec<_> = secrets.iter().filter(|s| plan.tier.opens(s.name.category)).cloned().collect();
     let packet = Packet { patient: new.secret.patient, epoch: new.number, secrets: within };
     packets.push(key.id(), None, seal_packet(&key, &packet, network, rng)?);
@@ -248,12 +279,12 @@ fn add_escrow(
         public,
         guardians: plan.guardians,
         ledger: plan.ledger,
-        keys: plan.keys.id(),
+        keys,
         salt,
         sealed: ObjectId::of_structured(&sealed),
     };
     packets.sealed.push(sealed);
-    Ok(escrow)
+    Ok(Some(escrow))
 }
 
 type Held<'a> = (OrganizationId, Vec<&'a GrantEntry>);
@@ -389,6 +420,7 @@ mod tests {
             treating: &[],
             home: OrganizationId([8; 32]),
             escrows: &[],
+            on_card: None,
         };
         let made = make_epoch(new, &NET, &mut rng).expect("within all limits");
         let mut opened = Opened::default();

@@ -24,6 +24,7 @@
 //! It speaks no HTTP; the API calls it. It decides nothing that the service or `policy` decides. Every act is one
 //! tap; on any failure nothing of it is filed.
 
+mod alone;
 mod amendments;
 mod approving;
 mod break_glass;

@@ -56,6 +56,8 @@ pub(crate) struct RoleRequest {
 pub(crate) struct PolicyChoice {
     /// Organizations that hold copies of what this one authored.
     pub(crate) backup_partners: Vec<OrganizationId>,
+    /// Whether its people open emergency summaries by the patient's card and their own alone.
+    pub(crate) tier_zero: bool,
 }
 
 /// An epoch secret whose packets grow.
@@ -255,9 +257,14 @@ impl Desk {
         let mut backup_partners = choice.backup_partners;
         backup_partners.sort_unstable();
         backup_partners.dedup();
-        let what = format!("{} backup partners", backup_partners.len());
+        let tier_zero = choice.tier_zero;
+        let alone = if tier_zero { "one person alone opens" } else { "nobody alone opens" };
+        let what = format!(
+            "{} backup partners; {alone} emergency summaries by the patient's card",
+            backup_partners.len()
+        );
         let organization = Some(self.0.parts.organization);
-        let entry = PolicyEntry { organization, fields: None, backup_partners };
+        let entry = PolicyEntry { organization, fields: None, backup_partners, tier_zero };
         self.organization_act(session, "policy", &what, Kind::Policy, &entry).await
     }
 

@@ -302,14 +302,16 @@ fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signe
     let Enrolment { place, shown, secret, mut entries, recovery, info, escrows, .. } = enrolment;
     let (mut rng, network) = (random::generator()?, place.network);
     let agreement = info.key_management.ok_or(DeskError::Invalid("the card lacks a key"))?;
-    let locker = first_lockers(&place, &secret, (&agreement, &recovery), (&entries, &escrows), &mut rng)?;
+    let half = Zeroizing::new(random::bytes::<32>()?);
+    let keys = (&agreement, &recovery, &*half);
+    let locker = first_lockers(&place, &secret, keys, (&entries, &escrows), &mut rng)?;
     entries.push(locker);
     // Signed first: a PIV card wants the PIN to be the very command before a signature in 9C.
     sign_entries(&mut card.signer(Slot::Signature)?, &network, &shown, &mut entries)?;
     if read_secret(card.as_mut(), &network).map_or(true, |held| held.is_some()) {
         return Err(DeskError::CardInUse);
     }
-    let signed = write_secret(card.as_mut(), &secret, &agreement, &place, &mut rng);
+    let signed = write_secret(card.as_mut(), (&secret, &*half), &agreement, &place, &mut rng);
     match signed {
         Ok(()) => Ok((entries, card)),
         Err(error) => {
@@ -323,7 +325,7 @@ fn write_and_sign(mut card: Box<dyn Card>, enrolment: Enrolment) -> Result<Signe
 fn first_lockers(
     place: &Place,
     secret: &CardSecret,
-    (card, recovery): (&AgreementKey, &AgreementKey),
+    (card, recovery, half): (&AgreementKey, &AgreementKey, &[u8; 32]),
     (entries, escrows): (&[Entry], &[EscrowPlan]),
     rng: &mut ChaCha20Rng,
 ) -> Result<Entry, DeskError> {
@@ -340,6 +342,7 @@ fn first_lockers(
             treating: &[],
             home: place.organization,
             escrows,
+            on_card: Some(half),
         },
         &place.network,
         rng,
@@ -353,7 +356,7 @@ fn first_lockers(
 
 fn write_secret(
     card: &mut dyn Card,
-    secret: &CardSecret,
+    (secret, half): (&CardSecret, &[u8; 32]),
     agreement: &AgreementKey,
     place: &Place,
     rng: &mut ChaCha20Rng,
@@ -362,7 +365,7 @@ fn write_secret(
     let plain = Zeroizing::new(secret.encode());
     let sealed = seal_to(agreement, Context::PatientSecret, &network, &plain, rng)?;
     card.write_object(Object::PatientSecret, &sealed, rng)?;
-    card.write_object(Object::TierZeroHalf, &random::bytes::<32>()?, rng)?;
+    card.write_object(Object::TierZeroHalf, half, rng)?;
     write_place(card, &network, &place.organization)
 }
 

@@ -16,6 +16,7 @@ use hospes_service::records::{Finality, Listed};
 use hospes_service::service::Service;
 use rand_chacha::ChaCha20Rng;
 
+use super::alone::half_of;
 use super::compose::{Entry, Place};
 use super::error::DeskError;
 use super::lockers::{
@@ -178,6 +179,7 @@ pub(super) fn renew(
     };
     let readers: Vec<_> = grants.iter().filter_map(of).collect();
     let organizations: Vec<_> = readers.iter().map(|r| r.organization).collect();
+    let on_card = half_of(card)?;
     let made = make_epoch(
         NewEpoch {
             number: newest.max(now.epoch) + 1,
@@ -191,6 +193,7 @@ pub(super) fn renew(
             readers: &readers,
             home: now.home,
             escrows: &now.escrows,
+            on_card: on_card.as_deref(),
         },
         network,
         rng,

@@ -118,10 +118,15 @@ fn minute(at_ms: u64) -> String {
 
 /// Asking for break-glass.
 pub(super) fn ask_emergency(organization: &str, tier: Tier, reason: Reason, said: &str, until: u64) -> Shown {
-    let (_, people) = tier.committee().unwrap_or(("", 0));
+    let approve = match tier.committee() {
+        Some((_, 0)) => {
+            "Nobody else is asked: you open it alone, by the patient's card in the reader".to_owned()
+        }
+        Some((_, people)) => format!("{people} guardians must approve"),
+        None => "Nobody can approve it".to_owned(),
+    };
     Shown::english(format!(
-        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {people} guardians must \
-         approve. The patient will see this, who approved, and everything that you read; it will be reviewed.",
+        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {approve}. The patient will see this, who approved, and everything that you read; it will be reviewed.",
         tier_name(tier),
         why(reason, said),
         minute(until),

@@ -73,8 +73,12 @@ impl World {
 
     fn header(&mut self, salt: u8) -> (Header, Vec<u8>) {
         let organization = self.genesis.organizations[0].organization;
-        let policy =
-            PolicyEntry { organization: Some(organization), fields: None, backup_partners: Vec::new() };
+        let policy = PolicyEntry {
+            organization: Some(organization),
+            fields: None,
+            backup_partners: Vec::new(),
+            tier_zero: true,
+        };
         let content = Content {
             format: FORMAT,
             network: self.state.network,

@@ -48,9 +48,9 @@ fn shown(desk: &Desk, hospital: &str, who: &str, request: &str) -> Option<Value>
     listed["emergencies"].as_array().unwrap().iter().find(|e| e["request"] == request).cloned()
 }
 
-/// Four hospitals whose guardians and validators hold keys, a patient at home in the north with a summary; the nodes and the
-/// record.
-fn stage(desk: &Desk) -> (Vec<Node>, String) {
+/// Four hospitals whose validators hold a key, and guardians where they are wanted; a patient at home in the north with a
+/// summary. The nodes and the record.
+fn stage(desk: &Desk, guarded: bool) -> (Vec<Node>, String) {
     let nodes = federation(desk);
     voted(desk, &["org", "policy", "--idle-block-ms", "1000"]);
     for name in ["ana", "ben", "dara", "vera"] {
@@ -66,9 +66,11 @@ fn stage(desk: &Desk) -> (Vec<Node>, String) {
 
     let propose = ["breakglass", "committee", "propose"];
     voted(desk, &[&propose[..], &["ledger", "--validators", "--phase-blocks", "4"]].concat());
-    let guardians = ["summary", "--guardian", &ana, "--guardian", &ben, "--phase-blocks", "12"];
-    voted(desk, &[&propose[..], &guardians].concat());
-    ceremony(desk, &[("north", "ana"), ("east", "ben")]);
+    if guarded {
+        let guardians = ["summary", "--guardian", &ana, "--guardian", &ben, "--phase-blocks", "12"];
+        voted(desk, &[&propose[..], &guardians].concat());
+        ceremony(desk, &[("north", "ana"), ("east", "ben")]);
+    }
     wait_until("the validators have a key", || {
         let shown = north(desk, &["breakglass", "committee", "show", "ledger"]).data();
         shown["committees"][0]["stage"] == "ready"
@@ -117,7 +119,7 @@ fn four_answers(audit: &Value, request: &str) {
 #[test]
 fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
     let desk = Desk::new();
-    let (nodes, record) = stage(&desk);
+    let (nodes, record) = stage(&desk, true);
     let read = ["record", "get", &record, "--purpose", "emergency-treatment", "--out", "got.json"];
     assert_ne!(desk.at("west", "dara", &read).code, 0, "nobody at the west may read it");
 
@@ -167,6 +169,57 @@ fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
     wait_until("north counts no review as due", || counted(&desk, "reviews_due") == 0);
     glass(&desk, "west", "dara", &["close", &request]).data();
     assert_ne!(desk.at("west", "dara", &read).code, 0, "closed, nothing more is read");
+    for node in nodes {
+        assert_eq!(node.end("TERM"), 0, "an orderly end");
+    }
+}
+
+/// Asks as the doctor of the west by the patient's card alone.
+fn alone(desk: &Desk) -> Ended {
+    let ask = ["request", "--tier", "0", "--patient-card", "p17", "--reason", "unconscious"];
+    glass(desk, "west", "dara", &ask)
+}
+
+#[test]
+fn at_night_a_doctor_opens_the_summary_alone_by_the_patients_card_but_no_fourth_time_unreviewed() {
+    let desk = Desk::new();
+    let (nodes, record) = stage(&desk, false);
+    let read = ["record", "get", &record, "--purpose", "emergency-treatment", "--out", "got.json"];
+    let request = alone(&desk).data()["request"].as_str().unwrap().to_owned();
+    desk.carry("reader/p17.card", "p17.card");
+    desk.wait_for_cards("west", 8);
+    let without = glass(&desk, "west", "dara", &["open", &request]);
+    assert_eq!(without.error(), "signer-absent", "the half on the card is missing: {without:?}");
+    desk.carry("p17.card", "reader/p17.card");
+    desk.wait_for_cards("west", 9);
+    glass(&desk, "west", "dara", &["open", &request]).data();
+    wait_until("it is read", || desk.at("west", "dara", &read).code == 0);
+    assert_eq!(std::fs::read(desk.path("got.json")).unwrap(), ALLERGY, "byte for byte");
+    wait_until("the patient sees it", || {
+        shown(&desk, "north", "p17", &request).is_some_and(|seen| seen["tier"] == "card")
+    });
+
+    let pending = [alone(&desk), alone(&desk)].map(|ended| ended.data()["request"].clone());
+    assert_eq!(alone(&desk).code, 4, "a fourth is refused while three wait for their review");
+    glass(&desk, "north", "vera", &["review", &request, "justified"]).data();
+    wait_until("the review is at the west", || {
+        shown(&desk, "west", "dara", &request).is_some_and(|seen| seen["reviews"][0] == "justified")
+    });
+    let fourth = alone(&desk).data();
+    assert!(!pending.contains(&fourth["request"]), "reviewed, it is let in: {fourth}");
+    for unreviewed in pending.iter().chain([&fourth["request"]]) {
+        let id = unreviewed.as_str().unwrap();
+        wait_until("it is at the north", || shown(&desk, "north", "vera", id).is_some());
+        let reviewed = || glass(&desk, "north", "vera", &["review", id, "unclear"]).code == 0;
+        wait_until("its release is at the north", reviewed);
+        wait_until("the review is at the west", || {
+            shown(&desk, "west", "dara", id).is_some_and(|seen| seen["reviews"][0] == "unclear")
+        });
+    }
+    voted(&desk, &["org", "policy", "--tier-zero", "false"]);
+    wait_until("the west knows the policy", || alone(&desk).code == 4);
+    voted(&desk, &["org", "policy", "--tier-zero", "true"]);
+    wait_until("switched on again, it opens", || alone(&desk).code == 0);
     for node in nodes {
         assert_eq!(node.end("TERM"), 0, "an orderly end");
     }

@@ -13,7 +13,7 @@
 //! | erasure | the patient's card, and a card of each author's organization (of home, for everything) | card |
 //! | receipt | nobody: the header's node says it | erasure |
 //! | request | the requester's card | patient, card, locker |
-//! | release | cards of as many guardians as are needed, and their threshold signature, inside | request |
+//! | release | cards of as many guardians as are needed, and their threshold signature, inside; or the patient's card, by 9E | request; the latter: card |
 //! | close | the requester's card, or one of home's people | release |
 //! | review | an auditor's card of the requester's organization or home | release |
 //!
@@ -183,7 +183,7 @@ const fn may_stand_on(kind: Kind) -> &'static [Kind] {
         Kind::Erasure => &[Kind::Patient, Kind::Card, Kind::Record, Kind::Amendment],
         Kind::Receipt => &[Kind::Erasure],
         Kind::BreakGlassRequest => &[Kind::Patient, Kind::Card, Kind::Locker],
-        Kind::Release => &[Kind::BreakGlassRequest],
+        Kind::Release => &[Kind::BreakGlassRequest, Kind::Card],
         Kind::Close | Kind::Review => &[Kind::Release],
         _ => &[],
     }

@@ -176,6 +176,13 @@ impl Membership {
         out
     }
 
+    /// Whether people of an organization open emergency summaries by the patient's card and their own alone.
+    #[must_use]
+    pub fn allows_tier_zero(&self, organization: &OrganizationId) -> bool {
+        let own = self.organization_policies.get(organization);
+        self.policy.tier_zero && own.is_none_or(|policy| policy.tier_zero)
+    }
+
     /// An organization that takes part.
     #[must_use]
     pub fn organization(&self, id: &OrganizationId) -> Option<&OrganizationEntry> {

@@ -245,6 +245,7 @@ fn control() -> Vec<Sample> {
         organization: None,
         fields: Some(default_policy()),
         backup_partners: vec![organization],
+        tier_zero: true,
     };
     let committee = CommitteeEntry {
         name: "summary".into(),
@@ -425,8 +426,14 @@ fn emergencies() -> Vec<Sample> {
     };
     let id = ContentId([63; 32]);
     let approval = Approval { person: PersonId([64; 32]), index: 2, signed: Bytes(vec![8]), share: [65; 96] };
-    let release =
-        ReleaseEntry { patient, request: id, approvals: vec![approval.clone()], signature: [66; 96] };
+    let approvals = vec![approval.clone()];
+    let release = ReleaseEntry { patient, request: id, approvals, signature: Some([66; 96]), presence: None };
+    let present = ReleaseEntry {
+        approvals: vec![],
+        signature: None,
+        presence: Some(Bytes(vec![9])),
+        ..release.clone()
+    };
     let close =
         CloseEntry { patient, release: id, person: PersonId([26; 32]), organization, wrong_patient: true };
     let review = ReviewEntry {
@@ -441,6 +448,7 @@ fn emergencies() -> Vec<Sample> {
     vec![
         sample("32 request", &request),
         sample("33 release", &release),
+        sample("33 release by the patient's card", &present),
         sample("34 close", &close),
         sample("35 review", &review),
         sample("approval", &approval),

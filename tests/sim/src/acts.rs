@@ -669,6 +669,7 @@ impl World {
             organization: Some(self.people.organizations[of].id),
             fields: None,
             backup_partners: ids,
+            tier_zero: true,
         };
         let signer = self.people.organizations[of].card.signer();
         let content = self.draft(of, Kind::Policy, &[], &entry);

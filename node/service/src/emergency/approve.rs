@@ -192,8 +192,14 @@ impl Service {
         let statement = request.release(self.network, *id).encode();
         let shares: Vec<_> = approvals.iter().filter_map(|a| signature_share(a).ok()).collect();
         let Ok(signature) = key.combine(Purpose::Release, &statement, &shares) else { return Ok(None) };
-        let signature = signature.to_bytes();
-        Ok(Some(ReleaseEntry { patient: request.patient, request: *id, approvals, signature }))
+        let signature = Some(signature.to_bytes());
+        Ok(Some(ReleaseEntry {
+            patient: request.patient,
+            request: *id,
+            approvals,
+            signature,
+            presence: None,
+        }))
     }
 }
 

@@ -129,7 +129,7 @@ impl Service {
         };
         let Some(patient) = self.patient_by_card(&finding.key)? else { return Ok(Ok(Vec::new())) };
         let mut wanted = Vec::new();
-        for tier in [Tier::Summary, Tier::Full] {
+        for tier in [Tier::Card, Tier::Summary, Tier::Full] {
             let basis = self.escrow_of(&patient, tier)?;
             wanted.extend(basis.into_iter().flat_map(|b| [b.enrolment, b.card, b.locker]));
         }

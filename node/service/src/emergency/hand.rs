@@ -40,7 +40,7 @@ impl Service {
         })?;
         if let Some((index, share)) = self.ledger_share_for(request)? {
             let handed = handed_key(&release, Half::Ledger, u64::from(index.get()));
-            if self.objects.sealed(&handed)?.is_none() {
+            if self.objects.sealed(&handed)?.is_none() && self.gives_for(id, request)? {
                 shares.push((Half::Ledger, u64::from(index.get()), self.opening(request, &release, &share)?));
             }
         }

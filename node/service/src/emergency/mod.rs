@@ -12,6 +12,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `alone` | tier 0: what holds back who opens by the patient's card alone |
 //! | `approve` | approvals kept, sent, gathered; the release |
 //! | `hand` | opening shares, handed over once the release is final |
 //! | `share` | their way to the requester's node |
@@ -23,6 +24,7 @@
 //! until it is acknowledged. No share is opened here: the opening shares are sealed to a key of the request whose secret
 //! only the requester's card opens.
 
+mod alone;
 mod approve;
 mod find;
 mod hand;
@@ -30,6 +32,7 @@ mod query;
 mod share;
 mod watch;
 
+pub use alone::{NotAlone, UNREVIEWED_MAX};
 pub use find::Finding;
 pub use query::{Approvals, Basis, Emergency, Gathered, REVIEW_MS, Ready, review_due};
 pub use share::{ApprovalShare, Half, OpeningShare, Share};

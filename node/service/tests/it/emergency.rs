@@ -4,7 +4,7 @@
 //! Method: four validators and a replica over memory and virtual time, with real keys from real ceremonies. Cards are keys
 //! in memory. Replay: the seed is printed.
 
-use hospes_breakglass::escrow::{EscrowKeys, Openings, SealedEscrow};
+use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, Openings, SealedEscrow};
 use hospes_breakglass::threshold::{KeyShare, Purpose, Signature, SignatureShare, ThresholdKey};
 use hospes_protocol::check::Check;
 use hospes_protocol::context::Context;
@@ -12,7 +12,8 @@ use hospes_protocol::control::{
     CeremonyBlocks, CommitteeEntry, CommitteeMember, DkgEntry, LEDGER_COMMITTEE, PolicyFields, Roster,
 };
 use hospes_protocol::emergency::{
-    Approval, ApprovalStatement, CloseEntry, EscrowLabel, EscrowPublic, EscrowRef, Reason, RequestEntry, Tier,
+    Approval, ApprovalStatement, CloseEntry, EscrowLabel, EscrowPublic, EscrowRef, Reason, ReleaseEntry,
+    RequestEntry, Tier,
 };
 use hospes_protocol::entry::Kind;
 use hospes_protocol::genesis::default_policy;
@@ -27,7 +28,7 @@ use hospes_protocol::seal::packet::{Packet, open_packet, seal_packet};
 use hospes_protocol::sign1::sign1;
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
-use hospes_service::emergency::{Basis, EscrowCount, Gathered, HeldKeys, count_escrows};
+use hospes_service::emergency::{Basis, EscrowCount, Gathered, HeldKeys, NotAlone, count_escrows};
 use hospes_service::filing::{FileError, Filed, Filing};
 use hospes_service::service::Service;
 use hospes_storage::Objects as _;
@@ -42,6 +43,8 @@ const BLOCKS: CeremonyBlocks = CeremonyBlocks { deal: 5, complain: 6, answer: 7,
 /// The hospital that asks: a replica that never saw the patient.
 const AWAY: usize = 4;
 const OPENER: [u8; 32] = [42; 32];
+/// The patient's card's half of tier 0.
+const ON_CARD: [u8; 32] = [43; 32];
 
 fn agreement(seed: u8) -> SoftwareAgreement {
     SoftwareAgreement::from_secret(&[seed; 32])
@@ -214,6 +217,29 @@ impl Stage {
         self.w.try_file(AWAY, Filing { body, key: Some(k), reveal: Vec::new(), packets: Vec::new() })
     }
 
+    /// The release of a request by the patient's card in the reader, whose 9E has the seed 202.
+    fn present(&mut self, id: ContentId, request: &RequestEntry) -> Result<Filed, FileError> {
+        let network = self.w.genesis.network();
+        let said = request.release(network, id).encode();
+        let signed = sign1(&mut key(202), Context::Presence, &network, &said).expect("software signs");
+        let release = ReleaseEntry {
+            patient: request.patient,
+            request: id,
+            approvals: Vec::new(),
+            signature: None,
+            presence: Some(Bytes(signed)),
+        };
+        self.file(Kind::Release, &[id, request.card], &release)
+    }
+
+    /// Asks by the patient's card alone.
+    fn alone(&mut self) -> ContentId {
+        let request = self.request(Tier::Card, 3_600_000);
+        let id = self.ask(&request);
+        self.present(id, &request).expect("it is lawful");
+        id
+    }
+
     fn ask(&mut self, entry: &RequestEntry) -> ContentId {
         let on = [entry.enrolment, entry.card, entry.locker];
         self.file(Kind::BreakGlassRequest, &on, entry).expect("it is lawful").content
@@ -265,6 +291,11 @@ impl Stage {
 
     /// What the requester's card opens: categories of the lockers in the escrow's packet.
     fn open(&self, id: &ContentId) -> Option<Vec<Category>> {
+        self.open_with(id, &ON_CARD)
+    }
+
+    /// As [`Self::open`], with what some card has in its free object.
+    fn open_with(&self, id: &ContentId, on_card: &[u8; 32]) -> Option<Vec<Category>> {
         let (s, network) = (service(&self.w, AWAY), self.w.genesis.network());
         let ready = s.opening_shares(id).expect("the store holds")?;
         let request = &ready.request;
@@ -281,14 +312,20 @@ impl Stage {
             let signature = key.combine(Purpose::Opening, &request.label.opening(), &shares).ok()?;
             Some((key, signature))
         };
-        let (guardians, ledger) =
-            (half(&request.guardians, &ready.guardians)?, half(&request.ledger, &ready.ledger)?);
+        let ledger = half(&request.ledger, &ready.ledger)?;
+        let guardians = half(&request.guardians, &ready.guardians);
         let escrow = s.escrow_in(&request.locker, &request.label.escrow).unwrap().expect("it is there");
         let store = self.w.nodes[AWAY].store.clone().expect("it is on");
         let sealed = store.object(&escrow.sealed).unwrap().expect("it came with the locker entry");
-        let keys = EscrowKeys { guardians: guardians.0.public(), ledger: ledger.0.public() };
-        let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
-        let secret = SealedEscrow::decode(&sealed).unwrap().open(&request.label, &keys, &openings).ok()?;
+        let secret = if request.tier == Tier::Card {
+            let keys = (on_card, &ledger.0.public());
+            CardSealedEscrow::decode(&sealed).unwrap().open(&request.label, keys, &ledger.1).ok()?
+        } else {
+            let guardians = guardians?;
+            let keys = EscrowKeys { guardians: guardians.0.public(), ledger: ledger.0.public() };
+            let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
+            SealedEscrow::decode(&sealed).unwrap().open(&request.label, &keys, &openings).ok()?
+        };
         let mut reader = SoftwareAgreement::from_secret(&secret);
         let packets = s.packets_for(&request.label.escrow, &request.patient).expect("the store holds");
         let packet = open_packet(&packets[0], &request.patient, &mut reader, &network).ok()?;
@@ -326,7 +363,7 @@ fn rule_at(w: &World, i: usize, (patient, asker): (PatientId, PersonId), record:
     service(w, i).decide(&request).why().rule
 }
 
-/// An epoch whose readers are the patient's card and two escrows.
+/// An epoch whose readers are the patient's card and three escrows.
 fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
     let network = w.genesis.network();
     let mut rng = ChaCha20Rng::seed_from_u64(77);
@@ -336,7 +373,7 @@ fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let standing = |name: &str| service(w, 0).committee_key(name).unwrap().expect("it stands");
     let ledger = standing(LEDGER_COMMITTEE);
-    for (n, tier) in [(1_u8, Tier::Summary), (2, Tier::Full)] {
+    for (n, tier) in [(0_u8, Tier::Card), (1, Tier::Summary), (2, Tier::Full)] {
         let guardians = standing(tier.committee().expect("asked for").0);
         let keys = EscrowKeys { guardians: guardians.key.public(), ledger: ledger.key.public() };
         let secret = [60 + n; 32];
@@ -346,8 +383,14 @@ fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
             staged: false,
         };
         let holder = (&patient.agreement().agreement_key(), &w.organization(0));
-        let label = EscrowLabel::new(network, keys.id(), &public, &[n; 32], holder);
-        let sealed = SealedEscrow::seal(&secret, &label, &keys, &mut rng).encode();
+        let by_card = tier == Tier::Card;
+        let id = if by_card { CardSealedEscrow::keys(&keys.ledger) } else { keys.id() };
+        let label = EscrowLabel::new(network, id, &public, &[n; 32], holder);
+        let sealed = if by_card {
+            CardSealedEscrow::seal(&secret, &label, (&ON_CARD, &keys.ledger), &mut rng).encode()
+        } else {
+            SealedEscrow::seal(&secret, &label, &keys, &mut rng).encode()
+        };
         let within = secrets.iter().filter(|s| tier.opens(s.name.category)).cloned().collect();
         let packet = Packet { patient: patient.id, epoch: 1, secrets: within };
         let packet = seal_packet(&public.key, &packet, &network, &mut rng).unwrap();
@@ -361,7 +404,7 @@ fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
             public,
             guardians: guardians.committee,
             ledger: ledger.committee,
-            keys: keys.id(),
+            keys: id,
             salt: [n; 32],
             sealed: ObjectId::of_structured(&sealed),
         });
@@ -568,6 +611,38 @@ fn what_has_ended_or_was_closed_opens_nothing_new() {
     let there = |w: &World| service(w, 0).emergency(&id).unwrap().is_some_and(|e| !e.closes.is_empty());
     assert!(stage.w.run_until(20_000, there), "home learns of it");
     assert_eq!(stage.rule(0, &stage.summary), Rule::EmergencyOver, "and permits nothing");
+}
+
+#[test]
+fn the_patients_card_and_the_validators_open_the_summary_for_one_doctor_alone() {
+    let mut stage = Stage::set(10);
+    let request = stage.request(Tier::Card, 3_600_000);
+    let id = stage.ask(&request);
+    stage.w.run(10_000);
+    assert_eq!(stage.shares(&id), (0, 0), "a request that no card released");
+    stage.present(id, &request).expect("the patient's card is there");
+    let given = |w: &World| {
+        service(w, AWAY).opening_shares(&id).unwrap().is_some_and(|ready| ready.ledger.len() >= 3)
+    };
+    assert!(stage.w.run_until(20_000, given), "validators give their shares");
+    assert_eq!(stage.shares(&id).0, 0, "and no guardian was asked");
+    assert_eq!(stage.open_with(&id, &[44; 32]), None, "what another card has in it opens nothing");
+    assert_eq!(stage.open(&id), Some(vec![Category::EmergencySummary]), "the summary's locker, and no other");
+    stage.reads(AWAY, stage.summary.content, Rule::Emergency, "it is permitted");
+    assert_ne!(stage.rule(AWAY, &stage.laboratory), Rule::Emergency, "and nothing beyond the tier");
+    let seen = |w: &World| service(w, 0).emergency(&id).unwrap().is_some_and(|e| e.release.is_some());
+    assert!(stage.w.run_until(20_000, seen), "the patient's home sees it");
+
+    let (asker, away) = (stage.asker.id, stage.w.organization(AWAY));
+    let held_back = |stage: &Stage| service(&stage.w, AWAY).not_alone(&asker, &away, None).unwrap();
+    let more = [stage.alone(), stage.alone()];
+    stage.w.run(20_000);
+    assert!(more.iter().all(|id| stage.shares(id).1 >= 3), "a second and a third");
+    assert_eq!(held_back(&stage), Some(NotAlone::Unreviewed), "three wait for their review");
+    let fourth = stage.alone();
+    stage.w.run(20_000);
+    assert_eq!(stage.shares(&fourth), (0, 0), "a desk that asks all the same gets nothing");
+    stage.w.check();
 }
 
 #[test]

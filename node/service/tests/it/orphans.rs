@@ -98,7 +98,12 @@ fn what_a_removed_node_ordered_stays_under_a_consent_and_goes_with_it() {
 fn names_partners(w: &mut World, of: usize, partners: &[usize]) {
     let mut backup_partners: Vec<_> = partners.iter().map(|p| w.organization(*p)).collect();
     backup_partners.sort_unstable();
-    let policy = PolicyEntry { organization: Some(w.organization(of)), fields: None, backup_partners };
+    let policy = PolicyEntry {
+        organization: Some(w.organization(of)),
+        fields: None,
+        backup_partners,
+        tier_zero: true,
+    };
     let policy = w.control(of, Kind::Policy, &policy, &[of]);
     let named = w.file(of, policy);
     assert!(w.run_until(20_000, |w| w.is_final(2, &named)), "{of} names its backup partners");

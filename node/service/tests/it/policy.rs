@@ -11,7 +11,12 @@ use hospes_service::filing::FileError;
 use crate::world::World;
 
 fn sets(w: &mut World, fields: PolicyFields) {
-    let entry = PolicyEntry { organization: None, fields: Some(fields), backup_partners: Vec::new() };
+    let entry = PolicyEntry {
+        organization: None,
+        fields: Some(fields),
+        backup_partners: Vec::new(),
+        tier_zero: true,
+    };
     let filing = w.control(0, Kind::Policy, &entry, &[0, 1, 2]);
     let filed = w.file(0, filing);
     assert!(w.run_until(20_000, |w| (0..4).all(|i| w.is_final(i, &filed))), "three of four set it");
@@ -49,7 +54,7 @@ fn blocks_are_as_large_wait_as_long_and_come_as_often_as_the_policy_says() {
     assert!((9..=11).contains(&empty), "an idle network commits one every ten seconds: {empty}");
 
     let fields = Some(PolicyFields { block_headers_max: 1, ..default.clone() });
-    let entry = PolicyEntry { organization: None, fields, backup_partners: Vec::new() };
+    let entry = PolicyEntry { organization: None, fields, backup_partners: Vec::new(), tier_zero: true };
     let filing = w.control(0, Kind::Policy, &entry, &[0, 1]);
     let refused = w.nodes[0].service.as_mut().unwrap().file(vec![filing]);
     let missing = |e: &FileError| matches!(e, FileError::Rejected(r) if r.check == Check::TwoThirdsMissing);

@@ -1,5 +1,6 @@
 //! Step 12: break-glass. A clinician of a third hospital, whom nobody let in, has an unconscious patient's card before her:
-//! one guardian opens nothing, two open the emergency summary, and the patient sees all of it.
+//! one guardian opens nothing, two open the emergency summary, and the patient sees all of it. At night, the card in the
+//! reader and her own open it alone.
 
 use std::time::{Duration, Instant};
 
@@ -117,4 +118,38 @@ pub(super) fn seen_and_reviewed(world: &mut World) -> Outcome {
         Ok(all(&patient, "/accesses")?.iter().any(by_her).then_some(()))
     })?;
     Ok(Shown::that("who asked, why, who approved, what was read, and that it was justified"))
+}
+
+/// She closes what guardians let her open; later, when none of them is awake, the patient's card stands in for them.
+pub(super) fn alone(world: &mut World) -> Outcome {
+    let (first, patient) = (request(world)?, world.story.id(Who::Patient(0))?);
+    let dora = world.sign_in(Who::Dora, AWAY)?;
+    tap(&dora, &format!("/breakglass/{first}/close"), &json!({}))?;
+    let asked =
+        |by: &str, named: &str| json!({ by: named, "tier": "card", "reason": "unconscious", "minutes": 60 });
+    let refused = match dora.post("/breakglass", &asked("patient", &patient)) {
+        Ok(_) => return Err(Failed::wrong("she opens alone without the patient's card")),
+        Err(refused) => refused.code().to_owned(),
+    };
+    let owner = world.story.someone(Who::Patient(0))?;
+    owner.card.insert(&world.nodes[AWAY])?;
+    let card = owner.card.serial.clone();
+    let began = Instant::now();
+    let result = tap(&dora, "/breakglass", &asked("card", &card))?;
+    dora.post(&format!("/breakglass/{}/open", text(&result, "request")), &json!({}))?;
+    let opened = began.elapsed();
+    let path = format!("/records?patient={patient}&category=emergency-summary");
+    let (content, _) = until(REACH_MAX, "the summary", || {
+        let listed = all(&dora, &path)?;
+        let Some(content) = listed.first().map(|r| text(r, "content").to_owned()) else { return Ok(None) };
+        Ok(reads(&dora, &content).is_ok().then_some(content))
+    })?;
+    let shown = began.elapsed();
+    world.story.saw(Who::Dora, &content)?;
+    let chart = chart(world)?;
+    expect(reads(&dora, &chart.content).is_err(), || "she reads the chart as well".into())?;
+    Ok(Shown::within(
+        shown,
+        format!("without the card: {refused}; with it, open after {} ms", opened.as_millis()),
+    ))
 }

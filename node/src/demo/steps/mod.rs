@@ -123,5 +123,12 @@ pub(super) const TABLE: &[Step] = &[
         &["12b"],
         emergency::seen_and_reviewed,
     ),
+    step(
+        "12d",
+        "at night, the patient's card in the reader and one clinician open the summary; without it, nobody [119]",
+        10_000,
+        &["12c"],
+        emergency::alone,
+    ),
     step("11", "every node's ledger verifies off line, to one state [7]", 20_000, &["1b"], ledger::verified),
 ];

@@ -1,11 +1,11 @@
 //! What break-glass demands: of a request that its label is of that patient's escrow, of a release that enough people
-//! of the roster approved this very request.
+//! of the roster approved this very request, or that the patient's card signed it.
 //!
 //! Persons are counted by the roster: an approval counts for the person at its place there, whatever message or card it
 //! came with. Whether the shares and their sum are of the committee's key is asked of the view, which knows keys.
 
 use super::rules::{by, patient_of};
-use super::signers::{Slot, card_of};
+use super::signers::{Slot, card_of, under};
 use super::{Group, Judge, Wanted};
 use crate::check::{Check, Rejected, ensure};
 use crate::context::Context;
@@ -76,6 +76,9 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let height = self.facts.height.unwrap_or(self.view.newest().height);
         let last = request.after.0.saturating_add(EMERGENCY_BLOCKS_MAX);
         ensure(height <= last, Check::PeriodForm)?;
+        if request.tier == Tier::Card {
+            return self.released_by_card(e, request);
+        }
         let committee = self.committee(request)?;
         self.judge_people(e, request, &committee)?;
         for approval in &e.approvals {
@@ -83,9 +86,27 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         }
         let statement = request.release(self.content.network, e.request).encode();
         let shares = e.approvals.iter().map(|a| (a.index, &a.share)).collect::<Vec<_>>();
-        let signed = Signed { statement: &statement, shares: &shares, signature: &e.signature };
+        let signature = e.signature.as_ref().ok_or(Check::MissingSignature)?;
+        let signed = Signed { statement: &statement, shares: &shares, signature };
         ensure(self.view.threshold_signed(&request.guardians, signed)?, Check::BadSignature)?;
         Ok(by(Vec::new(), None))
+    }
+
+    // The request is named whole by what the card signs, its newest block included: a signature made before serves no
+    // other, and lasts as long as its request. A card that was suspended before this is final releases nothing.
+    fn released_by_card(&self, e: &ReleaseEntry, request: &RequestEntry) -> Result<Wanted, Rejected> {
+        let members = self.view.membership();
+        let on = self.facts.height.is_some() || members.allows_tier_zero(&request.organization);
+        ensure(on, Check::NotAuthorized)?;
+        let (card, holder) = self.the(card_of)?;
+        ensure(card.id == request.card, Check::StandsOnWrong)?;
+        let presence = e.presence.as_ref().ok_or(Check::MissingSignature)?;
+        let signed = Sign1::parse(presence)?;
+        ensure(signed.kid() == holder.presence.id(), Check::WrongSigner)?;
+        let statement = request.release(self.content.network, e.request).encode();
+        ensure(signed.payload() == statement, Check::ContentMismatch)?;
+        signed.verify(&holder.presence, Context::Presence, &self.content.network)?;
+        Ok(by(Vec::new(), Some(under(card)?)))
     }
 
     fn judge_people(

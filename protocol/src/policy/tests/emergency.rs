@@ -7,7 +7,7 @@
 use super::world::*;
 use crate::check::Check;
 use crate::context::Context;
-use crate::control::{CeremonyBlocks, CommitteeEntry, LEDGER_COMMITTEE, Roster, Standing};
+use crate::control::{CeremonyBlocks, CommitteeEntry, LEDGER_COMMITTEE, PolicyEntry, Roster, Standing};
 use crate::emergency::{
     Approval, ApprovalStatement, CloseEntry, EscrowPublic, EscrowRef, Outcome, Reason, ReleaseEntry,
     RequestEntry, ReviewEntry, Tier,
@@ -28,9 +28,9 @@ const REQUEST: ContentId = id(201);
 const RELEASE: ContentId = id(202);
 const HOUR: u64 = 3_600_000;
 
-/// Committees are named by their tier; the ledger's by 9.
+/// Committees are named by their tier; the ledger's, which stands in for guardians at tier 0, by 9.
 const fn committee_id(n: u8) -> ContentId {
-    id(210 + n)
+    id(210 + if n == 0 { 9 } else { n })
 }
 
 /// Ann of City, who asks; guardians at the places 1 to 3 of every roster: Ann, Hal of Home, Ron of Rural.
@@ -67,7 +67,7 @@ fn locker() -> LockerEntry {
         packets: Vec::new(),
         subject_keys: Vec::new(),
         staged: false,
-        escrows: vec![escrow(Tier::Summary), escrow(Tier::Full)],
+        escrows: vec![escrow(Tier::Card), escrow(Tier::Summary), escrow(Tier::Full)],
     }
 }
 
@@ -169,8 +169,13 @@ fn approval(person: PersonId, index: u64, request: ContentId) -> Approval {
 /// A request of a tier in the view, with a release of it that these approve.
 fn released(world: &mut World, request: &RequestEntry, approvals: Vec<Approval>) -> ReleaseEntry {
     world.put(REQUEST, Personal::Request(Box::new(request.clone())), Some(20), None);
-    let release =
-        ReleaseEntry { patient: ADA, request: REQUEST, approvals: sorted(approvals), signature: [9; 96] };
+    let release = ReleaseEntry {
+        patient: ADA,
+        request: REQUEST,
+        approvals: sorted(approvals),
+        signature: Some([9; 96]),
+        presence: None,
+    };
     verify(world, request, &release);
     release
 }
@@ -184,7 +189,11 @@ fn sorted(mut approvals: Vec<Approval>) -> Vec<Approval> {
 fn verify(world: &mut World, request: &RequestEntry, release: &ReleaseEntry) {
     let statement = request.release(NET, REQUEST).encode();
     let shares: Vec<_> = release.approvals.iter().map(|a| (a.index, &a.share)).collect();
-    let signed = Signed { statement: &statement, shares: &shares, signature: &release.signature };
+    let signed = Signed {
+        statement: &statement,
+        shares: &shares,
+        signature: release.signature.as_ref().expect("by guardians"),
+    };
     world.view.threshold_signatures.insert(signed.id(&request.guardians));
 }
 
@@ -204,7 +213,7 @@ fn full_release(world: &mut World) -> ReleaseEntry {
 #[test]
 fn a_request_is_for_an_escrow_of_that_patient_and_that_tier() {
     let world = world();
-    for tier in [Tier::Summary, Tier::Full] {
+    for tier in [Tier::Card, Tier::Summary, Tier::Full] {
         assert_eq!(asks(&world, &ask(tier)), None, "{tier:?} as it should be");
     }
     let refused = Some(Check::StandsOnWrong);
@@ -223,9 +232,11 @@ fn a_request_is_for_an_escrow_of_that_patient_and_that_tier() {
         refused,
         "another tier's guardians"
     );
+    let guarded = RequestEntry { guardians: committee_id(1), ..ask(Tier::Card) };
+    assert_eq!(with(guarded), form, "guardians where the patient's card stands in for them");
     let unknown = Some(Check::StandsOnMissing);
     assert_eq!(with(RequestEntry { guardians: id(99), ..ask(Tier::Summary) }), unknown, "nobody's guardians");
-    for tier in [Tier::Card, Tier::Recovery, Tier::Offline] {
+    for tier in [Tier::Recovery, Tier::Offline] {
         let entry =
             RequestEntry { tier, label: escrow(tier).label(NET, &agreement(220), &HOME), ..ask(Tier::Full) };
         assert_eq!(with(entry), form, "{tier:?} is not asked for this way");
@@ -342,7 +353,7 @@ fn a_release_is_of_its_request_as_it_was_signed_and_in_time() {
         other.put(REQUEST, Personal::Request(Box::new(entry)), Some(20), None);
         assert!(releases(&other, &good).is_some(), "signed for another {what}");
     }
-    let unsigned = ReleaseEntry { signature: [8; 96], ..good.clone() };
+    let unsigned = ReleaseEntry { signature: Some([8; 96]), ..good.clone() };
     assert_eq!(releases(&world, &unsigned), Some(Check::BadSignature), "not the committee's signature");
     let made = content(Kind::Release, &good, CITY, &[REQUEST]);
     let at = |signed_at| Judged { signed_at, ..judged(&world) }.check(&made, &[]);
@@ -360,6 +371,109 @@ fn a_release_is_of_its_request_as_it_was_signed_and_in_time() {
         Some(Check::WrongOrganization),
         "filed by another hospital"
     );
+}
+
+/// The release of a request by a card of the patient: 9E of the card entry `CARD` has the seed 222.
+fn presence(request: &RequestEntry, id: ContentId, seed: u8, context: Context) -> ReleaseEntry {
+    let said = request.release(NET, id).encode();
+    let signed = sign1(&mut signer(seed), context, &NET, &said).expect("software signs");
+    ReleaseEntry {
+        patient: ADA,
+        request: REQUEST,
+        approvals: Vec::new(),
+        signature: None,
+        presence: Some(Bytes(signed)),
+    }
+}
+
+fn asked_by_card() -> (World, RequestEntry, ReleaseEntry) {
+    let (mut world, request) = (world(), ask(Tier::Card));
+    world.put(REQUEST, Personal::Request(Box::new(request.clone())), Some(20), None);
+    let release = presence(&request, REQUEST, 222, Context::Presence);
+    (world, request, release)
+}
+
+fn released_by_card(entry: &ReleaseEntry) -> Content {
+    content(Kind::Release, entry, CITY, &[REQUEST, CARD])
+}
+
+#[test]
+fn the_patients_card_in_the_reader_releases_this_request_alone() {
+    let (world, request, good) = asked_by_card();
+    let refused = |what: &str, entry: &ReleaseEntry, check: Check| {
+        assert_eq!(judged(&world).check(&released_by_card(entry), &[]), Some(check), "{what}");
+        println!("| tier 0 | {what} | refused by check {} |", check.code());
+    };
+    assert_eq!(judged(&world).check(&released_by_card(&good), &[]), None, "as it should be");
+    let none = ReleaseEntry { presence: None, ..good.clone() };
+    refused("no presence signature", &none, Check::MissingSignature);
+    let replayed = presence(&request, id(99), 222, Context::Presence);
+    refused("a presence signature of another request", &replayed, Check::ContentMismatch);
+    let longer = RequestEntry { until: request.until + 1, ..request.clone() };
+    refused("of a longer one", &presence(&longer, REQUEST, 222, Context::Presence), Check::ContentMismatch);
+    let another = presence(&request, REQUEST, 227, Context::Presence);
+    refused("another card", &another, Check::WrongSigner);
+    let behind_pin = presence(&request, REQUEST, 221, Context::Presence);
+    refused("another key of the same card", &behind_pin, Check::WrongSigner);
+    let session = presence(&request, REQUEST, 222, Context::Session);
+    refused("a signature made for something else", &session, Check::BadSignature);
+    let both = ReleaseEntry { approvals: vec![approval(HAL, 2, REQUEST)], ..good.clone() };
+    refused("card and guardian in one", &both, Check::ScopeForm);
+    let old = content(Kind::Release, &good, CITY, &[REQUEST, OLD_CARD]);
+    assert_eq!(judged(&world).check(&old, &[]), Some(Check::StandsOnWrong), "by a card entry not asked for");
+    assert_eq!(releases(&world, &good), Some(Check::StandsOnMissing), "without the card entry");
+    let made = released_by_card(&good);
+    let late = Judged { signed_at: request.until, ..judged(&world) };
+    assert_eq!(late.check(&made, &[]), Some(Check::PeriodForm), "expired by the clock");
+    let last = request.after.0 + EMERGENCY_BLOCKS_MAX;
+    let by_height = |height| Judged { height: Some(height), ..judged(&world) }.check(&made, &[]);
+    assert_eq!((by_height(last), by_height(last + 1)), (None, Some(Check::PeriodForm)), "and by height");
+}
+
+#[test]
+fn a_card_releases_no_tier_of_guardians_and_guardians_none_of_the_card() {
+    let mut world = world();
+    let by_two = summary_release(&mut world);
+    let summary = ask(Tier::Summary);
+    let presence = presence(&summary, REQUEST, 222, Context::Presence);
+    let refused = Some(Check::MissingSignature);
+    assert_eq!(
+        judged(&world).check(&released_by_card(&presence), &[]),
+        refused,
+        "the card for two guardians"
+    );
+    assert_eq!(releases(&world, &by_two), None, "two guardians do");
+    let (world, ..) = asked_by_card();
+    assert_eq!(judged(&world).check(&released_by_card(&by_two), &[]), refused, "guardians for the card");
+}
+
+#[test]
+fn a_suspended_card_releases_nothing_nor_does_one_where_policy_is_against_it() {
+    let (world, _, good) = asked_by_card();
+    let made = released_by_card(&good);
+    let check = |world: &World, height| Judged { height, ..judged(world) }.check(&made, &[]);
+    let mut suspended = world.clone();
+    suspended.view.close(lock(CARD), Some(25));
+    assert_eq!(check(&suspended, None), Some(Check::CardSuspended), "suspended before it is final");
+    assert_eq!(check(&suspended, Some(30)), Some(Check::CardSuspended), "or final before the release");
+    assert_eq!(check(&suspended, Some(21)), None, "what was final before stays");
+    let mut federation = world.clone();
+    federation.change(|members| members.policy.tier_zero = false);
+    assert_eq!(check(&federation, None), Some(Check::NotAuthorized), "switched off by the federation");
+    let own = |organization, tier_zero| PolicyEntry {
+        organization: Some(organization),
+        fields: None,
+        backup_partners: Vec::new(),
+        tier_zero,
+    };
+    let mut hospital = world.clone();
+    hospital.change(|members| members.organization_policies.push((CITY, own(CITY, false))));
+    assert_eq!(check(&hospital, None), Some(Check::NotAuthorized), "by the requester's hospital");
+    assert_eq!(check(&hospital, Some(21)), None, "what was final before stays");
+    let mut other = world.clone();
+    other.change(|members| members.organization_policies.push((RURAL, own(RURAL, false))));
+    assert_eq!(check(&other, None), None, "another hospital's switch is its own");
+    assert_eq!(check(&world, None), None, "and with none it is released");
 }
 
 fn reads(world: &World, record: ContentId) -> Rule {

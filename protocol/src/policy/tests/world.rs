@@ -142,7 +142,8 @@ pub(crate) fn node_id(organization: OrganizationId) -> NodeId {
 
 fn membership() -> MembershipSnapshot {
     let all = [HOME, CITY, RURAL];
-    let backups = PolicyEntry { organization: Some(HOME), fields: None, backup_partners: vec![RURAL] };
+    let backups =
+        PolicyEntry { organization: Some(HOME), fields: None, backup_partners: vec![RURAL], tier_zero: true };
     MembershipSnapshot {
         organizations: all.map(organization).to_vec(),
         nodes: all.map(node).to_vec(),

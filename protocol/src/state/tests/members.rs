@@ -78,8 +78,12 @@ fn validators_change_with_two_thirds_and_no_organization_outweighs_the_faults() 
 fn two_thirds_are_more_than_two_of_three() {
     let mut w = World::of(3);
     let fields = PolicyFields { lease_ms: 1, ..default_policy() };
-    let policy =
-        PolicyEntry { organization: None, fields: Some(fields.clone()), backup_partners: Vec::new() };
+    let policy = PolicyEntry {
+        organization: None,
+        fields: Some(fields.clone()),
+        backup_partners: Vec::new(),
+        tier_zero: true,
+    };
     assert_eq!(w.control(0, Kind::Policy, &policy, &[0, 1]), Some(Check::TwoThirdsMissing), "two of three");
     assert_eq!(
         w.control(0, Kind::Policy, &policy, &[0, 0, 1]),
@@ -232,7 +236,12 @@ fn a_policy_stays_within_its_bounds() {
     let mut set = |change: fn(&mut PolicyFields)| {
         let mut fields = default_policy();
         change(&mut fields);
-        let policy = PolicyEntry { organization: None, fields: Some(fields), backup_partners: Vec::new() };
+        let policy = PolicyEntry {
+            organization: None,
+            fields: Some(fields),
+            backup_partners: Vec::new(),
+            tier_zero: true,
+        };
         w.control(0, Kind::Policy, &policy, &[0])
     };
     assert_eq!(set(|f| f.block_headers_max = 0), Some(Check::ScopeForm), "blocks of no headers");
@@ -243,7 +252,12 @@ fn a_policy_stays_within_its_bounds() {
     assert_eq!(set(|f| f.idle_block_ms = 1000), None, "every second");
     assert_eq!(set(|f| f.lease_ms = 0), Some(Check::ScopeForm), "no lease");
     assert_eq!(set(|f| f.lease_ms = 1), None, "a millisecond's");
-    let own = |organization, fields| PolicyEntry { organization, fields, backup_partners: vec![a] };
+    let own = |organization, fields| PolicyEntry {
+        organization,
+        fields,
+        backup_partners: vec![a],
+        tier_zero: true,
+    };
     let partners = own(Some(a), None);
     assert_eq!(w.control(0, Kind::Policy, &partners, &[]), Some(Check::NotAuthorized), "by nobody's card");
     assert_eq!(w.control(0, Kind::Policy, &partners, &[0]), None, "an organization's choice, by its card");

@@ -25,7 +25,8 @@ fn full() -> (World, Vec<[u8; 32]>) {
         administrator: false,
         attested: false,
     };
-    let partners = PolicyEntry { organization: Some(a), fields: None, backup_partners: Vec::new() };
+    let partners =
+        PolicyEntry { organization: Some(a), fields: None, backup_partners: Vec::new(), tier_zero: true };
     let committee = CommitteeEntry {
         name: "ledger".into(),
         roster: Roster::Validators(vec![validators[0].node]),
