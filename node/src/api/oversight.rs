@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use axum::Json as Reply;
 use axum::extract::State;
 use hospes_protocol::control::CommitteeMember;
+use hospes_protocol::emergency::Tier;
 use hospes_protocol::ids::{OrganizationId, PersonId};
 use hospes_protocol::limits::EMERGENCY_MS_MAX;
+use hospes_service::committees::StandingKey;
 use hospes_service::emergency::{Emergency, EscrowCount, REVIEW_MS, ReviewCount, count_escrows, review_due};
 use hospes_service::service::{Fatal, Service};
 use serde::Serialize;
@@ -115,9 +117,10 @@ pub(crate) async fn report(State(api): State<Api>, caller: Caller) -> Answer<Rep
 /// Whose approval a tier takes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct MayRelease {
-    /// `summary` or `full`.
+    /// `card` (the patient's card in the reader, by itself), `summary` or `full`.
     pub(crate) tier: &'static str,
-    /// How many guardians must approve; null while their committee holds no key, and nothing is released.
+    /// How many guardians must approve; null while the committee holds no key or policy is against it, and nothing is
+    /// released.
     pub(crate) needed: Option<u64>,
     /// The guardians.
     pub(crate) guardians: Vec<Party>,
@@ -215,9 +218,13 @@ fn may_release(service: &Service) -> Answer<Vec<MayRelease>> {
             CommitteeMember::Validator(_) => None,
         };
         let roster = standing.as_ref().map(|s| s.entry.roster.members()).unwrap_or_default();
+        let needed = |s: StandingKey| match of {
+            Tier::Card => service.state().membership.policy.tier_zero.then_some(0),
+            _ => Some(s.entry.shares_needed.max(u64::try_from(people).unwrap_or(u64::MAX))),
+        };
         tiers.push(MayRelease {
             tier,
-            needed: standing.map(|s| s.entry.shares_needed.max(u64::try_from(people).unwrap_or(u64::MAX))),
+            needed: standing.and_then(needed),
             guardians: roster.into_iter().filter_map(guardian).collect(),
         });
     }

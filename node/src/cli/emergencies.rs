@@ -261,8 +261,12 @@ fn released_by(tier: &Value) -> String {
     let guardians = rows(tier, "guardians");
     let names: Vec<_> = guardians.iter().map(party_name).collect();
     match tier.get("needed").and_then(Value::as_u64) {
+        Some(0) => format!("  {}: the patient's card in a reader releases it by itself.", text(tier, "tier")),
         Some(needed) => format!("  {}: {needed} of {} release it.", text(tier, "tier"), names.join("; ")),
-        None => format!("  {}: nobody can release it, no committee holds its key.", text(tier, "tier")),
+        None => format!(
+            "  {}: nobody can release it, no committee holds its key or policy is against it.",
+            text(tier, "tier")
+        ),
     }
 }
 

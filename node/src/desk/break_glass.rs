@@ -103,8 +103,8 @@ impl Desk {
     /// Asks for a patient's escrow: `{request}`, and where the patient's card releases it at once `{request, release}`.
     ///
     /// # Errors
-    /// [`DeskError::NotAllowed`]; [`DeskError::Invalid`] for the card's tier without the card; [`DeskError::NotHere`] where nobody in reach has an escrow of this patient, or no
-    /// committee its key; the tap says what else went wrong.
+    /// [`DeskError::NotAllowed`]; [`DeskError::Invalid`] for the card's tier without the card; [`DeskError::NotHere`] where
+    /// nobody in reach has an escrow of this patient, or no committee its key; the tap says what else went wrong.
     pub(crate) async fn ask_emergency(
         &self,
         session: &Arc<Session>,

@@ -1,5 +1,6 @@
 //! Opening what was released: the requester's card opens the key of the request, the shares under it open both halves of
-//! the escrow (one of them, where the patient's card has the other), and the escrow's secret opens the packet of lockers, as any reader's key does.
+//! the escrow (one of them, where the patient's card has the other), and the escrow's secret opens the packet of lockers, as
+//! any reader's key does.
 //!
 //! What it opened stays in the session until the card leaves. Each record is decided and its access filed by `reading`,
 //! as always.
@@ -70,9 +71,8 @@ impl Desk {
     /// Opens what was released for the person who is signed in: `{request, release, patient, until}`.
     ///
     /// # Errors
-    /// [`DeskError::NotAllowed`] for anyone but the requester; [`DeskError::SignerAbsent`] where the patient's card has a half
-    /// and is not in; [`DeskError::NotHere`] while it is not final or shares are
-    /// missing; [`DeskError::SessionOver`].
+    /// [`DeskError::NotAllowed`] for anyone but the requester; [`DeskError::SignerAbsent`] where the patient's card has a
+    /// half and is not in; [`DeskError::NotHere`] while it is not final or shares are missing; [`DeskError::SessionOver`].
     pub(crate) async fn open_emergency(
         &self,
         session: &Arc<Session>,

@@ -126,7 +126,8 @@ pub(super) fn ask_emergency(organization: &str, tier: Tier, reason: Reason, said
         None => "Nobody can approve it".to_owned(),
     };
     Shown::english(format!(
-        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {approve}. The patient will see this, who approved, and everything that you read; it will be reviewed.",
+        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {approve}. \
+         The patient will see this, who approved, and everything that you read; it will be reviewed.",
         tier_name(tier),
         why(reason, said),
         minute(until),
