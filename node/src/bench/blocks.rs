@@ -58,7 +58,7 @@ async fn height_after(events: &mut Receiver<Event>, from: u64) -> Result<u64, Fa
 }
 
 /// One record after another, each once the one before is final.
-async fn work(service: Handle, events: Sender<Event>, mut ward: Ward) -> Result<(), Failed> {
+pub(super) async fn work(service: Handle, events: Sender<Event>, mut ward: Ward) -> Result<(), Failed> {
     loop {
         let filing = ward.records(1)?;
         let mut heard = events.subscribe();

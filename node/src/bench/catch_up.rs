@@ -74,7 +74,7 @@ async fn begin_with_a_state(world: &mut World, height: u64) -> Result<f64, Faile
 }
 
 /// Waits until a node stands at a height.
-async fn follow(world: &World, node: usize, height: u64) -> Result<(), Failed> {
+pub(super) async fn follow(world: &World, node: usize, height: u64) -> Result<(), Failed> {
     let (mut last, mut seen) = (0, Instant::now());
     loop {
         let at = world.nodes[node].service.call(|s| s.state().height).await.map_err(failed)?;

@@ -26,6 +26,7 @@
 //! 100,000 blocks, by CPU.
 
 mod blocks;
+mod cards;
 mod catch_up;
 mod chain;
 mod commit;
@@ -33,17 +34,30 @@ mod decide;
 mod decide_disk;
 mod idle;
 mod ingest;
+mod kiosk;
 mod peers;
 mod people;
+mod reconcile;
+mod replicate;
 mod row;
 mod start;
+mod tap;
 mod world;
 
 use std::path::Path;
 
-pub(crate) use row::Row;
+pub(crate) use row::{Failed, Row};
 
-use row::Failed;
+/// What a run of the benches says as it goes.
+#[derive(Debug)]
+pub(crate) enum Shown<'a> {
+    /// A bench begins; some take minutes.
+    Begun(&'static str),
+    /// A row was measured.
+    Row(&'a Row),
+    /// A bench could not run.
+    Failed(&'a Failed),
+}
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +70,18 @@ pub(crate) struct Size {
     pub(crate) headers: u32,
     /// Blocks that a new node catches up over, ten headers each.
     pub(crate) blocks: u64,
+    /// Blocks that two nodes have in common, ten headers each, when they are to be made alike.
+    pub(crate) reconciled_blocks: u64,
     /// Blocks that are decided beside the engine's own full stack.
     pub(crate) peer_blocks: u64,
     /// Blocks after which the simulator looks at what one more costs.
     pub(crate) history_blocks: u64,
     /// Entries whose time to finality is taken.
     pub(crate) taps: u32,
+    /// Small blobs that a new node is to hold.
+    pub(crate) small_blobs: u32,
+    /// Consents that are given with a card of 100 ms.
+    pub(crate) consents: u32,
     /// Seconds for which an idle node is watched.
     pub(crate) idle_seconds: u64,
 }
@@ -73,9 +93,12 @@ impl Size {
         grants: 1_000_000,
         headers: 20_000,
         blocks: 100_000,
+        reconciled_blocks: 10_000,
         peer_blocks: 500,
         history_blocks: 100_000,
         taps: 300,
+        small_blobs: 10_000,
+        consents: 20,
         idle_seconds: 20,
     };
     /// A tenth of it, for a first look.
@@ -84,9 +107,12 @@ impl Size {
         grants: 100_000,
         headers: 4_000,
         blocks: 4_000,
+        reconciled_blocks: 1_000,
         peer_blocks: 100,
         history_blocks: 4_000,
         taps: 100,
+        small_blobs: 1_000,
+        consents: 5,
         idle_seconds: 5,
     };
 }
@@ -100,6 +126,8 @@ pub(crate) const BENCHES: &[(&str, Bench)] = &[
     ("ingest", ingest::run),
     ("decide", decide::run),
     ("commit", commit::run),
+    ("tap", tap::run),
+    ("reconcile", reconcile::run),
     ("catch-up", catch_up::run),
 ];
 
@@ -109,36 +137,48 @@ type PeerBench = fn(&Path, Size) -> Result<Vec<Row>, Failed>;
 pub(crate) const PEERS: &[(&str, PeerBench)] = &[
     ("peer-plain", peers::plain),
     ("peer-engine", peers::engine),
+    ("threshold", peers::threshold),
+    ("replicate", replicate::run),
+    ("cards", cards::run),
+    ("kiosk", kiosk::run),
     ("growth", peers::growth),
     ("history", peers::history),
 ];
 
-/// Runs the benches that `names` name, or all, then those beside the peers of a folder, and hands each row over as it is
-/// measured.
-///
-/// # Errors
-/// [`Failed`] names the bench that could not run.
+/// Runs the benches that `names` name, or all, then those beside the peers of a folder; says when one begins, and hands
+/// each row over as it is measured. Gives all rows, and what could not run: the rest runs all the same.
 pub(crate) fn run(
     names: &[String],
     size: Size,
     peers: Option<&Path>,
-    mut show: impl FnMut(&Row),
-) -> Result<Vec<Row>, Failed> {
-    let mut rows = Vec::new();
-    let mut add = |of: Result<Vec<Row>, Failed>, name| {
-        let of = of.map_err(|failed| failed.in_bench(name))?;
-        of.iter().for_each(&mut show);
-        rows.extend(of);
-        Ok(())
-    };
+    mut show: impl FnMut(Shown<'_>),
+) -> (Vec<Row>, Vec<Failed>) {
+    let (mut rows, mut broken) = (Vec::new(), Vec::new());
     let wanted = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
-    for (name, bench) in BENCHES.iter().filter(|(name, _)| wanted(name)) {
-        add(bench(size), *name)?;
+    let mut add = |name: &'static str, bench: &dyn Fn() -> Result<Vec<Row>, Failed>| {
+        if !wanted(name) {
+            return;
+        }
+        show(Shown::Begun(name));
+        match bench() {
+            Ok(of) => {
+                of.iter().for_each(|row| show(Shown::Row(row)));
+                rows.extend(of);
+            }
+            Err(failed) => {
+                let failed = failed.in_bench(name);
+                show(Shown::Failed(&failed));
+                broken.push(failed);
+            }
+        }
+    };
+    for (name, bench) in BENCHES {
+        add(name, &|| bench(size));
     }
-    for (name, bench) in PEERS.iter().filter(|(name, _)| wanted(name)) {
+    for (name, bench) in PEERS {
         if let Some(folder) = peers {
-            add(bench(folder, size), *name)?;
+            add(name, &|| bench(folder, size));
         }
     }
-    Ok(rows)
+    (rows, broken)
 }

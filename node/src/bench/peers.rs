@@ -43,11 +43,22 @@ fn in_turns(
 }
 
 /// What a peer prints when it does so much in a folder of its own: how much of it in a second.
-fn speed(folder: &Path, peer: &str, amount: u64) -> Result<f64, Failed> {
+pub(super) fn speed(folder: &Path, peer: &str, amount: u64) -> Result<f64, Failed> {
     let scratch = tempfile::tempdir().map_err(failed)?;
     let amount = amount.to_string();
     let args = [OsStr::new(&amount), scratch.path().as_os_str()];
     child(&folder.join(peer).join("Cargo.toml"), "release", &args)?.parse().map_err(failed)
+}
+
+/// Threshold operations beside those of a library of others, in one program.
+pub(super) fn threshold(folder: &Path, _: Size) -> Result<Vec<Row>, Failed> {
+    let told = child(&folder.join("threshold/Cargo.toml"), "release", &[OsStr::new("--json")])?;
+    let told: Value = serde_json::from_str(&told).map_err(failed)?;
+    let row = |name: &str| {
+        let of = |side: &str| number(&told[name][side], name);
+        Ok(Row::new(&format!("threshold-{name}"), of("ours")?, of("theirs")?, "us", &Goal::AtMost(1.0)))
+    };
+    ["deal", "sign", "verify", "combine"].map(row).into_iter().collect()
 }
 
 /// What a block costs one of 64 validators against one of 4.
@@ -73,7 +84,7 @@ pub(super) fn history(folder: &Path, size: Size) -> Result<Vec<Row>, Failed> {
 }
 
 fn number(value: &Value, what: &str) -> Result<f64, Failed> {
-    value.as_f64().ok_or_else(|| failed(format!("the simulator does not say {what}")))
+    value.as_f64().ok_or_else(|| failed(format!("the program does not say {what}")))
 }
 
 fn simulator(folder: &Path, args: &[&str]) -> Result<Value, Failed> {

@@ -19,6 +19,9 @@ pub(crate) struct Row {
     pub(crate) goal: String,
     /// Whether it does.
     pub(crate) met: bool,
+    /// Why nothing was measured, where the other side is not on this machine; the figures are null then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) absent: Option<String>,
 }
 
 /// Which way a ratio is good.
@@ -37,7 +40,28 @@ impl Row {
             Goal::AtLeast(limit) => (format!(">= {limit}"), ratio >= *limit),
             Goal::AtMost(limit) => (format!("<= {limit}"), ratio <= *limit),
         };
-        Self { id: id.into(), ours, other, unit: unit.into(), ratio, goal, met }
+        Self { id: id.into(), ours, other, unit: unit.into(), ratio, goal, met, absent: None }
+    }
+
+    /// A row whose other side is not on this machine: no miss, and no success either.
+    pub(super) fn absent(id: &str, why: impl Into<String>) -> Self {
+        let (id, unit, goal) = (id.into(), String::new(), String::new());
+        let nothing = f64::NAN;
+        Self {
+            id,
+            ours: nothing,
+            other: nothing,
+            unit,
+            ratio: nothing,
+            goal,
+            met: false,
+            absent: Some(why.into()),
+        }
+    }
+
+    /// Whether its goal was missed.
+    pub(crate) fn is_missed(&self) -> bool {
+        !self.met && self.absent.is_none()
     }
 }
 
@@ -78,6 +102,20 @@ mod tests {
         assert!(Row::new("a", 5.0, 10.0, "MB/s", &Goal::AtLeast(0.45)).met, "half is at least 0.45");
         assert!(!Row::new("a", 4.0, 10.0, "MB/s", &Goal::AtLeast(0.45)).met, "0.4 is not");
         assert!(!Row::new("a", 11.0, 10.0, "us", &Goal::AtMost(1.0)).met, "above a limit");
+    }
+
+    #[test]
+    fn a_row_without_another_side_is_neither_missed_nor_met() {
+        let row = Row::absent("a", "rsync is not here");
+        assert!(!row.is_missed() && !row.met, "nothing was measured");
+        let said = serde_json::to_value(&row).unwrap();
+        assert!(said["ours"].is_null() && said["absent"] == "rsync is not here", "and it says why: {said}");
+        let measured = Row::new("a", 11.0, 10.0, "us", &Goal::AtMost(1.0));
+        assert!(measured.is_missed(), "what was measured can be missed");
+        assert!(
+            serde_json::to_value(&measured).unwrap().get("absent").is_none(),
+            "and doesn't say that it is absent"
+        );
     }
 
     #[test]

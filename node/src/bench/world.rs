@@ -6,7 +6,7 @@ use hospes_net::Multiaddr;
 use hospes_protocol::control::{NodeEntry, OrganizationEntry, PolicyFields, Standing};
 use hospes_protocol::entry::FORMAT;
 use hospes_protocol::genesis::{Genesis, default_policy, organization_id};
-use hospes_protocol::ids::NodeId;
+use hospes_protocol::ids::{NodeId, OrganizationId};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::wire::Wire;
 use hospes_storage::{Medium, Options, Store};
@@ -128,8 +128,18 @@ impl World {
 
     /// A network of `n` nodes, of which the first `validators` decide; none of them runs.
     pub(super) fn found(policy: PolicyFields, validators: u8, n: u8) -> Result<Self, Failed> {
+        Self::found_behind(policy, validators, n, |listen| Ok(listen.to_vec()))
+    }
+
+    /// The same, where `lines` says at which addresses peers find what listens at these.
+    pub(super) fn found_behind(
+        policy: PolicyFields,
+        validators: u8,
+        n: u8,
+        lines: impl FnOnce(&[Multiaddr]) -> Result<Vec<Multiaddr>, Failed>,
+    ) -> Result<Self, Failed> {
         let addresses = addresses(n)?;
-        let genesis = genesis(&addresses, validators, policy)?;
+        let genesis = genesis(&lines(&addresses)?, validators, policy)?;
         let folders = (0..n).map(|_| tempfile::tempdir()).collect::<Result<_, _>>().map_err(failed)?;
         Ok(Self { nodes: Vec::new(), genesis, addresses, folders })
     }
@@ -171,6 +181,11 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The organization of node `i`.
+    pub(super) fn organization(&self, i: u8) -> OrganizationId {
+        organization(i).organization
     }
 
     /// Where the first node keeps its stores.

@@ -1,10 +1,12 @@
 //! `hospes demo` and `hospes bench`: they start nodes of their own.
 
+use std::io::IsTerminal as _;
+
 use serde_json::json;
 
 use super::Global;
 use super::answer::{Done, Exit, Failure, Outcome, note, print};
-use crate::bench::{BENCHES, PEERS, Row, Size};
+use crate::bench::{BENCHES, PEERS, Row, Shown, Size};
 use crate::config::place::ReaderPlace;
 use crate::demo::{BANNER, CardKind, DemoArgs, Failed, PcscReaders, StepLine};
 
@@ -60,6 +62,9 @@ const fn held(ok: bool) -> &'static str {
 }
 
 fn line(row: &Row) -> String {
+    if let Some(why) = &row.absent {
+        return format!("{:<4} {:<30} not here: {why}", "-", row.id);
+    }
     format!(
         "{:<4} {:<30} {:>12.3} {:<8} against {:>12.3}  ratio {:>8.3}  goal {}",
         held(row.met),
@@ -83,11 +88,21 @@ pub(crate) fn bench(global: &Global, args: &BenchArgs) -> Outcome<Done> {
         ));
     }
     let size = if args.quick { Size::QUICK } else { Size::FULL };
-    let show = |row: &Row| if global.json { note(&line(row)) } else { print(&line(row)) };
-    let rows = crate::bench::run(&args.names, size, args.peers.as_deref(), show).map_err(|failed| {
-        Failure::new(Exit::Failed, "bench", failed.to_string(), "Close other programs and try again.")
-    })?;
-    let missed = rows.iter().any(|row| !row.met);
-    let exit = (args.check && missed).then_some(Exit::Failed);
-    Ok(Done { data: json!({"rows": rows}), text: String::new(), exit })
+    let watched = std::io::stderr().is_terminal();
+    let show = |shown: Shown<'_>| match shown {
+        Shown::Begun(name) if watched => note(&format!("     {name} …")),
+        Shown::Begun(_) => {}
+        Shown::Row(row) if global.json => note(&line(row)),
+        Shown::Row(row) => print(&line(row)),
+        Shown::Failed(failed) => note(&failed.to_string()),
+    };
+    let (rows, broken) = crate::bench::run(&args.names, size, args.peers.as_deref(), show);
+    if let (true, Some(first)) = (rows.is_empty(), broken.first()) {
+        let next = "Close other programs and try again.";
+        return Err(Failure::new(Exit::Failed, "bench", first.to_string(), next));
+    }
+    let missed = args.check && rows.iter().any(Row::is_missed);
+    let exit = (missed || !broken.is_empty()).then_some(Exit::Failed);
+    let broken: Vec<_> = broken.iter().map(ToString::to_string).collect();
+    Ok(Done { data: json!({"rows": rows, "not_run": broken}), text: String::new(), exit })
 }

@@ -7,15 +7,15 @@
 mod acts;
 mod failed;
 mod http;
-mod node;
+pub(crate) mod node;
 mod people;
 mod play;
-mod proxy;
-mod readers;
+pub(crate) mod proxy;
+pub(crate) mod readers;
 mod samples;
 mod steps;
 mod story;
-mod tap;
+pub(crate) mod tap;
 mod world;
 
 use std::path::PathBuf;

@@ -1,11 +1,11 @@
 //! A line that can be cut: a TCP proxy on loopback in front of one node's listener.
 //!
 //! Cut, it closes what it carries and takes no new connection; whole, it carries on. It reads nothing of
-//! what passes. The demo gives the clinic only such lines to the other nodes.
+//! what passes, but counts it. The demo gives the clinic only such lines to the other nodes; a bench looks at the count.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +17,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// Connections that are remembered for cutting; older ones are closed.
 const CARRIED_MAX: usize = 64;
 
+/// Bytes that are passed on at a time.
+const BUFFER_BYTES: usize = 64 * 1024;
+
 /// One line.
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -27,6 +30,7 @@ struct Line {
     to: SocketAddr,
     cut: AtomicBool,
     ended: AtomicBool,
+    bytes: AtomicU64,
     carried: Mutex<Vec<TcpStream>>,
 }
 
@@ -38,8 +42,8 @@ impl Proxy {
     pub(crate) fn start(to: SocketAddr) -> Result<Self, Failed> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(Failed::wrong)?;
         let address = listener.local_addr().map_err(Failed::wrong)?;
-        let (cut, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        let line = Arc::new(Line { to, cut, ended, carried: Mutex::default() });
+        let (cut, ended, bytes) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+        let line = Arc::new(Line { to, cut, ended, bytes, carried: Mutex::default() });
         let serving = line.clone();
         thread::spawn(move || serving.serve(&listener));
         Ok(Self { address, line })
@@ -48,6 +52,11 @@ impl Proxy {
     /// Where to connect instead of the node.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Bytes that it carried until now, both ways together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.line.bytes.load(Ordering::SeqCst)
     }
 
     /// Cuts the line at once.
@@ -86,12 +95,13 @@ impl Line {
         }
     }
 
-    fn carry(&self, from: TcpStream) {
+    fn carry(self: &Arc<Self>, from: TcpStream) {
         let Ok(to) = TcpStream::connect_timeout(&self.to, CONNECT_MAX) else { return };
         let (Ok(from_too), Ok(to_too)) = (from.try_clone(), to.try_clone()) else { return };
         self.remember([&from, &to]);
-        let back = thread::spawn(move || pump(to_too, from_too));
-        pump(from, to);
+        let line = self.clone();
+        let back = thread::spawn(move || pump(&line.bytes, to_too, from_too));
+        pump(&self.bytes, from, to);
         let _done = back.join();
     }
 
@@ -121,17 +131,21 @@ fn close(stream: &TcpStream) {
     }
 }
 
-fn pump(mut from: TcpStream, mut to: TcpStream) {
+fn pump(bytes: &AtomicU64, mut from: TcpStream, mut to: TcpStream) {
+    let mut buffer = vec![0; BUFFER_BYTES];
     // Either end may go at any time; that ends the line like a cut.
-    let _copied = std::io::copy(&mut from, &mut to);
+    while let Ok(n @ 1..) = from.read(&mut buffer) {
+        bytes.fetch_add(n as u64, Ordering::SeqCst);
+        if to.write_all(&buffer[..n]).is_err() {
+            break;
+        }
+    }
     close(&from);
     close(&to);
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read as _, Write as _};
-
     use super::*;
 
     fn echo() -> SocketAddr {
@@ -157,6 +171,7 @@ mod tests {
         let proxy = Proxy::start(echo()).unwrap();
         let mut stream = TcpStream::connect(proxy.address()).unwrap();
         assert!(says(&mut stream, b"ping"), "a whole line carries");
+        assert_eq!(proxy.bytes(), 8, "and counts what it carries both ways");
         proxy.cut();
         assert!(!says(&mut stream, b"ping"), "a cut one ends what it carried");
         let mut again = TcpStream::connect(proxy.address()).unwrap();

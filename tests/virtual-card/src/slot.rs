@@ -33,6 +33,8 @@ struct Inserted {
     card: VirtualCard,
     path: PathBuf,
     powered: bool,
+    /// How long it took over commands since the faults were set, its delay included.
+    spent: Duration,
 }
 
 struct Inside {
@@ -124,6 +126,7 @@ impl Slot {
         let Some(inserted) = inside.inserted.as_mut().filter(|one| one.powered) else {
             return Exchange::NoCard;
         };
+        let begun = Instant::now();
         let delay = Duration::from_millis(inserted.card.faults().delay_ms);
         let answer = inserted.card.transmit(bytes);
         // What the card keeps outlives a pull.
@@ -132,6 +135,9 @@ impl Slot {
             (Answer::Bytes(bytes), Ok(())) => {
                 drop(inside);
                 std::thread::sleep(delay);
+                if let Some(inserted) = &mut self.hold().inserted {
+                    inserted.spent += begun.elapsed();
+                }
                 Exchange::Answered(bytes)
             }
             _ => {
@@ -176,7 +182,12 @@ impl Slot {
                 let path = PathBuf::from(path);
                 let state = State::load(&path).map_err(|e| e.to_string())?;
                 inside.take();
-                inside.inserted = Some(Inserted { card: VirtualCard::new(state), path, powered: false });
+                inside.inserted = Some(Inserted {
+                    card: VirtualCard::new(state),
+                    path,
+                    powered: false,
+                    spent: Duration::ZERO,
+                });
             }
             ("remove", None) => inside.take(),
             ("unplug", None) => {
@@ -188,6 +199,10 @@ impl Slot {
                 let card = inside.inserted.as_ref().ok_or("no card")?;
                 return Ok(card.card.commands().to_string());
             }
+            ("spent", None) => {
+                let inserted = inside.inserted.as_ref().ok_or("no card")?;
+                return Ok(inserted.spent.as_micros().to_string());
+            }
             ("pad", Some(what)) => {
                 inside.pad = match what {
                     "none" => Pad::None,
@@ -198,7 +213,9 @@ impl Slot {
             }
             ("faults", _) => {
                 let faults = faults(word.into_iter().chain(words))?;
-                inside.inserted.as_mut().ok_or("no card")?.card.set_faults(faults);
+                let inserted = inside.inserted.as_mut().ok_or("no card")?;
+                inserted.card.set_faults(faults);
+                inserted.spent = Duration::ZERO;
             }
             _ => return Err(format!("unknown: {line}")),
         }

@@ -2,6 +2,7 @@
 //! that both take for them.
 //!
 //! Run by hand: cargo run --release --manifest-path tests/peers/threshold/Cargo.toml
+//! With --json it prints the times only, as one object, for `hospes bench --peers`.
 //! Hashing to the curve is not compared (theirs is of no standard): both sign the same point. Exit 1 if anything differs, or
 //! if a share that was spoilt on purpose does not.
 
@@ -128,36 +129,72 @@ fn median_us(runs: usize, mut run: impl FnMut()) -> f64 {
     times[runs / 2]
 }
 
-fn times((key, shares): &Ours) {
+/// One operation: its name, what it is, and the microseconds of both.
+type Timed = (&'static str, &'static str, f64, f64);
+
+/// Ours hashes to the curve within each operation, theirs is given the point; ours proves that a dealer knows what was dealt.
+fn times((key, shares): &Ours, rng: &mut ChaCha20Rng) -> [Timed; 4] {
     let (message, point) = (b"a release", hashed(b"a release"));
-    let secret = SecretKeyShare::from_mut(&mut scalar(shares[0].to_bytes()));
-    let public = secret.public_key_share();
-    let (share, theirs) = (shares[0].sign(Purpose::Release, message), secret.sign_g2(point));
-    let parts: Vec<_> = shares.iter().take(3).map(|s| s.sign(Purpose::Release, message)).collect();
-    let rows = [
+    let threshold = key.threshold();
+    let secrets: Vec<_> =
+        shares.iter().map(|s| SecretKeyShare::from_mut(&mut scalar(s.to_bytes()))).collect();
+    let publics: Vec<_> = secrets.iter().map(SecretKeyShare::public_key_share).collect();
+    let needed = usize::from(threshold.shares_needed());
+    let parts: Vec<_> = shares.iter().take(needed).map(|s| s.sign(Purpose::Release, message)).collect();
+    let theirs: Vec<_> = secrets.iter().take(needed).map(|s| s.sign_g2(point)).collect();
+    let points = shares[..needed].iter().map(|s| (u64::from(s.index().get()), scalar(s.to_bytes())));
+    let polynomial = Poly::interpolate(points);
+    let set = PublicKeySet::from(polynomial.commitment());
+    let verified = |at: usize| assert!(publics[at].verify_g2(&theirs[at], point), "its own");
+    [
         (
+            "deal",
+            "deal to all (ours with a proof)",
+            median_us(51, || _ = Dealing::deal(b"peers", shares[0].index(), threshold, None, rng)),
+            median_us(51, || {
+                let dealt = threshold.indexes().map(|to| polynomial.evaluate(u64::from(to.get())));
+                _ = (polynomial.commitment(), dealt.collect::<Vec<_>>());
+            }),
+        ),
+        (
+            "sign",
             "sign a share (ours hashes too)",
             median_us(51, || _ = shares[0].sign(Purpose::Release, message)),
-            median_us(51, || _ = secret.sign_g2(point)),
+            median_us(51, || _ = secrets[0].sign_g2(point)),
         ),
         (
+            "verify",
             "verify a share (ours hashes too)",
-            median_us(51, || key.verify_share(Purpose::Release, message, &share).expect("its own")),
-            median_us(51, || assert!(public.verify_g2(&theirs, point), "its own")),
+            median_us(51, || key.verify_share(Purpose::Release, message, &parts[0]).expect("its own")),
+            median_us(51, || verified(0)),
         ),
-    ];
-    for (what, ours, theirs) in rows {
-        println!(
-            "{what:34} ours {ours:8.0} us  threshold_crypto {theirs:8.0} us  ratio {:5.2}",
-            theirs / ours
-        );
-    }
-    let combine = median_us(51, || assert!(key.combine(Purpose::Release, message, &parts).is_ok()));
-    println!("{:34} ours {combine:8.0} us, each share verified before", "combine 3 shares");
+        (
+            "combine",
+            "combine, each share verified before",
+            median_us(51, || assert!(key.combine(Purpose::Release, message, &parts).is_ok(), "its own")),
+            median_us(51, || {
+                (0..needed).for_each(verified);
+                assert!(set.combine_signatures(theirs.iter().enumerate()).is_ok(), "its own");
+            }),
+        ),
+    ]
+}
+
+fn line((_, what, ours, theirs): &Timed) -> String {
+    format!("{what:36} ours {ours:8.0} us  threshold_crypto {theirs:8.0} us  ratio {:5.2}", theirs / ours)
+}
+
+fn object((name, _, ours, theirs): &Timed) -> String {
+    format!("\"{name}\":{{\"ours\":{ours:.1},\"theirs\":{theirs:.1}}}")
 }
 
 fn main() -> std::process::ExitCode {
     let mut rng = ChaCha20Rng::seed_from_u64(1);
+    if std::env::args().any(|argument| argument == "--json") {
+        let made = deal(Threshold::new(3, 5).expect("a threshold"), None, &mut rng);
+        println!("{{{}}}", times(&made, &mut rng).iter().map(object).collect::<Vec<_>>().join(","));
+        return 0.into();
+    }
     let mut tally = Tally::default();
     for (needed, members) in [(1, 1), (1, 4), (2, 3), (3, 5), (5, 7), (7, 15)] {
         let made = deal(Threshold::new(needed, members).expect("a threshold"), None, &mut rng);
@@ -186,6 +223,7 @@ fn main() -> std::process::ExitCode {
     let ours = key.share_key(shares[0].index()).expect("of the roster");
     control.compare("a spoilt share", &ours.to_bytes(), &theirs.to_bytes());
     println!("spoilt on purpose: {} of {} seen", control.differ.len(), control.compared);
-    times(&deal(Threshold::new(3, 5).expect("a threshold"), None, &mut rng));
+    let made = deal(Threshold::new(3, 5).expect("a threshold"), None, &mut rng);
+    times(&made, &mut rng).iter().for_each(|timed| println!("{}", line(timed)));
     if tally.differ.is_empty() && control.differ.len() == 1 { 0.into() } else { 1.into() }
 }

@@ -97,6 +97,20 @@ fn a_card_comes_signs_and_goes() {
 }
 
 #[test]
+fn a_card_says_how_long_it_took_itself() {
+    let Some(pcscd) = pcscd(1) else { return };
+    let (_reader, mut card) = enrolled_in(&pcscd, 0);
+    let micros = |word: &str| pcscd.tell(0, word).unwrap().parse::<u128>().unwrap();
+    pcscd.tell(0, "faults delay=20").unwrap();
+    assert_eq!(micros("spent"), 0, "nothing since its delay was set");
+    let since = Instant::now();
+    card.verify_pin(&pin()).unwrap();
+    let (took, own) = (since.elapsed().as_micros(), micros("spent"));
+    assert!(own >= micros("commands") * 20_000, "its delay for each command at least: {own}");
+    assert!(own < took, "and less than whoever waited for it: {own} of {took}");
+}
+
+#[test]
 fn a_card_pulled_under_a_command_is_a_removal() {
     let Some(pcscd) = pcscd(1) else { return };
     for fault in ["pull-before=2", "pull-after=2"] {
