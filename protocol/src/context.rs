@@ -66,6 +66,8 @@ contexts! {
     Opener = "opener";
     /// A share that opens an escrow, sealed to the key of its request.
     OpeningShare = "opening-share";
+    /// What closes the lock of a recovery's notice, sealed to the lost card.
+    Contest = "contest";
     /// HMAC key K per organization, from the patient secret.
     DeriveSubject = "derive/subject";
     /// HMAC key of locks, from the patient secret.

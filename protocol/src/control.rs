@@ -130,6 +130,8 @@ wire_struct! {
         pub cooling_off_ms: u64,
         /// Whether the patient's card and one practitioner open an emergency summary.
         pub tier_zero: bool,
+        /// How long the replacing of a lost card can be contested before guardians may release it, in milliseconds.
+        pub recovery_delay_ms: u64,
     }
 }
 

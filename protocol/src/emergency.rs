@@ -48,6 +48,21 @@ impl Tier {
         }
     }
 
+    /// Whether lockers of a category are sealed to its escrow: what it opens, and for a new card all but private notes.
+    #[must_use]
+    pub const fn holds(self, category: Category) -> bool {
+        match self {
+            Self::Recovery => !matches!(category, Category::PrivateNotes),
+            Self::Card | Self::Summary | Self::Full | Self::Offline => self.opens(category),
+        }
+    }
+
+    /// Whether the requester counts for nothing among those who approve, and one of them is of another organization.
+    #[must_use]
+    pub const fn wants_others(self) -> bool {
+        matches!(self, Self::Full | Self::Recovery)
+    }
+
     /// The committee whose guardians release it, and how many of them at least; null where a request is not the way.
     /// Where the patient's card is in the reader nobody is asked, and the validators' committee stands in that place.
     #[must_use]
@@ -55,8 +70,8 @@ impl Tier {
         match self {
             Self::Card => Some((crate::control::LEDGER_COMMITTEE, 0)),
             Self::Summary => Some((crate::control::SUMMARY_COMMITTEE, 2)),
-            Self::Full => Some((crate::control::FULL_COMMITTEE, 3)),
-            Self::Recovery | Self::Offline => None,
+            Self::Full | Self::Recovery => Some((crate::control::FULL_COMMITTEE, 3)),
+            Self::Offline => None,
         }
     }
 }

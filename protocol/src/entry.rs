@@ -72,6 +72,8 @@ wire_enum! {
         Review = 35,
         /// A search for a patient without card.
         Search = 36,
+        /// Notice that a lost card is to be replaced.
+        Recovery = 37,
         /// A study.
         Study = 48,
         /// A case.

@@ -5,7 +5,9 @@ use crate::check::{Check, Rejected, ensure};
 use crate::control::{NodeEntry, OrganizationEntry, PolicyFields};
 use crate::entry::FORMAT;
 use crate::ids::{NetworkId, NodeId, OrganizationId, sha256};
-use crate::limits::{COOLING_OFF_MS_DEFAULT, IDLE_BLOCK_MS, LEASE_MS_DEFAULT, VALIDATORS_MAX};
+use crate::limits::{
+    COOLING_OFF_MS_DEFAULT, IDLE_BLOCK_MS, LEASE_MS_DEFAULT, RECOVERY_DELAY_MS_DEFAULT, VALIDATORS_MAX,
+};
 use crate::wire::Wire;
 use crate::wire_struct;
 
@@ -42,6 +44,7 @@ pub const fn default_policy() -> PolicyFields {
         quota_bytes: 1 << 40,
         cooling_off_ms: COOLING_OFF_MS_DEFAULT,
         tier_zero: true,
+        recovery_delay_ms: RECOVERY_DELAY_MS_DEFAULT,
     }
 }
 

@@ -22,6 +22,7 @@ pub mod mutants;
 pub mod patient;
 pub mod personal;
 pub mod policy;
+pub mod recovery;
 pub mod seal;
 mod secret;
 pub mod sign1;

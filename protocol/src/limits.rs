@@ -59,5 +59,9 @@ pub const STATE_PART_BYTES: usize = 1024 * 1024;
 /// Closed locks that come in one part: just over a megabyte.
 pub const LOCKS_PART: usize = 32 * 1024;
 
+/// How long the replacing of a lost card can be contested, where a federation sets nothing else: 24 hours.
+pub const RECOVERY_DELAY_MS_DEFAULT: u64 = 24 * 60 * 60 * 1000;
+/// And at most: a year, so that a notice ends.
+pub const RECOVERY_DELAY_MS_MAX: u64 = 365 * 24 * 60 * 60 * 1000;
 /// How long an erasure can be taken back, where a federation sets nothing else: 14 days, for second thoughts.
 pub const COOLING_OFF_MS_DEFAULT: u64 = 14 * 24 * 60 * 60 * 1000;

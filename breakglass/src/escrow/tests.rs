@@ -75,6 +75,12 @@ impl Sealing {
     }
 }
 
+/// An attack that must be refused so; printed as a row of the table of attacks (`tests/attacks`).
+fn row(attack: &str, found: Result<zeroize::Zeroizing<[u8; 32]>, ThresholdError>, refused: ThresholdError) {
+    assert_eq!(found, Err(refused), "{attack}");
+    println!("| escrows and labels | {attack} | refused: {refused} |");
+}
+
 #[test]
 fn an_escrow_opens_by_both_signatures_over_its_own_label() {
     let s = Sealing::new();
@@ -84,27 +90,20 @@ fn an_escrow_opens_by_both_signatures_over_its_own_label() {
     assert_eq!(sealed.open(&s.label, &s.keys, &good).as_deref(), Ok(&[8; 32]), "what was sealed");
     let other = EscrowLabel { holder: [0; 32], ..s.label.clone() };
     let theirs = s.openings(&other);
-    assert_eq!(
-        sealed.open(&other, &s.keys, &theirs),
-        Err(ThresholdError::Broken),
-        "copied to another patient"
-    );
+    let copied = sealed.open(&other, &s.keys, &theirs);
+    row("an escrow copied to another patient", copied, ThresholdError::Broken);
     let tier = EscrowLabel { tier: Tier::Summary, ..s.label.clone() };
     let summary = s.openings(&tier);
-    assert_eq!(
-        sealed.open(&tier, &s.keys, &summary),
-        Err(ThresholdError::Broken),
-        "by another tier's guardians"
-    );
-    for openings in [
-        Openings { guardians: theirs.guardians, ..good },
-        Openings { ledger: theirs.ledger, ..good },
-        Openings { guardians: good.ledger, ledger: good.guardians },
-        Openings { ledger: good.guardians, ..good },
-        Openings { guardians: good.ledger, ..good },
+    let opened = sealed.open(&tier, &s.keys, &summary);
+    row("another tier's label", opened, ThresholdError::Broken);
+    for (attack, openings) in [
+        ("guardians' signature for another label", Openings { guardians: theirs.guardians, ..good }),
+        ("validators' signature for another label", Openings { ledger: theirs.ledger, ..good }),
+        ("both signatures exchanged", Openings { guardians: good.ledger, ledger: good.guardians }),
+        ("guardians without the ledger's key", Openings { ledger: good.guardians, ..good }),
+        ("the ledger's key without guardians", Openings { guardians: good.ledger, ..good }),
     ] {
-        let opened = sealed.open(&s.label, &s.keys, &openings);
-        assert_eq!(opened, Err(ThresholdError::BadSignature), "one signature alone is none");
+        row(attack, sealed.open(&s.label, &s.keys, &openings), ThresholdError::BadSignature);
     }
     let mut altered = sealed.clone();
     altered.ciphertext[40] ^= 1;

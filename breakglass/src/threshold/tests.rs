@@ -71,6 +71,17 @@ fn signed(shares: &[KeyShare], who: &[u16], purpose: Purpose, message: &[u8]) ->
     who.iter().map(|n| shares[usize::from(*n) - 1].sign(purpose, message)).collect()
 }
 
+/// An attack that must be refused so; printed as a row of the table of attacks (`tests/attacks`).
+fn row<T: std::fmt::Debug + PartialEq, E: std::fmt::Debug + std::fmt::Display + PartialEq>(
+    attack: &str,
+    found: Result<T, E>,
+    refused: E,
+) {
+    let said = refused.to_string();
+    assert_eq!(found, Err(refused), "{attack}");
+    println!("| shares | {attack} | refused: {said} |");
+}
+
 #[test]
 fn any_three_of_five_make_the_same_signature_and_two_make_none() {
     let (key, shares) = fresh(of(3, 5), 1);
@@ -82,8 +93,8 @@ fn any_three_of_five_make_the_same_signature_and_two_make_none() {
     for who in [&[5, 3, 1][..], &[2, 4, 5], &[4, 3, 2, 1], &[1, 2, 3, 4, 5]] {
         assert_eq!(sign(who), Ok(one), "{who:?} make the same");
     }
-    assert_eq!(sign(&[4, 5]), Err(ThresholdError::TooFew { have: 2, needed: 3 }), "two don't");
-    assert_eq!(sign(&[]), Err(ThresholdError::TooFew { have: 0, needed: 3 }), "nor does nobody");
+    row("one share too few", sign(&[4, 5]), ThresholdError::TooFew { have: 2, needed: 3 });
+    row("no share at all", sign(&[]), ThresholdError::TooFew { have: 0, needed: 3 });
 }
 
 #[test]
@@ -94,19 +105,17 @@ fn a_share_that_is_repeated_out_of_the_roster_or_false_is_named() {
     let good = signed(&shares, &[1, 2, 3], Purpose::Release, b"m");
     assert!(combine(&good).is_ok(), "the three are good");
     let repeated = [good[0].clone(), good[0].clone(), good[1].clone()];
-    assert_eq!(combine(&repeated), Err(ThresholdError::Repeated(1)), "one person twice");
+    row("a share twice", combine(&repeated), ThresholdError::Repeated(1));
     let stranger = strangers[3].sign(Purpose::Release, b"m");
-    assert_eq!(
-        combine(&[good[0].clone(), stranger]),
-        Err(ThresholdError::OutOfRoster(4)),
-        "nobody has place 4"
-    );
+    let found = combine(&[good[0].clone(), stranger]);
+    row("an index out of the roster", found, ThresholdError::OutOfRoster(4));
     let taken = SignatureShare { index: at(3), ..good[1].clone() };
-    assert_eq!(combine(&[good[0].clone(), taken]), Err(ThresholdError::BadShare(3)), "under another's index");
+    row("another's index", combine(&[good[0].clone(), taken]), ThresholdError::BadShare(3));
     let foreign = strangers[1].sign(Purpose::Release, b"m");
-    assert_eq!(combine(&[good[0].clone(), foreign]), Err(ThresholdError::BadShare(2)), "of another key");
+    row("a share of another key", combine(&[good[0].clone(), foreign]), ThresholdError::BadShare(2));
     let other = shares[1].sign(Purpose::Release, b"n");
-    assert_eq!(combine(&[good[0].clone(), other]), Err(ThresholdError::BadShare(2)), "over another message");
+    let mixed = combine(&[good[0].clone(), other]);
+    row("shares gathered over two requests that failed", mixed, ThresholdError::BadShare(2));
     let fourth = [good[0].clone(), good[1].clone(), SignatureShare { index: at(3), ..good[0].clone() }];
     assert_eq!(combine(&fourth), Err(ThresholdError::BadShare(3)), "beyond the threshold too");
 }
@@ -264,10 +273,10 @@ fn dealings_that_cancel_each_other_out_make_no_key() {
 fn points_that_are_no_keys_are_never_values() {
     let mut identity = [0; 48];
     identity[0] = 0xc0;
-    assert_eq!(PublicKey::from_bytes(&identity), Err(Check::WeakKey.into()), "the identity of G1");
+    row("the identity as a key", PublicKey::from_bytes(&identity), Check::WeakKey.into());
     let mut identity = [0; 96];
     identity[0] = 0xc0;
-    assert_eq!(Signature::from_bytes(&identity), Err(Check::WeakKey.into()), "the identity of G2");
+    row("the identity as a share", Signature::from_bytes(&identity), Check::WeakKey.into());
     // Points of the curve with small x are not of the subgroup: one in 2^125 is.
     let on_curve = |x: u8| {
         let mut bytes = [0; 48];
@@ -277,17 +286,19 @@ fn points_that_are_no_keys_are_never_values() {
     };
     let off = (0..=255).map(on_curve).find(|b| bool::from(G1Affine::from_compressed_unchecked(b).is_some()));
     let off = off.expect("half of all x are on the curve");
-    assert_eq!(PublicKey::from_bytes(&off), Err(Check::WeakKey.into()), "out of the subgroup");
-    assert_eq!(PublicKey::from_bytes(&[0xff; 48]), Err(Check::WeakKey.into()), "no point at all");
+    row("a point out of the subgroup", PublicKey::from_bytes(&off), Check::WeakKey.into());
+    row("no point at all", PublicKey::from_bytes(&[0xff; 48]), Check::WeakKey.into());
 }
 
 #[test]
 fn indexes_and_thresholds_are_of_a_roster() {
-    assert_eq!(Index::new(0), Err(ThresholdError::OutOfRoster(0)), "zero is where the key is");
-    assert_eq!(Index::new(ROSTER_MAX + 1), Err(ThresholdError::OutOfRoster(ROSTER_MAX + 1)), "too far");
+    // Where the key itself is.
+    row("index zero", Index::new(0), ThresholdError::OutOfRoster(0));
+    let far = ROSTER_MAX + 1;
+    row("an index beyond any roster", Index::new(far), ThresholdError::OutOfRoster(far));
     assert!(Index::new(ROSTER_MAX).is_ok(), "the last");
-    assert_eq!(Index::decode(&[0x20]), Err(Check::Malformed.into()), "minus one");
-    assert_eq!(Index::decode(&[0]), Err(Check::Malformed.into()), "zero from outside");
+    row("index minus one", Index::decode(&[0x20]), Check::Malformed.into());
+    row("index zero from a peer", Index::decode(&[0]), Check::Malformed.into());
     assert_eq!(Index::decode(&at(7).encode()), Ok(at(7)), "its own encoding");
     for (needed, of) in [(0, 3), (4, 3), (1, ROSTER_MAX + 1)] {
         assert_eq!(

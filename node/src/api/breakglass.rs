@@ -36,7 +36,7 @@ pub(crate) struct EmergencyShown {
     pub(crate) patient: String,
     /// Who asks.
     pub(crate) requester: Party,
-    /// `card` (by the patient's card and the requester alone), `summary` or `full`.
+    /// `card` (by the patient's card and the requester alone), `summary`, `full` or `recovery`.
     pub(crate) tier: &'static str,
     /// Why.
     pub(crate) reason: &'static str,
@@ -205,6 +205,16 @@ pub(crate) struct EmergencyAsked {
     minutes: Option<u64>,
 }
 
+/// A tier that is asked for by itself: the way back of a lost card rests on a notice.
+fn tier(named: &str) -> Answer<Tier> {
+    match word("tier", &TIERS, named)? {
+        Tier::Recovery => {
+            Err(Problem::of(Code::BadRequest).detail("A lost card is replaced by /recoveries."))
+        }
+        tier => Ok(tier),
+    }
+}
+
 impl EmergencyAsked {
     fn read(self) -> Answer<AskEmergency> {
         let of = match (self.card, self.patient) {
@@ -216,7 +226,7 @@ impl EmergencyAsked {
         };
         Ok(AskEmergency {
             of,
-            tier: word("tier", &TIERS, self.tier.as_deref().unwrap_or("summary"))?,
+            tier: tier(self.tier.as_deref().unwrap_or("summary"))?,
             reason: word("reason", &REASONS, &self.reason)?,
             text: self.text,
             lasts_ms: self.minutes.map(|minutes| minutes.saturating_mul(60_000)),

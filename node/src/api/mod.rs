@@ -14,6 +14,7 @@
 //! | `committees` | who guards emergency access |
 //! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
 //! | `breakglass` | requests, approvals, opening, reviews |
+//! | `recoveries` | lost cards without their printed code |
 //! | `oversight` | who broke the glass how often, what an auditor asks, counts in status |
 //! | `events` | what happens, as it happens |
 //! | `ledger` | the ledger as a file |
@@ -46,6 +47,7 @@ mod patients;
 mod problem;
 mod proposals;
 mod records;
+mod recoveries;
 mod server;
 mod sessions;
 mod shown;
@@ -101,6 +103,10 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(grants::list, grants::give))
         .routes(routes!(grants::revoke))
         .routes(routes!(grants::revoke_one))
+        .routes(routes!(recoveries::list, recoveries::give))
+        .routes(routes!(recoveries::contest))
+        .routes(routes!(recoveries::ask))
+        .routes(routes!(recoveries::finish))
         .routes(routes!(breakglass::list, breakglass::ask))
         .routes(routes!(breakglass::show))
         .routes(routes!(breakglass::approve))

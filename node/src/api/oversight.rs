@@ -117,7 +117,7 @@ pub(crate) async fn report(State(api): State<Api>, caller: Caller) -> Answer<Rep
 /// Whose approval a tier takes.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct MayRelease {
-    /// `card` (the patient's card in the reader, by itself), `summary` or `full`.
+    /// `card` (the patient's card in the reader, by itself), `summary`, `full` or `recovery`.
     pub(crate) tier: &'static str,
     /// How many guardians must approve; null while the committee holds no key or policy is against it, and nothing is
     /// released.

@@ -42,10 +42,17 @@ pub(crate) struct FederationPolicy {
     /// Whether the patient's card and one practitioner open an emergency summary; yes where absent.
     #[serde(default = "tier_zero")]
     tier_zero: bool,
+    /// How long the replacing of a lost card can be contested, in milliseconds; 24 hours where absent.
+    #[serde(default = "recovery_delay_ms")]
+    recovery_delay_ms: u64,
 }
 
 const fn tier_zero() -> bool {
     true
+}
+
+const fn recovery_delay_ms() -> u64 {
+    hospes_protocol::limits::RECOVERY_DELAY_MS_DEFAULT
 }
 
 const fn cooling_off_ms() -> u64 {
@@ -63,6 +70,7 @@ impl FederationPolicy {
             quota_bytes: fields.quota_bytes,
             cooling_off_ms: fields.cooling_off_ms,
             tier_zero: fields.tier_zero,
+            recovery_delay_ms: fields.recovery_delay_ms,
         }
     }
 }
@@ -227,6 +235,7 @@ impl FederationPolicy {
             quota_bytes: self.quota_bytes,
             cooling_off_ms: self.cooling_off_ms,
             tier_zero: self.tier_zero,
+            recovery_delay_ms: self.recovery_delay_ms,
         }
     }
 }

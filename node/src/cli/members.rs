@@ -106,6 +106,9 @@ pub(crate) struct PolicyArgs {
     /// Whether the patient's card and one practitioner open an emergency summary.
     #[arg(long, value_name = "BOOL")]
     tier_zero: Option<bool>,
+    /// How long the replacing of a lost card can be contested, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    recovery_delay_ms: Option<u64>,
     #[command(flatten)]
     proposal: ProposalArgs,
 }
@@ -121,6 +124,7 @@ impl PolicyArgs {
             number("lease_ms", self.lease_ms),
             number("quota_bytes", self.quota_bytes),
             number("cooling_off_ms", self.cooling_off_ms),
+            number("recovery_delay_ms", self.recovery_delay_ms),
         ];
         let switch = |name, value: Option<bool>| value.map(|v| (name, json!(v)));
         let switches = [switch("soft_cards", self.soft_cards), switch("tier_zero", self.tier_zero)];

@@ -25,6 +25,7 @@ mod place;
 mod plays;
 mod reached;
 mod records;
+mod recoveries;
 mod rights;
 mod run;
 mod settings;

@@ -1,4 +1,4 @@
-//! `hospes patient`: enrolling, finding and showing patients of this organization.
+//! `hospes patient`: enrolling, finding and showing patients of this organization, and replacing their lost cards.
 
 use serde_json::json;
 
@@ -29,6 +29,9 @@ pub(crate) enum PatientCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// Replace a lost card without its printed code.
+    #[command(subcommand)]
+    Recover(super::recoveries::RecoverCommand),
     /// What is known of a patient.
     Show {
         /// The pseudonym.
@@ -82,6 +85,7 @@ pub(crate) fn run(global: &Global, command: &PatientCommand) -> Outcome<Done> {
             list(global, card, &format!("/patients{query}"), "patients", FOUND)
         }
         PatientCommand::Erase { card } => super::erasures::order(global, card, &[]),
+        PatientCommand::Recover(command) => super::recoveries::run(global, command),
         PatientCommand::Show { patient, card } => {
             let found = Seat::take(global, card)?.client().get(&format!("/patients/{}", quoted(patient)))?;
             let shown = fields(&found);

@@ -10,7 +10,7 @@ use hospes_breakglass::threshold::Purpose;
 use hospes_card::{Card, Slot};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::CommitteeMember;
-use hospes_protocol::emergency::{Approval, ApprovalStatement, RequestEntry, Tier};
+use hospes_protocol::emergency::{Approval, ApprovalStatement, RequestEntry};
 use hospes_protocol::ids::{ContentId, PersonId, sha256};
 use hospes_protocol::policy::PatientView as _;
 use hospes_protocol::seal::envelope::seal_to;
@@ -44,8 +44,8 @@ fn asked(service: &Service, id: ContentId, person: PersonId) -> Result<Asked, De
     if service.now() >= request.until {
         return Err(DeskError::Invalid("the request has ended"));
     }
-    if request.tier == Tier::Full && request.requester == person {
-        return Err(DeskError::NotAllowed("who asks for the full record approves it not"));
+    if request.tier.wants_others() && request.requester == person {
+        return Err(DeskError::NotAllowed("who asks for this approves it not"));
     }
     let committee = service.view().committee(&request.guardians)?;
     let committee = committee.ok_or(DeskError::Unknown("the committee"))?;

@@ -64,17 +64,23 @@ pub(crate) struct AskEmergency {
 }
 
 /// What stands on the service's side of a request.
-struct Ground {
-    basis: Basis,
-    guardians: ContentId,
-    ledger: ContentId,
-    after: (u64, BlockHash),
+pub(super) struct Ground {
+    /// The escrow.
+    pub(super) basis: Basis,
+    /// Who hold its keys now.
+    pub(super) guardians: ContentId,
+    /// The validators.
+    pub(super) ledger: ContentId,
+    /// The newest block.
+    pub(super) after: (u64, BlockHash),
     key: Option<PatientKey>,
     nodes: Vec<(hospes_protocol::ids::NodeId, AgreementKey)>,
-    organization: String,
+    /// The asking organization's name.
+    pub(super) organization: String,
 }
 
-fn ground(service: &Service, own: OrganizationId, basis: Basis) -> Result<Ground, DeskError> {
+/// What a request stands on.
+pub(super) fn ground(service: &Service, own: OrganizationId, basis: Basis) -> Result<Ground, DeskError> {
     let gone = DeskError::NotHere("no committee holds the key of this escrow");
     let Some(guardians) = service.key_since(&basis.escrow.guardians)? else { return Err(gone) };
     let Some(ledger) = service.key_since(&basis.escrow.ledger)? else { return Err(gone) };

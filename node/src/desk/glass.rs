@@ -13,7 +13,7 @@ use hospes_breakglass::threshold::{Purpose, Signature, SignatureShare, Threshold
 use hospes_protocol::context::Context;
 use hospes_protocol::emergency::{EscrowRef, Tier};
 use hospes_protocol::ids::{ContentId, NetworkId};
-use hospes_protocol::keys::SoftwareAgreement;
+use hospes_protocol::keys::{KeyAgreement, SoftwareAgreement};
 use hospes_protocol::seal::envelope::{Envelope, OpenError};
 use hospes_protocol::wire::Wire;
 use hospes_service::emergency::{Gathered, Ready};
@@ -36,14 +36,18 @@ const SHARES: Duration = Duration::from_secs(10);
 const ESCROW_PACKETS: usize = 2;
 
 /// What opens an escrow.
-struct Parts {
-    ready: Ready,
+pub(super) struct Parts {
+    /// The request, and the shares.
+    pub(super) ready: Ready,
     escrow: EscrowRef,
-    sealed: Vec<u8>,
+    /// The escrow's secret, sealed.
+    pub(super) sealed: Vec<u8>,
     /// Null where the patient's card stands in for guardians.
-    guardians: Option<ThresholdKey>,
-    ledger: ThresholdKey,
-    packets: Vec<Vec<u8>>,
+    pub(super) guardians: Option<ThresholdKey>,
+    /// The validators' key.
+    pub(super) ledger: ThresholdKey,
+    /// What the escrow reads.
+    pub(super) packets: Vec<Vec<u8>>,
 }
 
 fn parts(service: &Service, objects: &dyn Objects, request: &ContentId) -> Result<Option<Parts>, DeskError> {
@@ -101,7 +105,8 @@ impl Desk {
         }))
     }
 
-    async fn gathered(&self, request: ContentId) -> Result<Parts, DeskError> {
+    /// Waits a little for what opens an escrow.
+    pub(super) async fn gathered(&self, request: ContentId) -> Result<Parts, DeskError> {
         let began = Instant::now();
         loop {
             let objects = self.0.parts.objects.clone();
@@ -161,11 +166,11 @@ fn open(
 const BROKEN: DeskError = DeskError::Invalid("the shares do not open this escrow");
 
 // Shares that are not their member's are left out; the others must be enough.
-fn signature(
+pub(super) fn signature(
     key: &ThresholdKey,
     shares: &Gathered,
     opening: &[u8],
-    (opener, network): (&mut SoftwareAgreement, &NetworkId),
+    (opener, network): (&mut dyn KeyAgreement, &NetworkId),
 ) -> Result<Signature, DeskError> {
     let mut good = Vec::new();
     for (index, sealed) in shares {

@@ -137,7 +137,7 @@ pub(super) fn escrow_plans(service: &Service) -> Result<Vec<EscrowPlan>, DeskErr
     let Some(ledger) = service.committee_key(LEDGER_COMMITTEE)? else { return Ok(plans) };
     let (tier, under) = (Tier::Card, Under::Card(ledger.key.public()));
     plans.push(EscrowPlan { tier, guardians: ledger.committee, ledger: ledger.committee, under });
-    for tier in [Tier::Summary, Tier::Full] {
+    for tier in [Tier::Summary, Tier::Full, Tier::Recovery] {
         let Some((name, _)) = tier.committee() else { continue };
         let Some(guardians) = service.committee_key(name)? else { continue };
         let keys = EscrowKeys { guardians: guardians.key.public(), ledger: ledger.key.public() };
@@ -268,12 +268,16 @@ fn add_escrow(
         }
         (Under::Card(_), None) => return Ok(None),
     };
-    let within: Vec<_> = secrets.iter().filter(|s| plan.tier.opens(s.name.category)).cloned().collect();
+    let within: Vec<_> = secrets.iter().filter(|s| plan.tier.holds(s.name.category)).cloned().collect();
     let packet = Packet { patient: new.secret.patient, epoch: new.number, secrets: within };
     packets.push(key.id(), None, seal_packet(&key, &packet, network, rng)?);
-    let unheld: Vec<_> = new.carried.iter().filter(|c| !c.in_locker && plan.tier.opens(c.category)).collect();
+    let unheld: Vec<_> = new.carried.iter().filter(|c| !c.in_locker && plan.tier.holds(c.category)).collect();
     if !unheld.is_empty() {
         packets.push(key.id(), None, seal_bundle(&key, &unheld, network, rng)?);
+    }
+    if plan.tier == Tier::Recovery {
+        let plain = Zeroizing::new(new.secret.encode());
+        packets.push(key.id(), None, seal_to(&key, Context::PatientSecret, network, &plain, rng)?);
     }
     let escrow = EscrowRef {
         public,

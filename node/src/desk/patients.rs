@@ -276,7 +276,8 @@ impl Desk {
     }
 }
 
-fn card_entry(
+/// The entry of a card that is in.
+pub(super) fn card_entry(
     info: &CardInfo,
     attested: bool,
     patient: PatientId,
@@ -354,7 +355,8 @@ fn first_lockers(
     Ok(locker)
 }
 
-fn write_secret(
+/// Puts the secret on a card, sealed to it, with what break-glass by the card alone needs, and the patient's home.
+pub(super) fn write_secret(
     card: &mut dyn Card,
     (secret, half): (&CardSecret, &[u8; 32]),
     agreement: &AgreementKey,

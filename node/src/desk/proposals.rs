@@ -128,12 +128,14 @@ fn what(service: &Service, content: &Content) -> Result<String, DeskError> {
             let fields = entry.fields.ok_or(foreign)?;
             format!(
                 "the policy is: grants rest for {} hours without news, soft cards are {}, an organization may have \
-                 others hold {} bytes, an erasure can be taken back for {} hours, one practitioner alone opens {} by the \
-                 patient's card, blocks wait {} ms and hold {} headers, idle blocks come every {} ms",
+                 others hold {} bytes, an erasure can be taken back for {} hours, replacing a lost card can be contested for {} \
+                 hours, one practitioner alone opens {} by the patient's card, blocks wait {} ms and hold {} headers, idle \
+                 blocks come every {} ms",
                 fields.lease_ms / 3_600_000,
                 if fields.soft_cards { "accepted" } else { "refused" },
                 fields.quota_bytes,
                 fields.cooling_off_ms / 3_600_000,
+                fields.recovery_delay_ms / 3_600_000,
                 if fields.tier_zero { "emergency summaries" } else { "nothing" },
                 fields.block_delay_ms,
                 fields.block_headers_max,

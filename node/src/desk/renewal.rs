@@ -6,7 +6,7 @@
 use hospes_card::Card;
 use hospes_protocol::control::Standing;
 use hospes_protocol::entry::Kind;
-use hospes_protocol::ids::{BlockHash, ContentId, OrganizationId, PatientId};
+use hospes_protocol::ids::{BlockHash, ContentId, KeyId, OrganizationId, PatientId};
 use hospes_protocol::keys::AgreementKey;
 use hospes_protocol::personal::{CardEntry, GrantEntry, Grantee, RecordEntry, RevocationEntry, Revoked};
 use hospes_protocol::policy::{Known, LockState, PatientView as _, Personal, View as _};
@@ -23,7 +23,7 @@ use super::lockers::{
     Carried, EscrowPlan, NewEpoch, Reader, escrow_plans, make_epoch, needs_packet, treating,
 };
 use super::sessions::{Opened, Session};
-use super::sign_in::read_secret;
+use super::sign_in::{CardSecret, read_secret};
 use super::unseal::take_packet;
 
 /// Packets of the newest epoch: locker secrets, and a bundle.
@@ -67,6 +67,17 @@ pub(super) fn standing(service: &Service, session: &Session) -> Result<Lockers, 
     if of != patient {
         return Err(DeskError::UnknownCard);
     }
+    let issued = service.issued_by(&known.id)?.ok_or(DeskError::UnknownCard)?;
+    standing_of(service, (patient, issued), (known.id, (**card).clone()), &session.agreement.id())
+}
+
+/// Reads what stands for a patient whose card is, or will be, this one; `reader` is whose packets are opened.
+pub(super) fn standing_of(
+    service: &Service,
+    (patient, home): (PatientId, OrganizationId),
+    (card_entry, card): (ContentId, CardEntry),
+    reader: &KeyId,
+) -> Result<Lockers, DeskError> {
     let records = service.records_of(&patient)?.into_iter().map(|l| (l.content, l.entry)).collect();
     let revocations = revocations(service, &patient)?;
     let mut live = Vec::new();
@@ -76,15 +87,14 @@ pub(super) fn standing(service: &Service, session: &Session) -> Result<Lockers, 
         }
     }
     let state = service.state();
-    let issued = service.issued_by(&known.id)?;
     Ok(Lockers {
-        home: issued.ok_or(DeskError::UnknownCard)?,
+        home,
         escrows: escrow_plans(service)?,
         patient,
-        card_entry: known.id,
-        card: (**card).clone(),
+        card_entry,
+        card,
         records,
-        packets: service.packets_for(&session.agreement.id(), &patient)?,
+        packets: service.packets_for(reader, &patient)?,
         live,
         epoch: service.locker_epoch(&patient)?.map_or(0, |(_, entry)| entry.epoch),
         members: state.membership.clone(),
@@ -166,6 +176,22 @@ pub(super) fn renew(
     for sealed in now.packets.iter().take(OWN_PACKETS) {
         take_packet(&mut opened, &now.patient, sealed, &mut card.agreement()?, network)?;
     }
+    renew_with(card, (&secret, opened), now, grants, place, rng)
+}
+
+/// As [`renew`], with what a packet gave that the card itself may not open.
+///
+/// # Errors
+/// As [`renew`].
+pub(super) fn renew_with(
+    card: &mut dyn Card,
+    (secret, mut opened): (&CardSecret, Opened),
+    now: &Lockers,
+    grants: &[(ContentId, GrantEntry)],
+    place: &Place,
+    rng: &mut ChaCha20Rng,
+) -> Result<Entry, DeskError> {
+    let network = &place.network;
     let ring = opened.lockers.remove(&now.patient).unwrap_or_default();
     let old: Vec<_> = ring.secrets().into_iter().cloned().collect();
     let newest = old.last().map_or(0, |s| s.name.epoch);
@@ -183,7 +209,7 @@ pub(super) fn renew(
     let made = make_epoch(
         NewEpoch {
             number: newest.max(now.epoch) + 1,
-            secret: &secret,
+            secret,
             card: &now.card.agreement,
             recovery: &now.card.recovery,
             old,

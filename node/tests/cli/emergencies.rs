@@ -13,7 +13,7 @@ use crate::program::{Desk, Ended, Node, wait_until};
 
 const ALLERGY: &[u8] = b"{\"allergy\":\"penicillin\"}";
 
-fn enrol(desk: &Desk, hospital: &str, who: &str, roles: &[&str]) -> String {
+pub(crate) fn enrol(desk: &Desk, hospital: &str, who: &str, roles: &[&str]) -> String {
     for role in roles {
         desk.at(hospital, hospital, &["person", "role", role, "--right", "read", "--right", "write"]).data();
     }
@@ -24,9 +24,9 @@ fn enrol(desk: &Desk, hospital: &str, who: &str, roles: &[&str]) -> String {
 }
 
 /// The guardians' ceremony, each at the own hospital.
-fn ceremony(desk: &Desk, guardians: &[(&str, &str)]) {
+pub(crate) fn ceremony(desk: &Desk, name: &str, guardians: &[(&str, &str)]) {
     let stage = || {
-        let shown = north(desk, &["breakglass", "committee", "show", "summary"]).data();
+        let shown = north(desk, &["breakglass", "committee", "show", name]).data();
         shown["committees"][0]["stage"].as_str().unwrap().to_owned()
     };
     for (at, stage_after) in [(0, "complaining"), (1, "proving"), (2, "ready")] {
@@ -38,11 +38,11 @@ fn ceremony(desk: &Desk, guardians: &[(&str, &str)]) {
     }
 }
 
-fn glass(desk: &Desk, hospital: &str, who: &str, arguments: &[&str]) -> Ended {
+pub(crate) fn glass(desk: &Desk, hospital: &str, who: &str, arguments: &[&str]) -> Ended {
     desk.at(hospital, who, &[&["breakglass"], arguments].concat())
 }
 
-fn shown(desk: &Desk, hospital: &str, who: &str, request: &str) -> Option<Value> {
+pub(crate) fn shown(desk: &Desk, hospital: &str, who: &str, request: &str) -> Option<Value> {
     let list = glass(desk, hospital, who, &["list"]);
     let listed = if list.code == 0 { list.data() } else { return None };
     listed["emergencies"].as_array().unwrap().iter().find(|e| e["request"] == request).cloned()
@@ -69,7 +69,7 @@ fn stage(desk: &Desk, guarded: bool) -> (Vec<Node>, String) {
     if guarded {
         let guardians = ["summary", "--guardian", &ana, "--guardian", &ben, "--phase-blocks", "12"];
         voted(desk, &[&propose[..], &guardians].concat());
-        ceremony(desk, &[("north", "ana"), ("east", "ben")]);
+        ceremony(desk, "summary", &[("north", "ana"), ("east", "ben")]);
     }
     wait_until("the validators have a key", || {
         let shown = north(desk, &["breakglass", "committee", "show", "ledger"]).data();

@@ -15,6 +15,7 @@ mod members;
 mod memory;
 mod offline;
 mod program;
+mod recoveries;
 mod restored;
 mod siblings;
 mod verify;

@@ -106,6 +106,7 @@ fn a_new_network_starts_under_the_policy_that_is_documented() {
         quota_bytes: 1_099_511_627_776,
         cooling_off_ms: 14 * 24 * hour,
         tier_zero: true,
+        recovery_delay_ms: 24 * hour,
     };
     assert_eq!(default_policy(), expected, "a block an hour, three days' lease, a TiB, two weeks");
 }

@@ -9,6 +9,7 @@
 //! | access | home, the reader's; under a one-time grant or a code, whoever holds that grant |
 //! | erasure | of records: author, home, grantees live or not whose grant reaches one, backup partners, of summaries those with emergency nodes; of everything: the circle, former grantees, backup partners, those with emergency nodes |
 //! | receipt | home, authors |
+//! | recovery | the circle, the other organization that signed it; once it is asked for, whoever judges the request |
 //! | request, release, close, review | home, the requester's, the guardians', those of the ledger committee's nodes |
 //!
 //! Who may hold a request may also hold the patient entry, the card and the locker entry on which it stands: who lacks
@@ -22,7 +23,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::control::CommitteeMember;
-use crate::emergency::{CloseEntry, RequestEntry, ReviewEntry};
+use crate::emergency::{CloseEntry, RequestEntry, ReviewEntry, Tier};
 use crate::entry::{KindCode, is_control};
 use crate::ids::{ContentId, OrganizationId, PatientId};
 use crate::personal::{
@@ -103,6 +104,10 @@ pub fn audience(
             }
             _ => Organizations::new(),
         },
+        Personal::Recovery(e) => {
+            let set = with(circle(view, &e.patient, now_ms)?, e.witness);
+            with(set, who_judge(view, &e.patient, |request| request.tier == Tier::Recovery)?)
+        }
         Personal::Request(e) => of_request(view, e)?,
         Personal::Release(e) => of_released(view, &e.request)?,
         Personal::Close(CloseEntry { release, .. }) | Personal::Review(ReviewEntry { release, .. }) => {

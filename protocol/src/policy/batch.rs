@@ -195,6 +195,10 @@ impl<V: PatientView + ?Sized> PatientView for Batch<'_, V> {
         self.view.block(height)
     }
 
+    fn block_time(&self, height: u64) -> Result<Option<u64>, Unreadable> {
+        self.view.block_time(height)
+    }
+
     fn key_holders(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
         self.view.key_holders(patient)
     }

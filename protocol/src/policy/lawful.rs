@@ -12,7 +12,8 @@
 //! | access | slot 9A of the reader's card; slot 9C of a proxy's | the patient's: card; a proxy's: proxy |
 //! | erasure | the patient's card, and a card of each author's organization (of home, for everything) | card |
 //! | receipt | nobody: the header's node says it | erasure |
-//! | request | the requester's card | patient, card, locker |
+//! | recovery | a card of the home organization, and one of another where there is one | patient, card |
+//! | request | the requester's card | patient, card, locker; a new card's: recovery |
 //! | release | cards of as many guardians as are needed, and their threshold signature, inside; or the patient's card, by 9E | request; the latter: card |
 //! | close | the requester's card, or one of home's people | release |
 //! | review | an auditor's card of the requester's organization or home | release |
@@ -21,6 +22,7 @@
 //! and again at the height that makes its header final. Nothing is kept here; the node's service calls it.
 
 mod emergency;
+mod recovery;
 mod rules;
 mod signers;
 
@@ -182,8 +184,9 @@ const fn may_stand_on(kind: Kind) -> &'static [Kind] {
         ],
         Kind::Erasure => &[Kind::Patient, Kind::Card, Kind::Record, Kind::Amendment],
         Kind::Receipt => &[Kind::Erasure],
-        Kind::BreakGlassRequest => &[Kind::Patient, Kind::Card, Kind::Locker],
-        Kind::Release => &[Kind::BreakGlassRequest, Kind::Card],
+        Kind::Recovery => &[Kind::Patient, Kind::Card],
+        Kind::BreakGlassRequest => &[Kind::Patient, Kind::Card, Kind::Locker, Kind::Recovery],
+        Kind::Release => &[Kind::BreakGlassRequest, Kind::Card, Kind::Recovery],
         Kind::Close | Kind::Review => &[Kind::Release],
         _ => &[],
     }
@@ -230,7 +233,11 @@ struct Judge<'a, V: ?Sized> {
 impl<V: PatientView + ?Sized> Judge<'_, V> {
     // Withdrawn before it was final, it never had force; withdrawn after, it is history.
     fn lock_stands(&self) -> Result<(), Rejected> {
-        let Some(lock) = &self.content.lock else { return Ok(()) };
+        self.content.lock.as_ref().map_or(Ok(()), |lock| self.stands_open(lock))
+    }
+
+    /// Whether a lock was open until this was final; while it is not, until now.
+    fn stands_open(&self, lock: &Lock) -> Result<(), Rejected> {
         let stands = match (self.view.lock(lock)?, self.facts.height) {
             (LockState::Open, _) | (LockState::Seen, Some(_)) => true,
             (LockState::Closed(at), Some(height)) => height <= at,

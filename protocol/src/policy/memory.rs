@@ -64,6 +64,8 @@ pub struct MemoryView {
     pub newest: Newest,
     /// Hashes of blocks.
     pub blocks: BTreeMap<u64, BlockHash>,
+    /// Times of blocks.
+    pub block_times: BTreeMap<u64, u64>,
     /// Cards that practitioners had.
     pub former_cards: BTreeMap<PersonId, Vec<FormerCard>>,
     /// Cards that organizations had, each with the height at which it ended.
@@ -97,6 +99,7 @@ impl MemoryView {
             membership,
             newest,
             blocks: BTreeMap::new(),
+            block_times: BTreeMap::new(),
             former_cards: BTreeMap::new(),
             former_organization_cards: BTreeMap::new(),
             threshold_signatures: BTreeSet::new(),
@@ -310,6 +313,10 @@ impl PatientView for MemoryView {
 
     fn block(&self, height: u64) -> Result<Option<BlockHash>, Unreadable> {
         Ok(self.blocks.get(&height).copied())
+    }
+
+    fn block_time(&self, height: u64) -> Result<Option<u64>, Unreadable> {
+        Ok(self.block_times.get(&height).copied())
     }
 
     fn key_holders(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {

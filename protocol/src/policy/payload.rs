@@ -11,6 +11,7 @@ use crate::personal::{
     AccessEntry, Author, CardEntry, Category, ErasureEntry, ErasureReceipt, GrantEntry, LockerEntry,
     PatientEntry, ProxyEntry, RecordEntry, RevocationEntry, Revoked, Right,
 };
+use crate::recovery::RecoveryEntry;
 use crate::wire::Wire;
 
 /// A language tag in bytes, at most (BCP 47, 4.4.1).
@@ -53,6 +54,8 @@ pub enum Personal {
     Close(CloseEntry),
     /// Kind 35.
     Review(ReviewEntry),
+    /// Kind 37.
+    Recovery(Box<RecoveryEntry>),
 }
 
 /// Whether entries of a kind carry a lock.
@@ -99,6 +102,7 @@ impl Personal {
             Kind::Release => Wire::decode(bytes).map(Self::Release),
             Kind::Close => Wire::decode(bytes).map(Self::Close),
             Kind::Review => Wire::decode(bytes).map(Self::Review),
+            Kind::Recovery => Wire::decode(bytes).map(Box::new).map(Self::Recovery),
             _ => Err(Check::UnknownKind.into()),
         }
     }
@@ -122,6 +126,7 @@ impl Personal {
             Self::Release(_) => Kind::Release,
             Self::Close(_) => Kind::Close,
             Self::Review(_) => Kind::Review,
+            Self::Recovery(_) => Kind::Recovery,
         }
     }
 
@@ -143,13 +148,14 @@ impl Personal {
             Self::Release(e) => Some(&e.patient),
             Self::Close(e) => Some(&e.patient),
             Self::Review(e) => Some(&e.patient),
+            Self::Recovery(e) => Some(&e.patient),
         }
     }
 
     // A record, an access or a revocation that someone could void by a reveal would be no record of anything.
     fn locked(&self) -> Locked {
         match self {
-            Self::Card(_) | Self::Grant(_) | Self::Proxy(_) => Locked::Always,
+            Self::Card(_) | Self::Grant(_) | Self::Proxy(_) | Self::Recovery(_) => Locked::Always,
             Self::Locker(_) | Self::Erasure(_) => Locked::Perhaps,
             _ => Locked::Never,
         }
@@ -171,6 +177,7 @@ impl Personal {
             Self::Request(e) => e.judge(),
             Self::Release(e) => e.judge(),
             Self::Review(e) => ensure(e.text.len() <= TEXT_BYTES_MAX, Check::TooLarge),
+            Self::Recovery(e) => e.judge(),
         }
     }
 }

@@ -159,6 +159,7 @@ impl Priority {
             | Personal::Proxy(_)
             | Personal::Request(_)
             | Personal::Release(_)
+            | Personal::Recovery(_)
             | Personal::Close(_) => Self::Keys,
             Personal::Record(e) | Personal::Amendment(e) => Self::of_category(e.category),
             Personal::Access(_) | Personal::Receipt(_) | Personal::Review(_) => Self::Others,

@@ -293,6 +293,12 @@ pub trait PatientView: View {
     /// [`Unreadable`].
     fn block(&self, height: u64) -> Result<Option<BlockHash>, Unreadable>;
 
+    /// The certified time of the block at a height, in milliseconds since 1970 UTC, as far as it is here.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn block_time(&self, height: u64) -> Result<Option<u64>, Unreadable>;
+
     /// Organizations that hold K of a patient.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use hospes_protocol::keys::{
     AgreementKey, KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner, VerifyingKey,
 };
 use hospes_protocol::personal::*;
+use hospes_protocol::recovery::RecoveryEntry;
 use hospes_protocol::state::{Checkpoint, FormerCardEntry, Handover, LedgerState, StandingCommittee};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
@@ -297,16 +298,7 @@ fn people() -> Vec<Sample> {
         sealed_identity: Bytes(vec![3]),
         subject_keys: subject_keys.clone(),
     };
-    let card = CardEntry {
-        patient,
-        signature: key(35),
-        authentication: key(36),
-        agreement: agreement(37),
-        presence: key(38),
-        recovery: agreement(39),
-        attested: false,
-        generation: 1,
-    };
+    let card = card(patient);
     let packet = PacketRef {
         reader: KeyId([40; 32]),
         packet: ObjectId::of_structured(b"packet"),
@@ -391,6 +383,19 @@ fn records() -> Vec<Sample> {
     ]
 }
 
+fn card(patient: PatientId) -> CardEntry {
+    CardEntry {
+        patient,
+        signature: key(35),
+        authentication: key(36),
+        agreement: agreement(37),
+        presence: key(38),
+        recovery: agreement(39),
+        attested: false,
+        generation: 1,
+    }
+}
+
 fn escrow() -> EscrowRef {
     EscrowRef {
         public: EscrowPublic { tier: Tier::Full, key: agreement(52), staged: false },
@@ -444,6 +449,15 @@ fn emergencies() -> Vec<Sample> {
         outcome: Outcome::Unclear,
         text: "asked".into(),
     };
+    let recovery = RecoveryEntry {
+        patient,
+        home: organization,
+        witness: Some(OrganizationId([73; 32])),
+        lost: ContentId([58; 32]),
+        card: card(patient),
+        delay_ms: 86_400_000,
+        contest: Bytes(vec![9]),
+    };
     let statement = ApprovalStatement { request: id, text: [69; 32], language: "en".into() };
     vec![
         sample("32 request", &request),
@@ -451,6 +465,7 @@ fn emergencies() -> Vec<Sample> {
         sample("33 release by the patient's card", &present),
         sample("34 close", &close),
         sample("35 review", &review),
+        sample("37 recovery", &recovery),
         sample("approval", &approval),
         sample("approval statement", &statement),
         sample("release statement", &request.release(NET, id)),

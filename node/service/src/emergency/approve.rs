@@ -117,8 +117,7 @@ impl Service {
             let committee = self.view().committee(&request.guardians)?.ok_or(Check::StandsOnMissing)?;
             let place = committee.roster.index_of(&CommitteeMember::Guardian(approval.person));
             ensure(place.map(u64::from) == Some(approval.index), Check::NotAuthorized)?;
-            let own = request.tier == hospes_protocol::emergency::Tier::Full
-                && approval.person == request.requester;
+            let own = request.tier.wants_others() && approval.person == request.requester;
             ensure(!own, Check::NotAuthorized)?;
             let person = self.state.membership.people.get(&approval.person).ok_or(Check::UnknownSigner)?;
             ensure(person.standing == Standing::Active, Check::CardSuspended)?;
@@ -158,7 +157,7 @@ impl Service {
             organization: self.me.organization,
             salt: self.me.once("release", &id.0),
             lock: None,
-            stands_on: vec![*id],
+            stands_on: self.release_stands_on(id)?,
             payload: Bytes(entry.encode()),
         };
         let filing = Filing {

@@ -18,6 +18,7 @@
 //! | `share` | their way to the requester's node |
 //! | `find` | what a request stands on, asked of those who have it |
 //! | `query` | what desk and API ask |
+//! | `recover` | notices that lost cards are replaced |
 //! | `watch` | patients without a working escrow, reviews that are due |
 //!
 //! Whatever is promised or held is a row before anything leaves: a crash loses a message at most, and it is sent again
@@ -29,12 +30,14 @@ mod approve;
 mod find;
 mod hand;
 mod query;
+mod recover;
 mod share;
 mod watch;
 
 pub use alone::{NotAlone, UNREVIEWED_MAX};
 pub use find::Finding;
 pub use query::{Approvals, Basis, Emergency, Gathered, REVIEW_MS, Ready, review_due};
+pub use recover::Recovery;
 pub use share::{ApprovalShare, Half, OpeningShare, Share};
 pub use watch::{EscrowCount, HeldKeys, ReviewCount, count_escrows};
 
@@ -118,7 +121,7 @@ impl Service {
 
     /// A release of this request that is final, in force and not closed.
     pub(crate) fn in_force(&self, request: &ContentId, until: u64) -> Result<Option<ContentId>, Fatal> {
-        if self.now >= until {
+        if self.now >= until || self.is_contested(request)? {
             return Ok(None);
         }
         for id in self.follow_ups(rows::RELEASES, request)? {

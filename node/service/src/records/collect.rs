@@ -45,7 +45,8 @@ impl Service {
         };
         let mut wanted = collection.contents.clone();
         // No patient finds these by subject alone: a hospital that was let in by guardians files under a K of its own.
-        for kind in [Kind::BreakGlassRequest, Kind::Release, Kind::Close, Kind::Review] {
+        let also = [Kind::BreakGlassRequest, Kind::Release, Kind::Close, Kind::Review, Kind::Recovery];
+        for kind in also {
             wanted.extend(self.contents_of(&patient, kind.code())?);
         }
         let found = wanted.iter().filter_map(|id| self.body_for(id, &patient).transpose());

@@ -220,7 +220,11 @@ pub(super) fn rows_of(content: ContentId, facts: &Facts, payload: &Personal) -> 
         Personal::Grant(grant) => rows.grant(grant),
         Personal::Revocation(e) => rows.under(REVOCATIONS, &e.patient.0, e.encode()),
         Personal::Access(access) => rows.access(access),
-        Personal::Patient(_) | Personal::Proxy(_) | Personal::Erasure(_) | Personal::Receipt(_) => {}
+        Personal::Patient(_)
+        | Personal::Proxy(_)
+        | Personal::Erasure(_)
+        | Personal::Receipt(_)
+        | Personal::Recovery(_) => {}
         Personal::Request(e) => {
             rows.put(SealedKey::new(EMERGENCIES, &[], e.until, &content.0), Vec::new());
         }

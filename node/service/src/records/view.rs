@@ -243,6 +243,10 @@ impl PatientView for ServiceView<'_> {
         Ok(certificate.map(|c| c.block))
     }
 
+    fn block_time(&self, height: u64) -> Result<Option<u64>, Unreadable> {
+        self.service.block_time(height).map_err(unreadable)
+    }
+
     fn key_holders(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
         let mut holders = BTreeSet::new();
         let found = index::each(&*self.service.objects, index::KEY_HOLDERS, Some(&patient.0), |row| {

@@ -1,5 +1,5 @@
 //! Whoever disturbs a ceremony of guardians is refused by every node alike, for the same reason, and the others come to
-//! their key all the same. The test prints one row for each attack (`cargo test attacks -- --nocapture`).
+//! their key all the same. The test prints one row for each attack (`tests/attacks`).
 //!
 //! Method: services over memory and virtual time, five guardians of four hospitals, two of whom open; each attack in a
 //! ceremony of its own, at the height where it could do most.
@@ -419,7 +419,7 @@ fn attacks_on_a_ceremony_are_refused_everywhere_alike_and_cost_nobody_the_key() 
     play.speaking_for_another();
     play.roster_change_midway();
     for (attack, said) in &play.rows {
-        eprintln!("{attack:<26} {said}");
+        println!("| ceremony | {attack} | {said} |");
     }
     assert_eq!(play.rows.len(), 12, "every attack has its row");
     play.w.check();

@@ -41,7 +41,9 @@ use crate::world::World;
 
 const BLOCKS: CeremonyBlocks = CeremonyBlocks { deal: 5, complain: 6, answer: 7, prove: 12 };
 /// The hospital that asks: a replica that never saw the patient.
-const AWAY: usize = 4;
+pub(crate) const AWAY: usize = 4;
+/// How long a recovery can be contested here.
+pub(crate) const RECOVERY_DELAY_MS: u64 = 20_000;
 const OPENER: [u8; 32] = [42; 32];
 /// The patient's card's half of tier 0.
 const ON_CARD: [u8; 32] = [43; 32];
@@ -52,21 +54,21 @@ fn agreement(seed: u8) -> SoftwareAgreement {
 
 /// The stage: three guardians of three hospitals, a doctor who asks, and who may be a guardian too; a patient at home in
 /// hospital 0 with a summary and a laboratory record.
-struct Stage {
-    w: World,
-    guardians: Vec<Doctor>,
-    asker: Doctor,
-    patient: Patient,
+pub(crate) struct Stage {
+    pub(crate) w: World,
+    pub(crate) guardians: Vec<Doctor>,
+    pub(crate) asker: Doctor,
+    pub(crate) patient: Patient,
     summary: Record,
     laboratory: Record,
 }
 
-fn service(w: &World, i: usize) -> &Service {
+pub(crate) fn service(w: &World, i: usize) -> &Service {
     w.nodes[i].service.as_ref().expect("the node is on")
 }
 
 /// Acts on a node that is on, and carries out what it wants done.
-fn at<R>(w: &mut World, i: usize, act: impl FnOnce(&mut Service) -> R) -> R {
+pub(crate) fn at<R>(w: &mut World, i: usize, act: impl FnOnce(&mut Service) -> R) -> R {
     let now = w.now;
     let service = w.nodes[i].service.as_mut().expect("the node is on");
     service.tick(now);
@@ -127,8 +129,9 @@ fn say(w: &mut World, i: usize, doctor: &Doctor, entry: &DkgEntry) {
 }
 
 impl Stage {
-    fn set(seed: u64) -> Self {
-        let policy = PolicyFields { idle_block_ms: 1_000, ..default_policy() };
+    pub(crate) fn set(seed: u64) -> Self {
+        let policy =
+            PolicyFields { idle_block_ms: 1_000, recovery_delay_ms: RECOVERY_DELAY_MS, ..default_policy() };
         let mut w = World::under(seed, 4, 1, policy);
         w.run(50);
         let guardians: Vec<_> = (0_u8..3).map(|i| w.doctor(usize::from(i), 120 + 5 * i)).collect();
@@ -252,7 +255,12 @@ impl Stage {
         part.expect("a guardian").share(&mut agreement(doctor.seed)).expect("the card opens it")
     }
 
-    fn approval(&self, doctor: &Doctor, id: ContentId, request: &RequestEntry) -> (Approval, Vec<u8>) {
+    pub(crate) fn approval(
+        &self,
+        doctor: &Doctor,
+        id: ContentId,
+        request: &RequestEntry,
+    ) -> (Approval, Vec<u8>) {
         let network = self.w.genesis.network();
         let share = self.share(doctor, &request.guardians);
         let said = ApprovalStatement { request: id, text: [1; 32], language: "en".into() };
@@ -268,7 +276,12 @@ impl Stage {
     }
 
     /// The guardian approves at the own hospital, once the request is there.
-    fn approve(&mut self, n: usize, id: ContentId, request: &RequestEntry) -> Result<(), FileError> {
+    pub(crate) fn approve(
+        &mut self,
+        n: usize,
+        id: ContentId,
+        request: &RequestEntry,
+    ) -> Result<(), FileError> {
         let i = self.guardians[n].at;
         assert!(self.w.run_until(20_000, |w| service(w, i).emergency(&id).unwrap().is_some()), "it came");
         let (approval, opening) = self.approval(&self.guardians[n], id, request);
@@ -297,15 +310,42 @@ impl Stage {
     /// As [`Self::open`], with what some card has in its free object.
     fn open_with(&self, id: &ContentId, on_card: &[u8; 32]) -> Option<Vec<Category>> {
         let (s, network) = (service(&self.w, AWAY), self.w.genesis.network());
-        let ready = s.opening_shares(id).expect("the store holds")?;
-        let request = &ready.request;
+        let request = s.opening_shares(id).expect("the store holds")?.request;
         let opened = Envelope::parse(&request.sealed_opener).unwrap();
         let opened = opened.open(&mut agreement(self.asker.seed), Context::Opener, &network).ok()?;
         let mut opener = SoftwareAgreement::from_secret(opened.as_slice().try_into().expect("32 bytes"));
+        let mut reader =
+            SoftwareAgreement::from_secret(&*self.escrow_secret(AWAY, id, (&mut opener, on_card))?);
+        let packets = s.packets_for(&request.label.escrow, &request.patient).expect("the store holds");
+        self.lockers(&packets, &mut reader)
+    }
+
+    /// Categories of the lockers that a key opens.
+    pub(crate) fn lockers(
+        &self,
+        packets: &[Vec<u8>],
+        reader: &mut SoftwareAgreement,
+    ) -> Option<Vec<Category>> {
+        let network = self.w.genesis.network();
+        let open = |packet: &Vec<u8>| open_packet(packet, &self.patient.id, reader, &network).ok();
+        let packet = packets.iter().find_map(open)?;
+        Some(packet.secrets.iter().map(|s| s.name.category).collect())
+    }
+
+    /// The secret of an escrow, by the shares that came for its release to a node and the key that they are sealed to.
+    pub(crate) fn escrow_secret(
+        &self,
+        i: usize,
+        id: &ContentId,
+        (opener, on_card): (&mut SoftwareAgreement, &[u8; 32]),
+    ) -> Option<Zeroizing<[u8; 32]>> {
+        let (s, network) = (service(&self.w, i), self.w.genesis.network());
+        let ready = s.opening_shares(id).expect("the store holds")?;
+        let request = &ready.request;
         let mut half = |committee: &ContentId, shares: &Gathered| -> Option<(ThresholdKey, Signature)> {
             let key = s.threshold_key(committee).expect("the store holds")?;
             let open = |(_, sealed): &(u64, Vec<u8>)| {
-                let plain = Envelope::parse(sealed).ok()?.open(&mut opener, Context::OpeningShare, &network);
+                let plain = Envelope::parse(sealed).ok()?.open(opener, Context::OpeningShare, &network);
                 SignatureShare::decode(&plain.ok()?).ok()
             };
             let shares: Vec<_> = shares.iter().filter_map(open).collect();
@@ -315,21 +355,16 @@ impl Stage {
         let ledger = half(&request.ledger, &ready.ledger)?;
         let guardians = half(&request.guardians, &ready.guardians);
         let escrow = s.escrow_in(&request.locker, &request.label.escrow).unwrap().expect("it is there");
-        let store = self.w.nodes[AWAY].store.clone().expect("it is on");
+        let store = self.w.nodes[i].store.clone().expect("it is on");
         let sealed = store.object(&escrow.sealed).unwrap().expect("it came with the locker entry");
-        let secret = if request.tier == Tier::Card {
+        if request.tier == Tier::Card {
             let keys = (on_card, &ledger.0.public());
-            CardSealedEscrow::decode(&sealed).unwrap().open(&request.label, keys, &ledger.1).ok()?
-        } else {
-            let guardians = guardians?;
-            let keys = EscrowKeys { guardians: guardians.0.public(), ledger: ledger.0.public() };
-            let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
-            SealedEscrow::decode(&sealed).unwrap().open(&request.label, &keys, &openings).ok()?
-        };
-        let mut reader = SoftwareAgreement::from_secret(&secret);
-        let packets = s.packets_for(&request.label.escrow, &request.patient).expect("the store holds");
-        let packet = open_packet(&packets[0], &request.patient, &mut reader, &network).ok()?;
-        Some(packet.secrets.iter().map(|s| s.name.category).collect())
+            return CardSealedEscrow::decode(&sealed).unwrap().open(&request.label, keys, &ledger.1).ok();
+        }
+        let guardians = guardians?;
+        let keys = EscrowKeys { guardians: guardians.0.public(), ledger: ledger.0.public() };
+        let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
+        SealedEscrow::decode(&sealed).unwrap().open(&request.label, &keys, &openings).ok()
     }
 
     fn rule(&self, i: usize, record: &Record) -> Rule {
@@ -363,7 +398,7 @@ fn rule_at(w: &World, i: usize, (patient, asker): (PatientId, PersonId), record:
     service(w, i).decide(&request).why().rule
 }
 
-/// An epoch whose readers are the patient's card and three escrows.
+/// An epoch whose readers are escrows: of the summary by card or guardians, of the full record, of the way back.
 fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
     let network = w.genesis.network();
     let mut rng = ChaCha20Rng::seed_from_u64(77);
@@ -373,7 +408,8 @@ fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let standing = |name: &str| service(w, 0).committee_key(name).unwrap().expect("it stands");
     let ledger = standing(LEDGER_COMMITTEE);
-    for (n, tier) in [(0_u8, Tier::Card), (1, Tier::Summary), (2, Tier::Full)] {
+    let tiers = [(0_u8, Tier::Card), (1, Tier::Summary), (2, Tier::Full), (3, Tier::Recovery)];
+    for (n, tier) in tiers {
         let guardians = standing(tier.committee().expect("asked for").0);
         let keys = EscrowKeys { guardians: guardians.key.public(), ledger: ledger.key.public() };
         let secret = [60 + n; 32];
@@ -391,7 +427,7 @@ fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
         } else {
             SealedEscrow::seal(&secret, &label, &keys, &mut rng).encode()
         };
-        let within = secrets.iter().filter(|s| tier.opens(s.name.category)).cloned().collect();
+        let within = secrets.iter().filter(|s| tier.holds(s.name.category)).cloned().collect();
         let packet = Packet { patient: patient.id, epoch: 1, secrets: within };
         let packet = seal_packet(&public.key, &packet, &network, &mut rng).unwrap();
         refs.push(PacketRef {
@@ -400,6 +436,13 @@ fn escrowed(w: &World, patient: &mut Patient) -> crate::people::Draft {
             organization: None,
         });
         packets.push(packet);
+        if tier == Tier::Recovery {
+            let plain = patient.secret.encode();
+            let sealed = seal_to(&public.key, Context::PatientSecret, &network, &plain, &mut rng).unwrap();
+            let packet = ObjectId::of_structured(&sealed);
+            refs.push(PacketRef { reader: public.key.id(), packet, organization: None });
+            packets.push(sealed);
+        }
         escrows.push(EscrowRef {
             public,
             guardians: guardians.committee,

@@ -22,6 +22,7 @@ mod people;
 mod policy;
 mod power;
 mod records;
+mod recovery;
 mod refusals;
 mod renewal;
 mod siblings;

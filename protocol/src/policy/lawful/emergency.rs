@@ -41,6 +41,9 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         ensure(block == e.after.1, Check::StandsOnWrong)?;
         self.committee(e)?;
         self.judge_label(e)?;
+        if e.tier == Tier::Recovery {
+            self.recovers(e)?;
+        }
         Ok(by(vec![self.person_cards(&e.requester, &e.organization, Slot::Signature)?], None))
     }
 
@@ -78,6 +81,9 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         ensure(height <= last, Check::PeriodForm)?;
         if request.tier == Tier::Card {
             return self.released_by_card(e, request);
+        }
+        if request.tier == Tier::Recovery {
+            self.recovery_stands()?;
         }
         let committee = self.committee(request)?;
         self.judge_people(e, request, &committee)?;
@@ -122,7 +128,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let people = request.tier.committee().map_or(usize::MAX, |(_, people)| people);
         let needed = usize::try_from(committee.shares_needed).unwrap_or(usize::MAX).max(people);
         ensure(e.approvals.len() >= needed, Check::MissingSignature)?;
-        if request.tier == Tier::Full {
+        if request.tier.wants_others() {
             let own = e.approvals.iter().any(|a| a.person == request.requester);
             ensure(!own, Check::NotAuthorized)?;
             let members = self.view.membership();

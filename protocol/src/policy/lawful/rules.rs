@@ -68,6 +68,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
             Personal::Release(e) => self.release(e),
             Personal::Close(e) => self.close(e),
             Personal::Review(e) => self.review(e),
+            Personal::Recovery(e) => self.recovery(e),
         }
     }
 
@@ -230,16 +231,35 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
     }
 
     fn revocation(&self, e: &RevocationEntry) -> Result<Wanted, Rejected> {
+        if self.contests(e)? {
+            let home = self.view.patient(&e.patient)?.ok_or(Check::StandsOnMissing)?.entry.home;
+            ensure(self.content.organization == home, Check::WrongOrganization)?;
+            return Ok(by(vec![self.organization_cards(&home)?], None));
+        }
         if let Revoked::Entries(ids) = &e.revoked {
             for known in ids.iter().filter_map(|id| self.view.entry(id).transpose()) {
                 let known = known?;
-                let fits =
-                    matches!(known.entry, Personal::Grant(_) | Personal::Proxy(_) | Personal::Erasure(_))
-                        && known.entry.patient() == Some(&e.patient);
+                let fits = matches!(
+                    known.entry,
+                    Personal::Grant(_) | Personal::Proxy(_) | Personal::Erasure(_) | Personal::Recovery(_)
+                ) && known.entry.patient() == Some(&e.patient);
                 ensure(fits, Check::StandsOnWrong)?;
             }
         }
         self.by_patient_or_proxy(e.by_proxy)
+    }
+
+    // The home organization takes back no more than the notices by which it replaces cards.
+    fn contests(&self, e: &RevocationEntry) -> Result<bool, Rejected> {
+        let Revoked::Entries(ids) = &e.revoked else { return Ok(false) };
+        let carded = self.stands_on.iter().any(|k| matches!(k.entry, Personal::Card(_) | Personal::Proxy(_)));
+        let mut notices = !carded && e.by_proxy.is_none();
+        for id in ids {
+            let known = self.view.entry(id)?;
+            notices &=
+                known.is_some_and(|k| matches!(&k.entry, Personal::Recovery(n) if n.patient == e.patient));
+        }
+        Ok(notices)
     }
 
     fn proxy(&self, e: &ProxyEntry) -> Result<Wanted, Rejected> {

@@ -3,6 +3,7 @@
 mod emergency;
 mod model;
 mod reach;
+mod recovery;
 
 mod rules;
 pub(super) mod world;

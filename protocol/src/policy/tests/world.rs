@@ -269,7 +269,8 @@ pub(crate) fn verified(
     height: Option<u64>,
     card: Option<ContentId>,
 ) -> Verified {
-    let locked = matches!(entry, Personal::Card(_) | Personal::Grant(_) | Personal::Proxy(_));
+    let locked =
+        matches!(entry, Personal::Card(_) | Personal::Grant(_) | Personal::Proxy(_) | Personal::Recovery(_));
     let known = Known { id, entry, lock: locked.then(|| lock(id)), height, under: card.map(under) };
     Verified { known, stands_on: Vec::new(), patient: ADA, shown: Vec::new() }
 }
@@ -300,6 +301,9 @@ impl World {
         let mut world =
             Self { view: MemoryView::new(members(members_now.clone()), newest), members: members_now };
         world.view.blocks.extend((0..=TIP).map(|h| (h, BlockHash([u8::try_from(h).expect("small"); 32]))));
+        // A block an hour, the newest now.
+        let hours = |h| (h, NOW - (TIP - h) * 3_600_000);
+        world.view.block_times.extend((0..=TIP).map(hours));
         let patient = PatientEntry {
             patient: ADA,
             home: HOME,
