@@ -2,8 +2,9 @@
 //!
 //! A node that signs two headers with one number splits the others: each keeps the one that it saw first. Which
 //! of them stands is decided by the block that comes first; whoever has the other branch fetches this one, holds it
-//! beside the pool, and lets it stand when the block is final. Evidence is the pool's; what is on the losing branch
-//! is filed again by its organization, under another node.
+//! beside the pool, and lets it stand when the block is final. Evidence is the pool's; who has some and can't propose tells
+//! those who can; what is on the losing branch
+//! another node of the organization files again (`records/anew`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,6 +105,36 @@ impl Service {
             }
         }
         whole
+    }
+
+    /// Evidence that only the store remembers: what was taken aside of nodes that take part.
+    pub(crate) fn recall_forks(&mut self) -> Result<(), Fatal> {
+        let nodes: Vec<_> = self.state.membership.active_nodes().map(|(id, _)| *id).collect();
+        for node in nodes {
+            for aside in self.ledger.forks(&node)? {
+                let other = Header::read(&aside.bytes, &self.network).map_err(Fatal::Contradiction)?;
+                let standing = self.ledger.headers(&node, aside.sequence, aside.sequence)?;
+                let standing = standing.first().map(|bytes| Header::read(bytes, &self.network)).transpose();
+                if let Some(one) =
+                    standing.map_err(Fatal::Contradiction)?.filter(|one| one.id() != other.id())
+                {
+                    self.pool.keep_fork(node, &one, &other);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the validators evidence that they may lack: a replica may be the only one that heard of a branch.
+    pub(crate) fn tell_forks(&mut self) -> Result<(), Fatal> {
+        if self.is_validator() {
+            return Ok(());
+        }
+        let headers = self.pool.evidence().flat_map(|fork| [fork.one.0.clone(), fork.other.0.clone()]);
+        let headers: Vec<_> = headers.collect();
+        let items = headers.into_iter().map(|header| self.header_item(header)).collect::<Result<_, _>>()?;
+        self.publish_headers(items);
+        Ok(())
     }
 
     /// Lets the branches stand on which a final block stands, durably; what stood before is kept as evidence.

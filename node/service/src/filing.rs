@@ -185,7 +185,7 @@ impl Service {
         ensure(is_control(content.kind) == filing.key.is_none(), Check::SubjectForm)?;
         let closed = content.lock.is_some_and(|l| self.seen.contains(&l) || self.state.locks.is_closed(&l));
         ensure(!closed, Check::LockClosed)?;
-        ensure(!self.ledger.is_filed(&content.id()).map_err(Fatal::Store)?, Check::ContentFiled)?;
+        ensure(!self.stands_or_waits(&content.id())?, Check::ContentFiled)?;
         Ok((body, content))
     }
 

@@ -262,7 +262,7 @@ impl Service {
         page(rows.into_iter().map(|row| self.header_item(row)), HEADERS_PAGE)
     }
 
-    fn header_item(&self, row: Vec<u8>) -> Result<HeaderItem, Fatal> {
+    pub(crate) fn header_item(&self, row: Vec<u8>) -> Result<HeaderItem, Fatal> {
         let header =
             hospes_protocol::entry::Header::read(&row, &self.network).map_err(Fatal::Contradiction)?;
         let fields = header.fields();
@@ -348,6 +348,8 @@ impl Service {
             self.owe_peer(peer)?;
         }
         self.hold_upkeep()?;
+        self.file_anew()?;
+        self.tell_forks()?;
         self.ceremonies_upkeep()?;
         self.away_upkeep()?;
         let behind = self.peers.values().any(|peer| peer.height > self.state.height);

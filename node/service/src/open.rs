@@ -121,6 +121,7 @@ impl Service {
     pub(crate) fn take_up(&mut self) -> Result<(), Fatal> {
         let waiting: Vec<_> = self.pool.waiting().cloned().collect();
         self.see_reveals(&waiting)?;
+        self.recall_forks()?;
         self.settle_final()?;
         self.open_engine()?;
         self.open_records()?;

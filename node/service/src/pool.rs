@@ -159,6 +159,11 @@ impl Pool {
         self.forks.entry(node).or_insert_with(fork);
     }
 
+    /// Evidence of forks whose nodes still take part.
+    pub(crate) fn evidence(&self) -> impl Iterator<Item = &Fork> {
+        self.forks.values()
+    }
+
     /// Whether a block at `time` would order anything.
     #[must_use]
     pub fn can_order(&self, state: &LedgerState, time: u64) -> bool {

@@ -122,7 +122,10 @@ impl Service {
             return Ok(None);
         }
         let Some((content, _)) = self.entry(id)? else { return Ok(None) };
-        Ok(Some(matches!(self.standing(&content)?, Ok(h) if self.is_retired(&h))))
+        Ok(Some(match self.standing(&content)? {
+            Ok(header) => self.is_retired(&header),
+            Err(_) => self.is_taken_aside(id)?,
+        }))
     }
 
     /// Whether an entry has no effect any more because its node was retired before it was final.

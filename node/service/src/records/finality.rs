@@ -57,7 +57,11 @@ impl Service {
 
     /// A block with evidence of forks retires their nodes.
     pub(crate) fn on_forks_final(&mut self, block: &Block) -> Result<(), Fatal> {
-        if block.forks.is_empty() { Ok(()) } else { self.on_control_final(Kind::Node.code()) }
+        if block.forks.is_empty() {
+            return Ok(());
+        }
+        self.note_lost(block)?;
+        self.on_control_final(Kind::Node.code())
     }
 
     fn on_forks_at(&mut self, height: u64) -> Result<(), Fatal> {

@@ -113,6 +113,9 @@ impl Service {
         };
         if self.ledger.is_filed(content)? {
             self.send_out(&[*content])?;
+        } else if self.is_to_be_filed(content)? {
+            // It was here before: its first header was taken aside, and the second is still to come.
+            self.write(&[Write::DropSealed(key.clone())])?;
         } else {
             self.forget_unfiled(key, content)?;
         }

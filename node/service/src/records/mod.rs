@@ -5,6 +5,7 @@
 //! | `keep` | judges bodies and stores them with their index rows |
 //! | `index` | the rows, and how they are read |
 //! | `finality` | what a block makes final, and where a patient is at home |
+//! | `anew` | what a node of this organization filed in vain, filed once more |
 //! | `again` | what is judged again because something came that bears on it |
 //! | `view` | what decisions read: the rows as `policy::View` |
 //! | `query` | what desk and API ask |
@@ -21,6 +22,7 @@
 //! request.
 
 mod again;
+mod anew;
 mod audience;
 mod collect;
 mod erasing;

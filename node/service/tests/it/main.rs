@@ -1,6 +1,7 @@
 //! Services of a whole network in one thread, over memory and virtual time, from one seed.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod anew;
 mod attacks;
 mod away;
 mod behind;
