@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::coverage::Coverage;
-use crate::plan::{Plan, SETTLED_MS};
+use crate::plan::{Fault, Left, Plan, SETTLED_MS};
 use crate::watch::Violation;
 use crate::world::World;
 
@@ -44,6 +44,11 @@ fn live(mut world: World) -> Outcome {
         world.enrol_practitioner(at);
     }
     world.run_to(SETTLED_MS + world.plan.shape.active_ms + 50);
+    // Where nothing of what was planned came about, somebody loses power all the same.
+    if world.coverage.faults.is_empty() {
+        world.fault(Fault::Crash { node: 0, after: 0, left: Left::Torn, down_ms: 500 });
+        world.run_to(world.now + 1_000);
+    }
     if world.watch.violation.is_none() {
         world.heal();
         settle(&mut world);

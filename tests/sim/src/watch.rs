@@ -537,6 +537,9 @@ impl World {
             if here != height {
                 return Some((BOUNDED, format!("node {i} is at height {here} of {height}")));
             }
+            if self.nodes[*i].is_full() {
+                return Some((BOUNDED, format!("node {i} has not seen that its disk has room again")));
+            }
             self.scan(*i);
         }
         let disagreed = || self.disagreement(&nodes).map(|what| (VERDICT, what));

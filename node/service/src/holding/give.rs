@@ -16,7 +16,7 @@ use hospes_storage::{SealedKey, SealedRow, Write};
 
 use super::blob;
 use super::order::{HoldState, Order, SignedOrder, read_receipt};
-use super::take::{ORDERS_PAGE, RECEIPTS};
+use super::take::{ORDERS_PAGE, RECEIPTS, stored};
 use crate::follow::Asked;
 use crate::messages::Request;
 use crate::records::queue::{Due, Owed, Queue};
@@ -155,6 +155,7 @@ impl Service {
         content: &ContentId,
         record: &RecordEntry,
         (holder, until): (OrganizationId, u64),
+        before: Option<u64>,
     ) -> Order {
         let bytes = Layout::of_size(record.size).map_or(record.size, Layout::sealed_size);
         Order {
@@ -164,7 +165,8 @@ impl Service {
             record: Some(*content),
             holder,
             until,
-            issued: self.now,
+            // A clock that was set back must not make an order older than the one that it replaces.
+            issued: before.map_or(self.now, |before| self.now.max(before.saturating_add(1))),
             organization: self.me.organization,
             bytes,
         }
@@ -180,9 +182,16 @@ impl Service {
         let Some(holder) = self.state.membership.node(node).map(|n| n.organization) else {
             return Ok(Vec::new());
         };
-        let order = self.order(content, record, (holder, until));
-        let signed = self.sign_order(&order)?;
         let root = record.manifest;
+        let before = match self.objects.sealed(&given_key(&root, node))? {
+            Some(row) => {
+                let given = Given::decode(&row).map_err(Fatal::Contradiction)?;
+                Some(stored(&given.order.0)?.order.issued)
+            }
+            None => None,
+        };
+        let order = self.order(content, record, (holder, until), before);
+        let signed = self.sign_order(&order)?;
         let owed = Owed { item: Bytes(root.0.to_vec()), attempts: 0, payload: Bytes::default() };
         let at = (self.now, self.fresh_id());
         let mut writes = ORDERS.put(&*self.objects, node, &owed, at)?;
@@ -200,7 +209,8 @@ impl Service {
             return Ok(());
         }
         let until = if wanted { u64::MAX } else { 0 };
-        let order = self.order(content, record, (self.me.organization, until));
+        let before = orders.iter().filter(own).map(|o| o.order.issued).max();
+        let order = self.order(content, record, (self.me.organization, until), before);
         let bytes = self.sign_order(&order)?;
         let signed = SignedOrder { order, issuer: self.me.node, bytes };
         // Its own organization's order is never refused: it has no quota here, and is entitled.

@@ -24,12 +24,12 @@ pub(super) const ORDERS_PAGE: usize = 64;
 /// Orders that end in one upkeep, at most.
 const ENDING_MAX: usize = 256;
 
-/// The order in the bytes that storage keeps; it was verified when it was taken.
-fn stored(row: &hospes_storage::Order) -> Result<SignedOrder, Fatal> {
+/// The order in bytes that storage keeps; it was verified when it was taken, or given by this node.
+pub(super) fn stored(bytes: &[u8]) -> Result<SignedOrder, Fatal> {
     let read = || {
-        let message = Sign1::parse(&row.bytes)?;
+        let message = Sign1::parse(bytes)?;
         let order = Order::decode(message.payload())?;
-        Ok(SignedOrder { order, issuer: NodeId(message.kid().0), bytes: row.bytes.clone() })
+        Ok(SignedOrder { order, issuer: NodeId(message.kid().0), bytes: bytes.to_vec() })
     };
     read().map_err(Fatal::Contradiction)
 }
@@ -58,8 +58,8 @@ impl Service {
         let orders = self.objects.orders(&order.root)?;
         let before = orders.iter().find(|o| o.organization == order.organization);
         if let Some(row) = before
-            && stored(row)?.order.issued > order.issued
-            && !self.is_orphan(&stored(row)?)
+            && stored(&row.bytes)?.order.issued > order.issued
+            && !self.is_orphan(&stored(&row.bytes)?)
         {
             return Ok(Ok(()));
         }
@@ -145,7 +145,7 @@ impl Service {
     /// Drops what orders hold no longer because their time is over.
     pub(super) fn end_orders(&mut self) -> Result<(), Fatal> {
         for row in self.objects.orders_ending(self.now, ENDING_MAX)? {
-            let signed = stored(&row)?;
+            let signed = stored(&row.bytes)?;
             self.drop_order(&signed)?;
         }
         Ok(())
@@ -154,7 +154,7 @@ impl Service {
     /// All of a blob is here: everyone who ordered it is told.
     pub(super) fn on_whole(&mut self, root: &ObjectId) -> Result<(), Fatal> {
         for row in self.objects.orders(root)? {
-            let signed = stored(&row)?;
+            let signed = stored(&row.bytes)?;
             self.give_receipt(&signed, HoldState::Held)?;
         }
         self.healed(root);
@@ -179,6 +179,6 @@ impl Service {
 
     /// The orders that hold a blob here, verified when they were taken.
     pub(super) fn orders_for(&self, root: &ObjectId) -> Result<Vec<SignedOrder>, Fatal> {
-        self.objects.orders(root)?.iter().map(stored).collect()
+        self.objects.orders(root)?.iter().map(|row| stored(&row.bytes)).collect()
     }
 }

@@ -99,7 +99,8 @@ async fn what_goes_wrong_at_a_tap_is_said_in_the_patients_language() {
         assert!(!said(&tap.id).contains(expected), "not said yet: {expected}");
         let refused = world.desk.give_pin(&tap.id, Pin::new("000000").unwrap()).await;
         assert!(refused.is_err(), "the card refuses");
-        assert!(said(&tap.id).contains(expected), "{expected}: {}", said(&tap.id));
+        let says = || said(&tap.id).contains(expected);
+        world.wait_until(expected, says).await;
     }
     let over = world.wait_over(&tap.id).await;
     assert_eq!(over.error.map(|e| e.code).as_deref(), Some("pin-blocked"), "the code is no language's");

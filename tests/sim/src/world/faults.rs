@@ -21,7 +21,7 @@ impl World {
         }
     }
 
-    fn fault(&mut self, fault: Fault) {
+    pub(crate) fn fault(&mut self, fault: Fault) {
         let now = self.now;
         match fault {
             Fault::Crash { node, after, left, down_ms } => self.crash(node, after, (left, down_ms)),
