@@ -39,7 +39,7 @@ async fn main() -> Result<(), Fault> {
 fn transport() -> Result<Transport, Fault> {
     let key = identity::Keypair::generate_ed25519();
     let tcp = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true));
-    let secured = tcp.upgrade(Version::V1Lazy).authenticate(noise::Config::new(&key)?);
+    let secured = tcp.upgrade(Version::V1).authenticate(noise::Config::new(&key)?);
     Ok(secured.multiplex(yamux::Config::default()).boxed())
 }
 
@@ -103,7 +103,10 @@ async fn take(mut muxer: StreamMuxerBox, bytes: usize) -> Result<(), Fault> {
             }
         }
         stream.write_all(&[6]).await?;
-        stream.close().await
+        stream.flush().await?;
+        // The connection is driven until the other side, which has the byte by then, lets go of it.
+        let _gone = stream.read(&mut buffer).await;
+        Ok(())
     };
     driven(muxer, work).await
 }
