@@ -114,14 +114,13 @@ pub(crate) async fn policies(State(api): State<Api>, _caller: Caller) -> Answer<
     api.ask(read).await.map(Reply)
 }
 
-/// What this node's organization sets for itself.
+/// What this node's organization sets for itself; what is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct PolicyAsked {
     /// Organizations whose nodes are to hold copies of what it authored.
-    backup_partners: Vec<String>,
-    /// Whether its people open emergency summaries by the patient's card and their own alone; yes where absent.
-    #[serde(default = "tier_zero")]
-    tier_zero: bool,
+    backup_partners: Option<Vec<String>>,
+    /// Whether its people open emergency summaries by the patient's card and their own alone.
+    tier_zero: Option<bool>,
 }
 
 /// Sets the policy of this node's organization, by its card.
@@ -133,8 +132,8 @@ pub(crate) async fn set_policy(
     Json(asked): Json<PolicyAsked>,
 ) -> Answer<Response> {
     caller.must_administer()?;
-    let partners = asked.backup_partners.iter().map(|o| id("backup_partners", o));
-    let backup_partners = partners.collect::<Answer<Vec<_>>>()?;
+    let read = |all: Vec<String>| all.iter().map(|o| id("backup_partners", o)).collect::<Answer<Vec<_>>>();
+    let backup_partners = asked.backup_partners.map(read).transpose()?;
     let choice = PolicyChoice { backup_partners, tier_zero: asked.tier_zero };
     Ok(begun(api.parts.desk.set_policy(&caller.session, choice).await?))
 }

@@ -60,6 +60,8 @@ pub(crate) enum OrgCommand {
     },
     /// What the federation has set; with options, propose that it sets them so.
     Policy(PolicyArgs),
+    /// What organizations have set for themselves; with options, set it for this node's.
+    OwnPolicy(OwnPolicyArgs),
     /// Show this node's newest block; or let this node go on from one, after more than the trust period without news.
     Checkpoint {
         /// The height of a block, as a node shows it that you trust.
@@ -111,6 +113,22 @@ pub(crate) struct PolicyArgs {
     recovery_delay_ms: Option<u64>,
     #[command(flatten)]
     proposal: ProposalArgs,
+}
+
+/// Options of `org own-policy`. What is not named stays as it is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OwnPolicyArgs {
+    /// Organization whose nodes hold copies of what this one authored (repeatable); they replace those of before.
+    #[arg(long, value_name = "ORGANIZATION")]
+    backup_partner: Vec<String>,
+    /// Nobody else holds copies any more.
+    #[arg(long, conflicts_with = "backup_partner")]
+    no_backup_partners: bool,
+    /// Whether its people open emergency summaries by the patient's card and their own alone.
+    #[arg(long, value_name = "BOOL")]
+    tier_zero: Option<bool>,
+    #[command(flatten)]
+    card: CardArgs,
 }
 
 impl PolicyArgs {
@@ -222,6 +240,19 @@ fn policy(global: &Global, args: &PolicyArgs) -> Outcome<Done> {
     propose_at(&seat, &args.proposal, &json!({"kind": "policy", "fields": fields}))
 }
 
+fn own_policy(global: &Global, args: &OwnPolicyArgs) -> Outcome<Done> {
+    let seat = Seat::take(global, &args.card)?;
+    let partners =
+        (args.no_backup_partners || !args.backup_partner.is_empty()).then_some(&args.backup_partner);
+    if partners.is_none() && args.tier_zero.is_none() {
+        let set =
+            seat.client().get("/policies")?.get_mut("organizations").map(Value::take).unwrap_or_default();
+        let text = super::show::table(OWN_POLICIES, set.as_array().map_or(&[], Vec::as_slice));
+        return Ok(Done::new(json!({"organizations": set}), text));
+    }
+    seat.act("/policies", &json!({"backup_partners": partners, "tier_zero": args.tier_zero}))
+}
+
 fn checkpoint(global: &Global, named: Option<(u64, &str)>, card: &CardArgs) -> Outcome<Done> {
     if let Some((height, block)) = named {
         let asked = json!({"height": height, "block": block});
@@ -279,6 +310,7 @@ pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Do
             propose(global, proposal, &json!({"kind": "admit-organization", "entry": entry}))
         }
         OrgCommand::Policy(args) => policy(global, args),
+        OrgCommand::OwnPolicy(args) => own_policy(global, args),
         OrgCommand::Checkpoint { height, block, card } => {
             checkpoint(global, height.zip(block.as_deref()), card)
         }
@@ -292,6 +324,9 @@ pub(crate) fn organizations(global: &Global, command: &OrgCommand) -> Outcome<Do
         }
     }
 }
+
+const OWN_POLICIES: &[(&str, &str)] =
+    &[("ORGANIZATION", "organization"), ("BACKUP PARTNERS", "backup_partners"), ("TIER ZERO", "tier_zero")];
 
 const NODES: &[(&str, &str)] = &[
     ("NODE", "node"),

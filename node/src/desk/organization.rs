@@ -51,13 +51,14 @@ pub(crate) struct RoleRequest {
     pub(crate) attested: bool,
 }
 
-/// An organization's own policy.
+/// An organization's own policy; what is absent stays as it is.
 #[derive(Clone, Debug)]
 pub(crate) struct PolicyChoice {
-    /// Organizations that hold copies of what this one authored.
-    pub(crate) backup_partners: Vec<OrganizationId>,
-    /// Whether its people open emergency summaries by the patient's card and their own alone.
-    pub(crate) tier_zero: bool,
+    /// Organizations that hold copies of what this one authored; none before the first choice.
+    pub(crate) backup_partners: Option<Vec<OrganizationId>>,
+    /// Whether its people open emergency summaries by the patient's card and their own alone; yes before the first
+    /// choice.
+    pub(crate) tier_zero: Option<bool>,
 }
 
 /// An epoch secret whose packets grow.
@@ -254,17 +255,20 @@ impl Desk {
         session: &Arc<Session>,
         choice: PolicyChoice,
     ) -> Result<TapView, DeskError> {
-        let mut backup_partners = choice.backup_partners;
+        let own = self.0.parts.organization;
+        let before =
+            self.ask(move |s| Ok(s.state().membership.organization_policies.get(&own).cloned())).await?;
+        let (partners, alone) = before.map_or((Vec::new(), true), |p| (p.backup_partners, p.tier_zero));
+        let mut backup_partners = choice.backup_partners.unwrap_or(partners);
         backup_partners.sort_unstable();
         backup_partners.dedup();
-        let tier_zero = choice.tier_zero;
+        let tier_zero = choice.tier_zero.unwrap_or(alone);
         let alone = if tier_zero { "one person alone opens" } else { "nobody alone opens" };
         let what = format!(
             "{} backup partners; {alone} emergency summaries by the patient's card",
             backup_partners.len()
         );
-        let organization = Some(self.0.parts.organization);
-        let entry = PolicyEntry { organization, fields: None, backup_partners, tier_zero };
+        let entry = PolicyEntry { organization: Some(own), fields: None, backup_partners, tier_zero };
         self.organization_act(session, "policy", &what, Kind::Policy, &entry).await
     }
 

@@ -3,7 +3,7 @@
 //!
 //! Method: two nodes as processes; the cards of all organizations lie in one reader, as at a first meeting.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::{Desk, Ended, Node, wait_until};
 use crate::siblings::address;
@@ -53,7 +53,7 @@ fn start_south(desk: &Desk, north: &Node) -> Node {
 #[test]
 fn an_organization_is_voted_in_decides_and_is_voted_out() {
     let desk = Desk::new();
-    desk.found("north", &[]).data();
+    let founded = desk.found("north", &[]).data();
     let node = desk.start("north");
     desk.wait_for_cards("north", 1);
     let (south, south_node) = south_joins(&desk);
@@ -72,6 +72,14 @@ fn an_organization_is_voted_in_decides_and_is_voted_out() {
     wait_until("the policy holds", || {
         let set = north(&desk, &["org", "policy"]).data()["federation"].clone();
         (set["block_delay_ms"].as_u64(), set["block_headers_max"].as_u64()) == (Some(40), Some(50))
+    });
+    let own = |arguments: &[&str]| north(&desk, &[&["org", "own-policy"], arguments].concat());
+    assert_eq!(own(&["--tier-zero", "false"]).code, 0, "what concerns itself it sets alone");
+    assert_eq!(own(&["--backup-partner", &south]).code, 0, "one thing after the other");
+    wait_until("both hold: what is not named stays", || {
+        let set = own(&[]).data()["organizations"].clone();
+        let set = entry(&set, "organization", founded["organization"].as_str().unwrap());
+        set.is_some_and(|set| set["tier_zero"] == false && set["backup_partners"] == json!([south]))
     });
 
     let own = desk.json(&["--data-dir", "north", "status"]).data()["node"].as_str().unwrap().to_owned();
