@@ -84,6 +84,33 @@ erase-agree = تلزم موافقة: { $list }.
 erase-stays = بحكم القانون يبقى مسجلًا أن هذا قد حصل. ويبقى لثلاث سنوات أيضًا من قرأ أوراقك، دون أسمائها.
 take-back = بهذا يُسحب طلبك: لن يُتلف شيء يخصك.
 
+## Emergencies, in a patient's list
+emergency = { $state ->
+    [asked] طوارئ: طُلب الاطلاع على { $what }. الطالب: { $grantee }.
+    [lapsed] طوارئ: طُلب الاطلاع على { $what } ولم يُفتح شيء. الطالب: { $grantee }.
+    [open] طوارئ: بإمكان { $grantee } الآن الاطلاع على { $what }.
+   *[over] طوارئ: كان بإمكان { $grantee } الاطلاع على { $what }. وقد انتهى ذلك.
+}
+emergency-what = { $tier ->
+    [full] ملفك كله ما عدا الملاحظات الخاصة
+   *[summary] ملخص الطوارئ الخاص بك
+}
+emergency-why = { $reason ->
+    [unconscious] السبب: فقدان الوعي.
+    [allergy-or-medicine] السبب: كان لا بد من معرفة الحساسية أو الأدوية فورًا.
+    [urgent-surgery] السبب: عملية جراحية لا تنتظر.
+    [lack-of-capacity] السبب: لم تكن لديك القدرة على القرار في ذلك الوقت.
+    [card-unusable] السبب: تعذر استخدام بطاقتك ولم يكن العلاج ينتظر.
+   *[other] السبب: سبب آخر.
+}
+emergency-text = بكلماتهم: { $text }.
+emergency-review = { $outcome ->
+    [justified] نتيجة المراجعة: كانت هناك حالة طوارئ.
+    [not-justified] نتيجة المراجعة: لم تكن هناك حالة طوارئ.
+    [unclear] لم تتمكن المراجعة من معرفة ما إذا كانت هناك حالة طوارئ.
+   *[none] لم تُراجع هذه الحالة بعد.
+}
+
 ## When something goes wrong
 wrong-pin = { $tries ->
     [1] رمز PIN خاطئ. هذه محاولتك الأخيرة: إذا كانت خاطئة أيضًا تُقفل البطاقة.

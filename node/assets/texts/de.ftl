@@ -84,6 +84,33 @@ erase-agree = Zustimmen muss: { $list }.
 erase-stays = Nach dem Gesetz bleibt vermerkt, dass gelöscht wurde. Drei Jahre lang bleibt auch vermerkt, wer Ihre Unterlagen gelesen hat, ohne deren Namen.
 take-back = Sie nehmen Ihre Anordnung zurück: Nichts von Ihnen wird vernichtet.
 
+## Emergencies, in a patient's list
+emergency = { $state ->
+    [asked] Notfall: { $grantee } will { $what } sehen.
+    [lapsed] Notfall: { $grantee } wollte { $what } sehen. Es wurde nicht geöffnet.
+    [open] Notfall: { $grantee } darf jetzt { $what } sehen.
+   *[over] Notfall: { $grantee } konnte { $what } sehen. Das ist vorbei.
+}
+emergency-what = { $tier ->
+    [full] Ihre ganze Akte ohne Privatnotizen
+   *[summary] Ihre Notfalldaten
+}
+emergency-why = { $reason ->
+    [unconscious] Warum: Sie waren bewusstlos.
+    [allergy-or-medicine] Warum: Ihre Allergien oder Medikamente mussten sofort bekannt sein.
+    [urgent-surgery] Warum: Eine Operation konnte nicht warten.
+    [lack-of-capacity] Warum: Sie konnten in dieser Zeit nicht entscheiden.
+    [card-unusable] Warum: Ihre Karte ging nicht, und die Behandlung konnte nicht warten.
+   *[other] Warum: Es gab einen anderen Grund.
+}
+emergency-text = In deren Worten: { $text }.
+emergency-review = { $outcome ->
+    [justified] Die Prüfung ergab: Es war ein Notfall.
+    [not-justified] Die Prüfung ergab: Es war kein Notfall.
+    [unclear] Die Prüfung konnte nicht klären, ob es ein Notfall war.
+   *[none] Das wurde noch nicht geprüft.
+}
+
 ## When something goes wrong
 wrong-pin = { $tries ->
     [1] Die PIN war falsch. Das ist Ihr letzter Versuch: Ist auch er falsch, wird die Karte gesperrt.

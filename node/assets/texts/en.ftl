@@ -85,6 +85,33 @@ erase-agree = Must agree: { $list }.
 erase-stays = By law it stays on record that this was done. For three years it also stays who had read your papers, without their names.
 take-back = You take your order back: nothing of yours is destroyed.
 
+## Emergencies, in a patient's list
+emergency = { $state ->
+    [asked] Emergency: { $grantee } asks to see { $what }.
+    [lapsed] Emergency: { $grantee } asked to see { $what }. It was not opened.
+    [open] Emergency: { $grantee } may see { $what } now.
+   *[over] Emergency: { $grantee } could see { $what }. That is over.
+}
+emergency-what = { $tier ->
+    [full] your whole record, but for private notes
+   *[summary] your emergency summary
+}
+emergency-why = { $reason ->
+    [unconscious] Why: you were unconscious.
+    [allergy-or-medicine] Why: your allergies or medicines had to be known at once.
+    [urgent-surgery] Why: an operation could not wait.
+    [lack-of-capacity] Why: you could not decide at that time.
+    [card-unusable] Why: your card could not be used and care could not wait.
+   *[other] Why: there was another reason.
+}
+emergency-text = In their words: { $text }.
+emergency-review = { $outcome ->
+    [justified] A review found: there was an emergency.
+    [not-justified] A review found: there was no emergency.
+    [unclear] A review could not tell whether there was an emergency.
+   *[none] It has not been reviewed yet.
+}
+
 ## When something goes wrong
 wrong-pin = { $tries ->
     [1] The PIN was wrong. This is your last try: if it is wrong too, the card is blocked.

@@ -84,6 +84,33 @@ erase-agree = Debe estar de acuerdo: { $list }.
 erase-stays = Por ley queda anotado que esto se hizo. Durante tres años también queda anotado quién leyó sus documentos, sin los nombres de estos.
 take-back = Usted anula su petición: no se destruye nada suyo.
 
+## Emergencies, in a patient's list
+emergency = { $state ->
+    [asked] Urgencia: { $grantee } pide ver { $what }.
+    [lapsed] Urgencia: { $grantee } pidió ver { $what }. No se abrió nada.
+    [open] Urgencia: { $grantee } puede ver ahora { $what }.
+   *[over] Urgencia: { $grantee } pudo ver { $what }. Ya terminó.
+}
+emergency-what = { $tier ->
+    [full] toda su historia clínica, menos las notas privadas
+   *[summary] su resumen de urgencia
+}
+emergency-why = { $reason ->
+    [unconscious] Por qué: usted estaba inconsciente.
+    [allergy-or-medicine] Por qué: había que conocer al momento sus alergias o medicamentos.
+    [urgent-surgery] Por qué: una operación no podía esperar.
+    [lack-of-capacity] Por qué: usted no podía decidir en ese momento.
+    [card-unusable] Por qué: su tarjeta no se podía usar y la atención no podía esperar.
+   *[other] Por qué: había otro motivo.
+}
+emergency-text = Con sus palabras: { $text }.
+emergency-review = { $outcome ->
+    [justified] La revisión concluyó: hubo una urgencia.
+    [not-justified] La revisión concluyó: no hubo una urgencia.
+    [unclear] La revisión no pudo aclarar si hubo una urgencia.
+   *[none] Todavía no se ha revisado.
+}
+
 ## When something goes wrong
 wrong-pin = { $tries ->
     [1] El PIN no es correcto. Este es su último intento: si también falla, la tarjeta se bloquea.

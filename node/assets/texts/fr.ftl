@@ -84,6 +84,33 @@ erase-agree = Doit donner son accord : { $list }.
 erase-stays = La loi veut que cette destruction reste notée. Pendant trois ans, il reste aussi noté qui a lu vos documents, sans leurs noms.
 take-back = Vous annulez votre demande : rien de ce qui est à vous n’est détruit.
 
+## Emergencies, in a patient's list
+emergency = { $state ->
+    [asked] Urgence : { $grantee } demande à voir { $what }.
+    [lapsed] Urgence : { $grantee } a demandé à voir { $what }. Rien n’a été ouvert.
+    [open] Urgence : { $grantee } peut voir maintenant { $what }.
+   *[over] Urgence : { $grantee } a pu voir { $what }. C’est fini.
+}
+emergency-what = { $tier ->
+    [full] tout votre dossier, sauf les notes privées
+   *[summary] votre résumé d’urgence
+}
+emergency-why = { $reason ->
+    [unconscious] Pourquoi : vous étiez sans connaissance.
+    [allergy-or-medicine] Pourquoi : il fallait connaître tout de suite vos allergies ou vos médicaments.
+    [urgent-surgery] Pourquoi : une opération ne pouvait pas attendre.
+    [lack-of-capacity] Pourquoi : vous ne pouviez pas décider à ce moment.
+    [card-unusable] Pourquoi : votre carte ne marchait pas et les soins ne pouvaient pas attendre.
+   *[other] Pourquoi : il y avait une autre raison.
+}
+emergency-text = Avec leurs mots : { $text }.
+emergency-review = { $outcome ->
+    [justified] Le contrôle a conclu : c’était une urgence.
+    [not-justified] Le contrôle a conclu : ce n’était pas une urgence.
+    [unclear] Le contrôle n’a pas pu dire si c’était une urgence.
+   *[none] Cela n’a pas encore été contrôlé.
+}
+
 ## When something goes wrong
 wrong-pin = { $tries ->
     [1] Le code PIN est faux. C’est votre dernier essai : s’il est faux aussi, la carte sera bloquée.

@@ -84,6 +84,33 @@ erase-agree = 還需要同意的是：{ $list }。
 erase-stays = 依法律規定，會留下已經銷毀的紀錄。誰讀過您的文件也會保留三年，但不含文件名稱。
 take-back = 您收回要求：您的資料不會被銷毀。
 
+## Emergencies, in a patient's list
+emergency = { $state ->
+    [asked] 緊急情況：{ $grantee } 要求查看{ $what }。
+    [lapsed] 緊急情況：{ $grantee } 曾要求查看{ $what }。沒有打開任何資料。
+    [open] 緊急情況：{ $grantee } 現在可以查看{ $what }。
+   *[over] 緊急情況：{ $grantee } 曾可查看{ $what }。現在已結束。
+}
+emergency-what = { $tier ->
+    [full] 您的完整健康紀錄（私人筆記除外）
+   *[summary] 您的緊急摘要
+}
+emergency-why = { $reason ->
+    [unconscious] 原因：您當時失去意識。
+    [allergy-or-medicine] 原因：必須立即知道您的過敏或用藥。
+    [urgent-surgery] 原因：手術不能等待。
+    [lack-of-capacity] 原因：您當時無法自己決定。
+    [card-unusable] 原因：您的卡片無法使用，而照護不能等待。
+   *[other] 原因：有其他理由。
+}
+emergency-text = 對方的說明：{ $text }。
+emergency-review = { $outcome ->
+    [justified] 審查結果：確實是緊急情況。
+    [not-justified] 審查結果：不是緊急情況。
+    [unclear] 審查無法確定是否為緊急情況。
+   *[none] 尚未審查。
+}
+
 ## When something goes wrong
 wrong-pin = { $tries ->
     [1] PIN 錯誤。這是最後一次機會：再錯一次，卡片就會鎖住。

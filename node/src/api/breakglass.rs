@@ -24,7 +24,7 @@ use super::shown::{Finality, Party};
 use super::state::Api;
 use super::taps::{Tap, begun};
 use super::times::rfc3339;
-use crate::desk::{AskEmergency, NamedBy};
+use crate::desk::{AskEmergency, EmergencyNotice, Language, NamedBy, emergency};
 use crate::words::{OUTCOMES, REASONS, TIERS, name};
 
 /// A request and what followed.
@@ -60,10 +60,13 @@ pub(crate) struct EmergencyShown {
     pub(crate) reviews: Vec<&'static str>,
     /// Until when a review is due; null where none is.
     pub(crate) review_due: Option<String>,
+    /// For the patient: all that in sentences, in the language of the session; null for others, and where a lost card
+    /// is replaced, which no reading follows from.
+    pub(crate) said: Option<String>,
 }
 
 impl EmergencyShown {
-    fn of(found: &Emergency, service: &Service) -> Self {
+    fn of(found: &Emergency, service: &Service, caller: &Caller) -> Self {
         let (request, members) = (&found.request, &service.state().membership);
         let committee = service.view().committee(&request.guardians).ok().flatten();
         let party = |id: &PersonId| Party::person(id, members);
@@ -90,8 +93,30 @@ impl EmergencyShown {
             finality: Finality::of(&state),
             reviews: found.reviews.iter().map(|(_, r)| name(&OUTCOMES, &r.outcome)).collect(),
             review_due: review_due(found).and_then(rfc3339),
+            said: caller
+                .patient()
+                .filter(|_| found.request.tier != Tier::Recovery)
+                .map(|_| told(found, service, caller.session.language)),
         }
     }
+}
+
+/// What the patient reads of it.
+fn told(found: &Emergency, service: &Service, language: Language) -> String {
+    let request = &found.request;
+    let notice = EmergencyNotice {
+        requester: &request.requester,
+        state: match state_name(found, service.now()) {
+            "released" | "open" => "open",
+            "closed" | "over" => "over",
+            before => before,
+        },
+        tier: request.tier,
+        reason: request.reason,
+        text: &request.text,
+        review: found.reviews.last().map(|(_, review)| review.outcome),
+    };
+    emergency(service, &notice, language)
 }
 
 /// How far it is, in a word.
@@ -159,7 +184,7 @@ pub(crate) async fn list(
     let paging = Paging { limit: query.limit, cursor: query.cursor };
     api.ask(move |service| {
         let page = paging.of(concerning(service, &caller)?)?;
-        let items = page.items.iter().map(|found| EmergencyShown::of(found, service)).collect();
+        let items = page.items.iter().map(|found| EmergencyShown::of(found, service, &caller)).collect();
         Ok(Reply(Page { items, next_cursor: page.next_cursor }))
     })
     .await
@@ -181,7 +206,7 @@ pub(crate) async fn show(
         if !concerns(service, &caller, &found)? {
             return Err(Code::NotPermitted.into());
         }
-        Ok(Reply(EmergencyShown::of(&found, service)))
+        Ok(Reply(EmergencyShown::of(&found, service, &caller)))
     })
     .await
 }

@@ -79,6 +79,7 @@ pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;
 pub(crate) use language::Language;
 pub(crate) use organization::{PolicyChoice, RoleRequest};
+pub(crate) use patient_text::{EmergencyNotice, emergency};
 pub(crate) use patients::{CreatePatient, FoundPatient};
 pub(crate) use people::EnrolPerson;
 pub(crate) use proposals::{Proposal, ProposalState};

@@ -5,7 +5,8 @@
 //! The sentences stand in `assets/texts`. What only staff reads is in `text`, in English. Nothing here knows keys
 //! or cards.
 
-use hospes_protocol::ids::{OrganizationId, PatientId, StudyId};
+use hospes_protocol::emergency::{Outcome, Reason, Tier};
+use hospes_protocol::ids::{OrganizationId, PatientId, PersonId, StudyId};
 use hospes_protocol::keys::KeyError;
 use hospes_protocol::personal::{Anonymity, Category, Grantee, Label, Purpose};
 use hospes_protocol::policy::View as _;
@@ -16,7 +17,7 @@ use super::error::DeskError;
 use super::language::{Language, Value};
 use super::sign_in::name_of;
 use super::taps::Shown;
-use crate::words::{self, ANONYMITY, CATEGORIES, LABELS, PURPOSES};
+use crate::words::{self, ANONYMITY, CATEGORIES, LABELS, OUTCOMES, PURPOSES, REASONS};
 
 /// Digits of a study's id that are shown.
 const STUDY_DIGITS: usize = 16;
@@ -263,6 +264,46 @@ pub(super) fn erase(
 /// An erasure that is taken back.
 pub(super) fn take_back(language: Language) -> Shown {
     shown(language, &[language.say("take-back", &[])])
+}
+
+/// An emergency, as its patient reads it.
+#[derive(Clone, Debug)]
+pub(crate) struct EmergencyNotice<'a> {
+    /// Who asked.
+    pub(crate) requester: &'a PersonId,
+    /// `asked`, `lapsed`, `open` or `over`.
+    pub(crate) state: &'static str,
+    /// What was asked for.
+    pub(crate) tier: Tier,
+    /// Why.
+    pub(crate) reason: Reason,
+    /// In the requester's words; may be empty.
+    pub(crate) text: &'a str,
+    /// What the newest review found.
+    pub(crate) review: Option<Outcome>,
+}
+
+/// What a patient's list says of an emergency.
+pub(crate) fn emergency(service: &Service, notice: &EmergencyNotice<'_>, language: Language) -> String {
+    let grantee = grantee_name(service, &Grantee::Person(*notice.requester), language);
+    emergency_of(&grantee, notice, language)
+}
+
+fn emergency_of(grantee: &str, notice: &EmergencyNotice<'_>, language: Language) -> String {
+    let choose = |key: &str, name, form: &'static str| language.say(key, &[(name, Value::Form(form))]);
+    let tier = if notice.tier == Tier::Full { "full" } else { "summary" };
+    let what = choose("emergency-what", "tier", tier);
+    let (state, grantee) = (Value::Form(notice.state), Value::Words(grantee));
+    let values = [("state", state), ("grantee", grantee), ("what", Value::Words(&what))];
+    let mut sentences = vec![language.say("emergency", &values)];
+    sentences.push(choose("emergency-why", "reason", words::name(&REASONS, &notice.reason)));
+    let text = notice.text.trim().trim_end_matches('.');
+    if !text.is_empty() {
+        sentences.push(language.say("emergency-text", &[("text", Value::Name(text))]));
+    }
+    let outcome = notice.review.map_or("none", |found| words::name(&OUTCOMES, &found));
+    sentences.push(choose("emergency-review", "outcome", outcome));
+    language.sentences(&sentences)
 }
 
 /// What the screen says when an act was not done, by its code; what concerns no patient is told at the desk.

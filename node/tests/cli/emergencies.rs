@@ -150,6 +150,8 @@ fn two_guardians_of_two_hospitals_open_the_summary_for_a_doctor_of_a_third() {
     assert_eq!(std::fs::read(desk.path("got.json")).unwrap(), ALLERGY, "byte for byte");
 
     let seen = shown(&desk, "north", "p17", &request).expect("the patient sees it");
+    let said = seen["said"].as_str().unwrap_or_default();
+    assert!(said.starts_with("Emergency: The practitioner with register number"), "in sentences: {said}");
     assert_eq!((&seen["state"], &seen["reason"]), (&"open".into(), &"unconscious".into()), "{seen}");
     assert_eq!(seen["approved"].as_array().unwrap().len(), 2, "and who approved: {seen}");
     wait_until("the patient sees what was read", || {

@@ -73,6 +73,29 @@ fn failures() -> Vec<DeskError> {
     all
 }
 
+fn emergencies(language: Language) -> Vec<String> {
+    let requester = PersonId([1; 32]);
+    let usual = || EmergencyNotice {
+        requester: &requester,
+        state: "over",
+        tier: Tier::Full,
+        reason: Reason::Unconscious,
+        text: "found in the street.",
+        review: Some(Outcome::Justified),
+    };
+    let mut all: Vec<EmergencyNotice<'_>> = Vec::new();
+    all.extend(["asked", "lapsed", "open", "over"].map(|state| EmergencyNotice { state, ..usual() }));
+    all.extend(REASONS.iter().skip(1).map(|(_, reason)| EmergencyNotice { reason: *reason, ..usual() }));
+    all.extend(OUTCOMES.iter().skip(1).map(|(_, found)| EmergencyNotice { review: Some(*found), ..usual() }));
+    all.push(EmergencyNotice { review: None, ..usual() });
+    all.push(EmergencyNotice { tier: Tier::Summary, text: "", ..usual() });
+    let grantee = language.say(
+        "grantee-person",
+        &[("number", Value::Name("R-1")), ("organization", Value::Name("City Hospital"))],
+    );
+    all.iter().map(|notice| emergency_of(&grantee, notice, language)).collect()
+}
+
 /// Every text that a patient can be shown, with all that can stand in it.
 fn everything(language: Language) -> Vec<String> {
     let titles = ["Blood".to_owned(), "X-ray".to_owned()];
@@ -103,6 +126,7 @@ fn everything(language: Language) -> Vec<String> {
         }),
     );
     let mut all: Vec<_> = shown.into_iter().map(|shown| shown.text).collect();
+    all.extend(emergencies(language));
     all.extend(failures().iter().map(|error| not_done(language, error)));
     all.push(not_done(language, &DeskError::Random));
     all
@@ -248,4 +272,22 @@ fn everything_that_goes_wrong_with_a_card_is_said_in_the_language_of_the_tap() {
     let arabic = |tries_left| not_done(Language::Arabic, &KeyError::WrongPin { tries_left }.into());
     assert!(arabic(2).contains("محاولتان"), "the dual has no number: {}", arabic(2));
     assert!(arabic(3).contains("3 محاولات") && arabic(11).contains("11 محاولة"), "few and many");
+}
+
+#[test]
+fn a_patient_reads_of_an_emergency_who_what_why_and_what_a_review_found() {
+    let english = emergencies(Language::English);
+    assert_eq!(
+        english[3],
+        "Emergency: The practitioner with register number R-1 of City Hospital could see your whole record, but for \
+         private notes. That is over. Why: you were unconscious. In their words: found in the street. A review found: \
+         there was an emergency.",
+        "all of it"
+    );
+    for language in Language::ALL {
+        let all: std::collections::BTreeSet<_> = emergencies(language).into_iter().collect();
+        assert_eq!(all.len(), english.len(), "{}: what differs reads differently", language.tag());
+        let foreign = language == Language::English || all.is_disjoint(&english.iter().cloned().collect());
+        assert!(foreign, "{}: none is English", language.tag());
+    }
 }
