@@ -13,6 +13,8 @@ use super::{Size, blocks, ingest};
 
 /// Both sides run so often, in turns; the median counts.
 const ROUNDS: usize = 3;
+/// A program that has not ended after so many seconds, building included, is ended.
+const CHILD_SECONDS_MAX: &str = "2400";
 
 /// Ingest beside a program that seals, hashes and writes, and keeps nothing.
 pub(super) fn plain(folder: &Path, size: Size) -> Result<Vec<Row>, Failed> {
@@ -95,8 +97,17 @@ fn simulator(folder: &Path, args: &[&str]) -> Result<Value, Failed> {
 
 /// Builds and runs a package; gives what it prints.
 fn child(manifest: &Path, profile: &str, args: &[&OsStr]) -> Result<String, Failed> {
-    let ran = Command::new("cargo")
-        .args(["run", "--locked", "--quiet", "--profile", profile, "--manifest-path"])
+    let ran = Command::new("timeout")
+        .args([
+            CHILD_SECONDS_MAX,
+            "cargo",
+            "run",
+            "--locked",
+            "--quiet",
+            "--profile",
+            profile,
+            "--manifest-path",
+        ])
         .arg(manifest)
         .arg("--")
         .args(args)
@@ -105,7 +116,8 @@ fn child(manifest: &Path, profile: &str, args: &[&OsStr]) -> Result<String, Fail
     let told = String::from_utf8_lossy(&ran.stdout).trim().to_owned();
     // The simulator ends with 1 where its own goal is missed; what it measured counts all the same.
     if told.is_empty() {
-        let why = String::from_utf8_lossy(&ran.stderr);
+        let late = ran.status.code() == Some(124);
+        let why = if late { "it came to no end".into() } else { String::from_utf8_lossy(&ran.stderr) };
         return Err(failed(format!("{}: {}", manifest.display(), why.trim())));
     }
     Ok(told)
