@@ -62,6 +62,24 @@ mutants! {
     RoomUnsought,
     /// Peers are asked once where they are, and never again.
     UpkeepEnds,
+    /// What a forked node had filed in vain is not filed by another of its organization.
+    BranchForgotten,
+    /// A release permits and opens before it is final.
+    ReleasePending,
+    /// A release by one person fewer is lawful.
+    ReleaseByFewer,
+    /// What a release permits is not held against its tier.
+    ScopeUnread,
+    /// A close ends nothing.
+    CloseUnread,
+    /// Releases don't end.
+    ReleaseEndless,
+    /// The patient's home is not told of a request.
+    NoticeUnsent,
+    /// An erasure leaves blobs where they are.
+    BlobsOutlive,
+    /// An erasure leaves the patient's erasable key, and K under it.
+    KeyOutlives,
 }
 
 #[cfg(feature = "mutants")]

@@ -133,7 +133,8 @@ fn of_request(view: &(impl PatientView + ?Sized), e: &RequestEntry) -> Result<Or
         CommitteeMember::Guardian(id) => members.people.get(id).map(|p| p.organization),
         CommitteeMember::Validator(id) => members.nodes.get(id).map(|n| n.organization),
     };
-    let mut set = with(Organizations::from([e.organization]), home(view, &e.patient)?);
+    let told = home(view, &e.patient)?.filter(|_| !crate::mutant!(NoticeUnsent));
+    let mut set = with(Organizations::from([e.organization]), told);
     for id in [&e.guardians, &e.ledger] {
         let committee = view.committee(id)?;
         set.extend(committee.iter().flat_map(|c| c.roster.members()).filter_map(|member| of(&member)));

@@ -215,11 +215,11 @@ impl<V: View + ?Sized> Search<'_, V> {
         self.view.releases(&request.patient, &mut |release| {
             let of = &release.entry;
             if of.requester == *reader {
-                let rule = if of.closed || self.now_ms >= of.until {
+                let rule = if of.closed || self.now_ms >= of.until && !crate::mutant!(ReleaseEndless) {
                     Rule::EmergencyOver
-                } else if !of.tier.opens(self.matter.category) {
+                } else if !of.tier.opens(self.matter.category) && !crate::mutant!(ScopeUnread) {
                     Rule::EmergencyScope
-                } else if release.height.is_none() {
+                } else if release.height.is_none() && !crate::mutant!(ReleasePending) {
                     Rule::EmergencyPending
                 } else {
                     Rule::Emergency

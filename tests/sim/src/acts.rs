@@ -30,6 +30,7 @@ use rand_core::SeedableRng;
 use zeroize::Zeroizing;
 
 use crate::book::Book;
+use crate::glass::Ask;
 use crate::people::{
     CATEGORIES, Grant, Opened, Record, Reported, Revocation, Revoked, node_entry, organization_entry,
 };
@@ -49,6 +50,11 @@ impl Draft {
     pub(crate) fn by(content: Content, signers: Vec<SoftwareSigner>) -> Self {
         Self { content, signers, reveal: Vec::new(), packets: Vec::new() }
     }
+
+    /// With the sealed packets that its body names.
+    pub(crate) fn with(self, packets: Vec<Vec<u8>>) -> Self {
+        Self { packets, ..self }
+    }
 }
 
 impl World {
@@ -67,6 +73,17 @@ impl World {
             Act::Validators { without } => self.set_validators(without),
             Act::Backup { of, partners } => self.backup(of, partners),
             Act::Role { at } => self.role(at, number),
+            Act::Erase { patient } => self.erase(patient),
+            Act::Committees => self.set_committees(),
+            Act::Ceremonies => self.hold_ceremonies(),
+            Act::HandOn { full, without } => self.hand_on_key(full, without),
+            Act::Escrows { patient } => self.make_escrows(patient, true),
+            Act::Ask { nth, by, patient, full, for_ms } => {
+                self.ask_glass(nth, Ask { by, patient, full, for_ms });
+            }
+            Act::Approve { nth, guardian } => self.approve_glass(nth, guardian),
+            Act::Open { nth } => self.open_glass(nth),
+            Act::Close { nth } => self.close_glass(nth),
             Act::Amend { patient, nth } => self.amend(patient, nth),
             Act::Replace { patient } => self.replace_card(patient),
             Act::Consult { by, patient, nth } => self.consult(by, patient, nth),
@@ -79,6 +96,14 @@ impl World {
     /// Whether people can work at a node.
     pub(crate) fn is_open(&self, i: usize) -> bool {
         self.nodes[i].is_running() && self.nodes[i].is_honest()
+    }
+
+    /// The node at which an organization's people work now: its first, or a copy of that under the same key, of which
+    /// they know nothing.
+    fn desk(&self, organization: usize) -> Option<usize> {
+        let desk = self.people.organizations[organization].desk.unwrap_or(organization);
+        let node = &self.nodes[desk];
+        (self.is_open(desk) || node.copied && node.is_running()).then_some(desk)
     }
 
     pub(crate) fn draft(
@@ -107,6 +132,11 @@ impl World {
         let network = self.genesis.network();
         let k = patient.map(|p| self.people.patients[p].secret.k(&self.nodes[i].organization_id));
         let mut personal = Vec::new();
+        if let Some(p) = patient {
+            let packets = drafts.iter().flat_map(|draft| &draft.packets);
+            let packets: Vec<_> = packets.map(|sealed| ObjectId::of_structured(sealed)).collect();
+            self.people.patients[p].packets.extend(packets);
+        }
         let filings: Vec<_> = drafts
             .into_iter()
             .map(|mut draft| {
@@ -123,7 +153,7 @@ impl World {
         let filed = self.file(i, filings)?;
         for (one, personal) in filed.iter().zip(personal) {
             let (header, content, at) = (one.header, one.content, self.now);
-            self.people.reported.push(Reported { node: i, header, content, personal, at });
+            self.people.reported.push(Reported { node: i, header, content, personal, patient, at });
             self.note_filed(i, header);
             self.coverage.reported += 1;
         }
@@ -247,10 +277,10 @@ impl World {
 
     /// Files a record, or an amendment of one.
     pub(crate) fn write_record(&mut self, p: usize, category: usize, size: usize, amends: Option<ContentId>) {
-        let Some(at) = self.people.patients[p].home.filter(|at| self.is_open(*at)) else { return };
-        let Some(person) = self.people.organizations[at].person else { return };
+        let Some(at) = self.people.patients[p].home.filter(|_| !self.is_erasing(Some(p))) else { return };
+        let Some((desk, person)) = self.desk(at).zip(self.people.organizations[at].person) else { return };
         let salt = self.people.salt();
-        let Some((root, objects, segment)) = self.seal_blob(at, salt, size.max(1)) else { return };
+        let Some((root, objects, segment)) = self.seal_blob(desk, salt, size.max(1)) else { return };
         let entry = RecordEntry {
             patient: self.people.patients[p].id,
             author: Author::Practitioner(person),
@@ -264,13 +294,13 @@ impl World {
             media_type: "application/pdf".into(),
             title: "t".into(),
             source: "s".into(),
-            created: self.local(at),
+            created: self.local(desk),
             keys: Vec::new(),
             amends,
             derived_from: None,
         };
         let kind = if amends.is_some() { Kind::Amendment } else { Kind::Record };
-        let content = self.draft(at, kind, amends.as_slice(), &entry);
+        let content = self.draft(desk, kind, amends.as_slice(), &entry);
         let id = content.id();
         let signers = vec![self.people.organizations[at].practitioner.signer()];
         let number = self.people.records.len();
@@ -285,8 +315,8 @@ impl World {
             objects,
             segment,
         });
-        if self.tap(at, Some(p), vec![Draft::by(content, signers)]).is_some() {
-            self.tell(format!("record {number} of patient {p}, category {category}, is filed at {at}"));
+        if self.tap(desk, Some(p), vec![Draft::by(content, signers)]).is_some() {
+            self.tell(format!("record {number} of patient {p}, category {category}, is filed at {desk}"));
         }
     }
 
@@ -337,7 +367,8 @@ impl World {
     // ---- grants ----
 
     pub(crate) fn grant(&mut self, p: usize, to: To, category: usize, for_ms: u64) {
-        let Some(at) = self.people.patients[p].home.filter(|at| self.is_open(*at)) else { return };
+        let home = self.people.patients[p].home.filter(|_| !self.is_erasing(Some(p)));
+        let Some(at) = home.and_then(|home| self.desk(home)) else { return };
         let Some(card) = self.people.patients[p].card_entry else { return };
         let grantee = match to {
             To::Person(o) => match self.people.organizations[o].person {
@@ -428,7 +459,7 @@ impl World {
         };
         let signer = patient.card.signer();
         let content = self.draft(at, Kind::Locker, &[card], &locker);
-        Some(Draft { packets: vec![sealed], ..Draft::by(content, vec![signer]) })
+        Some(Draft::by(content, vec![signer]).with(vec![sealed]))
     }
 
     pub(crate) fn revoke(&mut self, p: usize, nth: usize, how: Taken) {

@@ -22,6 +22,20 @@ pub struct Coverage {
     pub reported: u64,
     /// Of these, those that are gone.
     pub lost: u64,
+    /// Entries of a node that forked, filed once more by another.
+    pub anew: u64,
+    /// Erasures that were ordered.
+    pub erasures: u64,
+    /// Whether break-glass is part of the run.
+    pub glass: bool,
+    /// Requests to break the glass.
+    pub requests: u64,
+    /// Releases that some node showed.
+    pub releases: u64,
+    /// Escrows that were opened.
+    pub openings: u64,
+    /// Approvals and openings that were refused, and readings beyond a release.
+    pub glass_refusals: u64,
     /// Changes of membership that were filed.
     pub changes: u64,
     /// Decisions that were compared with the model's.
@@ -50,7 +64,14 @@ impl Coverage {
             (self.refusals, "nothing was refused"),
             (self.decisions, "no decision was compared"),
         ];
-        wanted.into_iter().find_map(|(count, what)| (count == 0).then_some(what))
+        let of_glass = [
+            (self.requests, "no glass was to be broken"),
+            (self.releases, "no emergency was released"),
+            (self.openings, "no escrow was opened"),
+            (self.glass_refusals, "no opening was refused"),
+        ];
+        let of_glass = of_glass.into_iter().filter(|_| self.glass);
+        wanted.into_iter().chain(of_glass).find_map(|(count, what)| (count == 0).then_some(what))
     }
 
     /// Adds another run's.
@@ -65,6 +86,12 @@ impl Coverage {
         self.refusals += other.refusals;
         self.reported += other.reported;
         self.lost += other.lost;
+        self.anew += other.anew;
+        self.erasures += other.erasures;
+        self.requests += other.requests;
+        self.releases += other.releases;
+        self.openings += other.openings;
+        self.glass_refusals += other.glass_refusals;
         self.changes += other.changes;
         self.decisions += other.decisions;
         self.messages += other.messages;
@@ -77,7 +104,7 @@ impl fmt::Display for Coverage {
         let faults: u64 = self.faults.values().sum();
         write!(
             f,
-            "heights {} faults {faults} grants {} revocations {} reads {} refusals {} changes {} reported {} \
+            "heights {} faults {faults} grants {} revocations {} reads {} refusals {} changes {} reported {} filed anew {} \
              decisions {} messages {} healed in {} ms",
             self.heights,
             self.grants,
@@ -86,10 +113,19 @@ impl fmt::Display for Coverage {
             self.refusals,
             self.changes,
             self.reported,
+            self.anew,
             self.decisions,
             self.messages,
             self.healing_ms
         )?;
+        if self.erasures > 0 {
+            write!(f, " erasures {}", self.erasures)?;
+        }
+        if self.requests > 0 {
+            let (requests, releases) = (self.requests, self.releases);
+            let (openings, refusals) = (self.openings, self.glass_refusals);
+            write!(f, " emergencies {requests} released {releases} opened {openings} refused {refusals}")?;
+        }
         for (kind, count) in &self.faults {
             write!(f, " [{kind} {count}]")?;
         }

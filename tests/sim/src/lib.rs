@@ -10,6 +10,8 @@ mod byzantine;
 pub mod coverage;
 pub mod day;
 pub mod dice;
+mod erase;
+mod glass;
 pub mod growth;
 pub mod history;
 mod model;

@@ -55,6 +55,24 @@ mod living {
         plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Remove { .. })))
     }
 
+    fn copies(plan: &Plan) -> bool {
+        plan.items.iter().any(|i| matches!(i.what, What::Fault(Fault::Copy { .. })))
+    }
+
+    fn erases(plan: &Plan) -> bool {
+        plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Erase { .. })))
+    }
+
+    /// Whether somebody breaks the glass of a patient of such a home.
+    fn breaks_glass(plan: &Plan, of: impl Fn(usize) -> bool) -> bool {
+        let asked = plan.items.iter().find_map(|i| match i.what {
+            What::Act(Act::Ask { patient, .. }) => Some(patient),
+            _ => None,
+        });
+        let enrols = |i: &Item| matches!(i.what, What::Act(Act::Enrol { patient, at }) if asked == Some(patient) && of(at));
+        plan.items.iter().any(enrols)
+    }
+
     /// Whether a plan has what a mutant does wrong: a liar who uses it, a disk that fills, a lease that can end.
     fn concerns(mutant: Mutant, plan: &Plan) -> bool {
         let lies = |trick: Trick| {
@@ -66,6 +84,14 @@ mod living {
             Mutant::QuorumOfOne | Mutant::BlockUnbound => lies(Trick::ForeignCertificates),
             Mutant::LockUnheld => lies(Trick::YesMan),
             Mutant::RoomUnsought => fills(plan),
+            Mutant::BranchForgotten => copies(plan),
+            Mutant::BlobsOutlive | Mutant::KeyOutlives => erases(plan),
+            Mutant::NoticeUnsent => breaks_glass(plan, |home| home >= plan.shape.validators),
+            Mutant::ReleasePending
+            | Mutant::ReleaseByFewer
+            | Mutant::ScopeUnread
+            | Mutant::CloseUnread
+            | Mutant::ReleaseEndless => breaks_glass(plan, |_| true),
             Mutant::StrandedCounts | Mutant::OrphansStay => removes(plan),
             Mutant::LeaseUnread => plan.shape.lease_ms < plan.shape.active_ms,
             _ => true,

@@ -19,8 +19,9 @@ use crate::plan::{Plan, To};
 use crate::world::T0;
 use crate::world::node::Secrets;
 
-/// Categories of a run, in the order in which a plan counts them.
-pub(crate) const CATEGORIES: [Category; 2] = [Category::Laboratory, Category::Letters];
+/// Categories of a run, in the order in which a plan counts them; the last is the summaries' that break-glass opens.
+pub(crate) const CATEGORIES: [Category; 3] =
+    [Category::Laboratory, Category::Letters, Category::EmergencySummary];
 
 /// Keys of a card.
 pub(crate) struct Card {
@@ -62,6 +63,8 @@ pub(crate) struct Organization {
     pub(crate) partners: Vec<usize>,
     /// Whether the others removed it.
     pub(crate) expelled: bool,
+    /// The node at which its people work, where that is not its first: the copy of it.
+    pub(crate) desk: Option<usize>,
 }
 
 /// A patient.
@@ -75,6 +78,10 @@ pub(crate) struct Patient {
     pub(crate) card_entry: Option<ContentId>,
     pub(crate) card_lock: Option<Lock>,
     pub(crate) card_salt: [u8; 32],
+    /// What orders that everything of the patient be erased.
+    pub(crate) erasure: Option<ContentId>,
+    /// Packets of the patient's that were ever filed.
+    pub(crate) packets: Vec<ObjectId>,
     /// Whether the home ever tried to suspend the card.
     pub(crate) suspended: bool,
     pub(crate) epochs: u64,
@@ -150,6 +157,7 @@ pub(crate) struct Reported {
     pub(crate) content: ContentId,
     /// Whether its body is an object of the node's, and none of the block.
     pub(crate) personal: bool,
+    pub(crate) patient: Option<usize>,
     /// When, in virtual milliseconds.
     pub(crate) at: u64,
 }
@@ -173,7 +181,15 @@ impl People {
             let card = Card::of(&[seed, 10, place as u64]);
             let id = organization_id(card.signer().verifying_key().as_bytes());
             let practitioner = Card::of(&[seed, 11, place as u64]);
-            Organization { id, card, practitioner, person: None, partners: Vec::new(), expelled: false }
+            Organization {
+                id,
+                card,
+                practitioner,
+                person: None,
+                partners: Vec::new(),
+                expelled: false,
+                desk: None,
+            }
         };
         let patient = |place: usize| {
             let mut dice = Dice::of(&[seed, 12, place as u64]);
@@ -186,6 +202,8 @@ impl People {
                 card_entry: None,
                 card_lock: None,
                 card_salt: dice.bytes(),
+                erasure: None,
+                packets: Vec::new(),
                 suspended: false,
                 epochs: 0,
             }
@@ -231,8 +249,12 @@ impl People {
         let mut validators: Vec<NodeId> =
             (0..shape.validators).map(|place| Secrets::of(plan.seed, place).id()).collect();
         validators.sort_unstable();
-        let policy =
-            PolicyFields { lease_ms: shape.lease_ms, idle_block_ms: shape.idle_block_ms, ..default_policy() };
+        let policy = PolicyFields {
+            lease_ms: shape.lease_ms,
+            idle_block_ms: shape.idle_block_ms,
+            cooling_off_ms: shape.cooling_off_ms,
+            ..default_policy()
+        };
         Genesis {
             format: FORMAT,
             name: "simulated".into(),

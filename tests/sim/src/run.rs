@@ -53,6 +53,10 @@ fn live(mut world: World) -> Outcome {
         world.heal();
         settle(&mut world);
     }
+    if world.watch.violation.is_none() && world.plan.shape.glass {
+        world.open_what_is_released();
+        settle(&mut world);
+    }
     if world.watch.violation.is_none() {
         world.morning_after();
     }

@@ -17,7 +17,7 @@ impl World {
 
     /// Entries that were reported durable, with what the first of these nodes says that has a body of them.
     pub(crate) fn verdicts(&self, nodes: &[usize]) -> Vec<(ContentId, Finality)> {
-        let personal = self.people.reported.iter().filter(|r| r.personal);
+        let personal = self.people.reported.iter().filter(|r| r.personal && !self.is_erasing(r.patient));
         let said = |content| nodes.iter().find_map(|i| self.verdict(*i, content));
         personal.filter_map(|r| Some((r.content, said(&r.content)?))).collect()
     }

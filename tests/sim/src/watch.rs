@@ -13,6 +13,8 @@
 //! | every read has its access entry | at the end, at the reader's and at the patient's home |
 //! | all is final in bounded time | at the end |
 //! | one verdict on an entry | at the end |
+//! | of an erased patient nothing is left | at the end |
+//! | what people signed is filed though their node forked | at the end, where another node of theirs has it |
 //! | what is permitted works, what is not is refused | at the end, by one more patient |
 //!
 //! Only honest nodes are watched; what a liar, or a disk that lies, does to itself is its own affair.
@@ -20,6 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hospes_protocol::block::{Block, CommitCertificate, SignedVote, ValidatorSet, VoteKind};
+use hospes_protocol::check::Check;
 use hospes_protocol::control::{OrganizationEntry, Standing};
 use hospes_protocol::entry::{Header, Kind};
 use hospes_protocol::genesis::Genesis;
@@ -32,10 +35,11 @@ use hospes_protocol::tap::Body;
 use hospes_protocol::wire::Wire;
 use hospes_service::consensus::ConsensusMessage;
 use hospes_service::messages::Channel;
+use hospes_service::records::Finality;
 use hospes_storage::{Ledger, Objects, Store};
 
 use crate::model::Knowledge;
-use crate::people::Record;
+use crate::people::{Record, Reported};
 use crate::world::World;
 
 /// Something that must not be.
@@ -94,6 +98,8 @@ const ACCESS: &str = "every read has its access entry";
 pub(crate) const WORKS: &str = "what is permitted works, what is not is refused";
 const VERDICT: &str = "one verdict on an entry";
 const BOUNDED: &str = "all is final in bounded time";
+const ERASED: &str = "of an erased patient nothing is left";
+const BRANCH: &str = "what people signed is filed though their node forked";
 
 impl Watch {
     pub(crate) fn new(genesis: &Genesis) -> Self {
@@ -227,6 +233,7 @@ impl World {
                 let void = matches!(store.finality(&header.id()), Ok(Some(f)) if f.void.is_some());
                 let known = if void { &mut self.watch.void } else { &mut self.watch.finals };
                 known.entry(header.fields().content).or_insert(height);
+                self.coverage.anew += u64::from(!void && self.is_filed_anew(&header));
                 for lock in header.fields().reveal.iter().map(Reveal::lock) {
                     self.watch.closed.entry(lock).or_insert(height);
                 }
@@ -301,7 +308,9 @@ impl World {
         let Some(store) = self.nodes[i].store.clone() else { return };
         for one in self.people.reported.iter().filter(|r| r.node == i) {
             let header = matches!(store.header(&one.header), Ok(Some(_)));
-            let body = !one.personal || matches!(store.body(&one.content), Ok(Some(_)));
+            let body = !one.personal
+                || self.is_erasing(one.patient)
+                || matches!(store.body(&one.content), Ok(Some(_)));
             if !header || !body {
                 self.coverage.lost += 1;
                 let part = if header { "body" } else { "header" };
@@ -323,6 +332,7 @@ impl World {
             }
             self.scan(i);
             self.watch_permits(i);
+            self.watch_glass(i);
         }
         if self.now >= self.watch.last_places + self.pace.places_ms {
             self.watch.last_places = self.now;
@@ -508,7 +518,9 @@ impl World {
             for (number, record) in self.people.records.iter().enumerate() {
                 let judge = self.judge_of(record, i).filter(|_| at_the_end);
                 let knowledge = judge.and_then(|judge| self.knowledge(judge));
-                if self.placed(record, knowledge.as_ref()).contains(&by) {
+                // Whoever broke the glass keeps what came until the patient's next turn.
+                let mut asked = self.glass.emergencies.values().filter(|e| e.patient == record.patient);
+                if self.placed(record, knowledge.as_ref()).contains(&by) || asked.any(|e| e.by == by) {
                     continue;
                 }
                 let any = store.has_objects(&record.objects).is_ok_and(|here| here.contains(&true));
@@ -544,7 +556,39 @@ impl World {
         }
         let disagreed = || self.disagreement(&nodes).map(|what| (VERDICT, what));
         let unlike = || self.undecided(&nodes).or_else(disagreed);
-        self.unfinished(&nodes).or_else(|| self.undelivered(&nodes)).or_else(unlike)
+        let unfiled = || self.forgotten(&nodes).map(|what| (BRANCH, what));
+        let erased = || self.unerased(&nodes).map(|what| (ERASED, what));
+        let earlier = self.unfinished(&nodes).or_else(unfiled).or_else(erased);
+        earlier.or_else(|| self.undelivered(&nodes)).or_else(unlike).or_else(|| self.unopened(&nodes))
+    }
+
+    /// Whether a header files what was reported by a node of which there are two under one key, under another node.
+    fn is_filed_anew(&self, header: &Header) -> bool {
+        let fields = header.fields();
+        let copied = |r: &Reported| r.content == fields.content && self.nodes[r.node].id != fields.node;
+        self.nodes.iter().any(|n| n.copied) && self.people.reported.iter().any(copied)
+    }
+
+    // What was filed at one of two processes under one key, and another node of the organization has, is final; but for what
+    // that node finds unlawful by now.
+    fn forgotten(&self, nodes: &[usize]) -> Option<String> {
+        let stays = |r: &&Reported| r.personal && !self.is_erasing(r.patient);
+        let copied = self.people.reported.iter().filter(stays).filter(|r| self.nodes[r.node].copied);
+        for one in copied.filter(|r| !self.watch.finals.contains_key(&r.content)) {
+            let theirs = |i: &&usize| self.nodes[**i].organization == self.nodes[one.node].organization;
+            let stranded = Finality::Void(u64::from(Check::RetiredNode.code()));
+            let lost = |i: &usize| {
+                self.verdict(*i, &one.content)
+                    .is_some_and(|said| said == Finality::Signed || said == stranded)
+            };
+            if let Some(i) = nodes.iter().filter(theirs).find(|i| lost(i)) {
+                let (at, from) = (one.at, one.node);
+                return Some(format!(
+                    "node {i} has what was filed at {from} at {at} ms, and nobody files it"
+                ));
+            }
+        }
+        None
     }
 
     fn unfinished(&self, nodes: &[usize]) -> Option<(&'static str, String)> {
@@ -569,7 +613,7 @@ impl World {
 
     // Access entries at home, grants at the grantee's, records with their blobs where they are placed.
     fn undelivered(&self, nodes: &[usize]) -> Option<(&'static str, String)> {
-        for opened in &self.people.opened {
+        for opened in self.people.opened.iter().filter(|o| !self.is_erasing(Some(o.patient))) {
             let home = self.people.patients[opened.patient].home;
             let wanted =
                 nodes.iter().filter(|i| Some(self.nodes[**i].organization) == home || **i == opened.node);
@@ -583,9 +627,9 @@ impl World {
             }
         }
         for (number, grant) in self.people.grants.iter().enumerate() {
-            let Some(home) = self.people.patients[grant.patient].home.filter(|h| nodes.contains(h)) else {
-                continue;
-            };
+            let home = self.people.patients[grant.patient].home;
+            let erasing = self.is_erasing(Some(grant.patient));
+            let Some(home) = home.filter(|h| nodes.contains(h) && !erasing) else { continue };
             let live = self.watch.finals.contains_key(&grant.content) && self.knowledge(home)?.lives(grant);
             let to = |i: &&usize| self.nodes[**i].organization == grant.to.organization();
             if let Some(i) = nodes.iter().filter(to).find(|i| live && !self.has_body(**i, &grant.content)) {
@@ -593,7 +637,9 @@ impl World {
             }
         }
         for (number, record) in self.people.records.iter().enumerate() {
-            if !nodes.contains(&record.organization) || !self.watch.finals.contains_key(&record.content) {
+            let known =
+                nodes.contains(&record.organization) && self.watch.finals.contains_key(&record.content);
+            if !known || self.is_erasing(Some(record.patient)) {
                 continue;
             }
             let knowledge = self.knowledge(record.organization);
@@ -616,7 +662,8 @@ impl World {
             let by = self.nodes[*i].organization;
             let (knowledge, service) = (self.knowledge(*i)?, self.nodes[*i].service.as_ref()?);
             let Some(person) = self.people.organizations[by].person else { continue };
-            for (number, record) in self.people.records.iter().enumerate() {
+            let stays = |(_, record): &(usize, &Record)| !self.is_erasing(Some(record.patient));
+            for (number, record) in self.people.records.iter().enumerate().filter(stays) {
                 let decision = service.decide(&self.request(record.patient, person, record.content));
                 let known =
                     self.has_body(*i, &record.content) && self.watch.finals.contains_key(&record.content);

@@ -8,6 +8,7 @@ use hospes_protocol::control::{CommitteeMember, Standing};
 use hospes_protocol::emergency::{Approval, ApprovalStatement, ReleaseEntry, RequestEntry};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::ids::{ContentId, NodeId};
+use hospes_protocol::mutant;
 use hospes_protocol::policy::PatientView as _;
 use hospes_protocol::sign1::Sign1;
 use hospes_protocol::wire::{Bytes, Wire};
@@ -185,12 +186,16 @@ impl Service {
         }
         approvals.sort_by_key(|a| a.person);
         let people = request.tier.committee().map_or(usize::MAX, |(_, people)| people);
-        if approvals.len() < people.max(usize::from(key.threshold().shares_needed())) {
+        let needed = people.max(usize::from(key.threshold().shares_needed()));
+        let fewer = mutant!(ReleaseByFewer) && approvals.len() + 1 == needed;
+        if approvals.len() < needed && !fewer {
             return Ok(None);
         }
         let statement = request.release(self.network, *id).encode();
         let shares: Vec<_> = approvals.iter().filter_map(|a| signature_share(a).ok()).collect();
-        let Ok(signature) = key.combine(Purpose::Release, &statement, &shares) else { return Ok(None) };
+        let combined = key.combine(Purpose::Release, &statement, &shares);
+        let alone = shares.first().filter(|_| fewer).map(|share| share.signature);
+        let Some(signature) = combined.ok().or(alone) else { return Ok(None) };
         let signature = Some(signature.to_bytes());
         Ok(Some(ReleaseEntry {
             patient: request.patient,

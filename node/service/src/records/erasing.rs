@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hospes_protocol::check::{Check, Rejected};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::ids::{ContentId, NodeId, ObjectId, OrganizationId, PatientId};
+use hospes_protocol::mutant;
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::{Category, ErasureEntry, ErasureReceipt};
 use hospes_protocol::policy::described::is_of_same_file;
@@ -331,7 +332,9 @@ impl Service {
     fn destroy_body(&mut self, content: &ContentId) -> Result<(), Fatal> {
         let mut writes = self.forget_acknowledgements(content)?;
         if let Some((_, payload)) = self.entry(content)? {
-            if let Personal::Record(record) | Personal::Amendment(record) = &payload {
+            if let Personal::Record(record) | Personal::Amendment(record) = &payload
+                && !mutant!(BlobsOutlive)
+            {
                 self.end_blob(&record.manifest)?;
             }
             writes.extend(named_packets(&payload).into_iter().map(Write::DropObject));
@@ -354,7 +357,9 @@ impl Service {
         for content in self.all_of(patient)? {
             self.destroy_body(&content)?;
         }
-        self.objects.erase(patient)?;
+        if !mutant!(KeyOutlives) {
+            self.objects.erase(patient)?;
+        }
         self.forget_turns(patient)
     }
 

@@ -15,6 +15,7 @@ use crate::emergency::{
 };
 use crate::ids::{BlockHash, ContentId, OrganizationId, PersonId};
 use crate::limits::{EMERGENCY_BLOCKS_MAX, EMERGENCY_MS_MAX};
+use crate::mutant;
 use crate::personal::LockerEntry;
 use crate::policy::Personal;
 use crate::policy::view::{PatientView, Signed};
@@ -94,7 +95,8 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let shares = e.approvals.iter().map(|a| (a.index, &a.share)).collect::<Vec<_>>();
         let signature = e.signature.as_ref().ok_or(Check::MissingSignature)?;
         let signed = Signed { statement: &statement, shares: &shares, signature };
-        ensure(self.view.threshold_signed(&request.guardians, signed)?, Check::BadSignature)?;
+        let whole = self.view.threshold_signed(&request.guardians, signed)? || mutant!(ReleaseByFewer);
+        ensure(whole, Check::BadSignature)?;
         Ok(by(Vec::new(), None))
     }
 
@@ -127,6 +129,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         ensure(e.approvals.iter().all(at_place), Check::NotAuthorized)?;
         let people = request.tier.committee().map_or(usize::MAX, |(_, people)| people);
         let needed = usize::try_from(committee.shares_needed).unwrap_or(usize::MAX).max(people);
+        let needed = needed - usize::from(mutant!(ReleaseByFewer));
         ensure(e.approvals.len() >= needed, Check::MissingSignature)?;
         if request.tier.wants_others() {
             let own = e.approvals.iter().any(|a| a.person == request.requester);

@@ -5,6 +5,7 @@
 
 use crate::dice::Dice;
 use crate::plan::{Act, CATEGORIES, Fault, Item, Left, Plan, Shape, Taken, To, Trick, What};
+use hospes_protocol::limits::COOLING_OFF_MS_DEFAULT;
 
 /// A minute, in virtual milliseconds.
 pub(crate) const MINUTE: u64 = 60_000;
@@ -47,6 +48,8 @@ pub(crate) fn day_of(seed: u64) -> Plan {
         active_ms: 24 * HOUR,
         lease_ms: 72 * HOUR,
         idle_block_ms: HOUR,
+        cooling_off_ms: COOLING_OFF_MS_DEFAULT,
+        glass: false,
     };
     let mut day = Day { items: Vec::new(), dice: &mut dice };
     day.members();

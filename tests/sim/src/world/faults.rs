@@ -67,6 +67,8 @@ impl World {
                 self.nodes[node].medium.set_free_pages(Some(pages), hidden);
                 self.due(now + for_ms, Due::Space { node });
             }
+            Fault::Copy { node } => self.copy(node),
+            Fault::GoOver { node } => self.go_over(node),
             Fault::Turn { node, trick } => self.turn(node, trick),
         }
     }
@@ -187,7 +189,7 @@ impl World {
         self.nodes[i].trick = Some(trick);
         self.nodes[i].excused = true;
         match trick {
-            Trick::Twin => self.make_twin(i),
+            Trick::Twin => self.make_hostile_twin(i),
             Trick::ForeignCertificates | Trick::Flood | Trick::InvalidProposal => {
                 self.due(self.now + 100, Due::Mischief { node: i });
             }
@@ -195,8 +197,35 @@ impl World {
         }
     }
 
+    fn make_hostile_twin(&mut self, i: usize) {
+        let place = self.make_twin(i);
+        self.nodes[place].trick = Some(Trick::Twin);
+        for twin in [i, place] {
+            self.due(self.now + 50, Due::Mischief { node: twin });
+        }
+    }
+
+    fn copy(&mut self, i: usize) {
+        if !self.nodes[i].is_running() || self.nodes[i].removed_at.is_some() {
+            return;
+        }
+        self.tell(format!("the disk of node {i} is copied, and both machines run"));
+        self.coverage.fault("a disk copied, and both run");
+        let place = self.make_twin(i);
+        for twin in [i, place] {
+            self.nodes[twin].copied = true;
+            self.nodes[twin].excused = true;
+        }
+    }
+
+    fn go_over(&mut self, i: usize) {
+        let twin = self.nodes.iter().position(|node| node.twin_of == Some(i));
+        let desk = &mut self.people.organizations[i].desk;
+        *desk = if desk.is_none() { twin } else { None };
+    }
+
     // The same key and the same past, twice. From here on both go their own way.
-    fn make_twin(&mut self, i: usize) {
+    fn make_twin(&mut self, i: usize) -> usize {
         let medium = self.nodes[i].medium.after(hospes_storage::fault::Cut::KeepAll);
         let place = self.nodes.len();
         let original = &self.nodes[i];
@@ -204,16 +233,13 @@ impl World {
         twin.medium = medium;
         twin.off = Off::Power;
         twin.excused = true;
-        twin.trick = Some(Trick::Twin);
         twin.twin_of = Some(i);
         // Its store draws other keys and nonces.
         twin.lives = 1_000;
         self.nodes.push(twin);
         self.start(place);
-        for twin in [i, place] {
-            self.due(self.now + 50, Due::Mischief { node: twin });
-        }
         self.relink();
+        place
     }
 
     /// All that failed works again: lines, power, clocks. Liars keep lying.

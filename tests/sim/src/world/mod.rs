@@ -21,6 +21,7 @@ use self::node::{Node, Off};
 use crate::book::Book;
 use crate::coverage::Coverage;
 use crate::dice::Dice;
+use crate::glass::Glass;
 use crate::people::People;
 use crate::plan::Plan;
 use crate::watch::{DURABLE, Watch};
@@ -97,6 +98,7 @@ pub(crate) struct World {
     pub(crate) links: Links,
     pub(crate) genesis: Genesis,
     pub(crate) people: People,
+    pub(crate) glass: Glass,
     pub(crate) watch: Watch,
     pub(crate) coverage: Coverage,
     /// Virtual milliseconds since the beginning.
@@ -132,6 +134,7 @@ impl World {
             links: Links::new(plan.seed),
             watch: Watch::new(&genesis),
             people,
+            glass: Glass::default(),
             genesis,
             coverage: Coverage::default(),
             now: 0,

@@ -88,6 +88,8 @@ pub(crate) struct Node {
     pub(crate) admits: BTreeSet<NodeId>,
     /// Nothing is promised of it: its disk lies or flipped, or it is hostile.
     pub(crate) excused: bool,
+    /// Two processes run under its key, and honest people work at each.
+    pub(crate) copied: bool,
     /// A bit of its databases' own pages flipped: the process may end.
     pub(crate) rotten: bool,
     pub(crate) trick: Option<Trick>,
@@ -125,6 +127,7 @@ impl Node {
             fetching: BTreeMap::new(),
             admits: BTreeSet::new(),
             excused: false,
+            copied: false,
             rotten: false,
             trick: None,
             twin_of: None,
