@@ -23,6 +23,8 @@ pub(crate) struct Knowledge<'a> {
     pub(crate) has: BTreeSet<ContentId>,
     /// Nodes that take part no more, as far as it knows.
     pub(crate) removed: BTreeSet<usize>,
+    /// Contents that a node which takes part filed, as far as it knows; not always the first that did.
+    pub(crate) vouched: BTreeSet<ContentId>,
     pub(crate) height: u64,
     /// Time of its newest block.
     pub(crate) tip_time: u64,
@@ -70,10 +72,11 @@ impl Knowledge<'_> {
         self.has.contains(content) && good
     }
 
-    // What a removed node filed counts if it was final before; what takes back counts all the same.
+    // What a removed node filed counts if it was final before, or once another node has filed it again; what takes back
+    // counts all the same.
     fn stands(&self, grant: &Grant) -> bool {
         let settled = self.height_of(&grant.content).is_some() || !self.removed.contains(&grant.at);
-        settled && self.counts(grant.card, &grant.content)
+        (settled || self.vouched.contains(&grant.content)) && self.counts(grant.card, &grant.content)
     }
 
     // Newer by what the desk knew, then by finality, then by id.

@@ -36,7 +36,7 @@ mod living {
 
     use hospes_protocol::mutants::{Mutant, choose};
 
-    use crate::plan::{Act, Fault, Item, Plan, Trick, What};
+    use crate::plan::{Act, Fault, Item, Plan, STORIES_FROM, Trick, What};
     use crate::report::Job;
     use crate::run::run;
 
@@ -73,6 +73,22 @@ mod living {
         plan.items.iter().any(enrols)
     }
 
+    /// Whether a mutant does wrong what only the stories have.
+    const fn has_story(mutant: Mutant) -> bool {
+        matches!(
+            mutant,
+            Mutant::BranchForgotten
+                | Mutant::ReleasePending
+                | Mutant::ReleaseByFewer
+                | Mutant::ScopeUnread
+                | Mutant::CloseUnread
+                | Mutant::ReleaseEndless
+                | Mutant::NoticeUnsent
+                | Mutant::BlobsOutlive
+                | Mutant::KeyOutlives
+        )
+    }
+
     /// Whether a plan has what a mutant does wrong: a liar who uses it, a disk that fills, a lease that can end.
     fn concerns(mutant: Mutant, plan: &Plan) -> bool {
         let lies = |trick: Trick| {
@@ -100,7 +116,8 @@ mod living {
 
     // A seed that fails without the mutant, too, has not caught it.
     fn hunt(mutant: Mutant, job: &Job) -> Option<Caught> {
-        let plans = (job.from..).map(Plan::of).filter(|plan| concerns(mutant, plan));
+        let from = if has_story(mutant) { job.from.max(STORIES_FROM) } else { job.from };
+        let plans = (from..).map(Plan::of).filter(|plan| concerns(mutant, plan));
         let tried = plans.take(usize::try_from(job.seeds).unwrap_or(usize::MAX));
         tried.zip(1..).find_map(|(plan, seeds)| {
             choose(Some(mutant));

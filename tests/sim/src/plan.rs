@@ -460,7 +460,9 @@ pub struct Plan {
 pub const PATIENTS: usize = 3;
 /// Categories that records and grants of a run are of.
 pub const CATEGORIES: usize = 2;
-/// In so many of a thousand seeds the glass is broken.
+/// Seeds from here on have stories besides: copied disks, emergencies, erasures.
+pub const STORIES_FROM: u64 = 1_000_000;
+/// In so many of a thousand of these the glass is broken.
 const GLASS_PERMILLE: u64 = 160;
 /// The category of emergency summaries, by its place.
 const SUMMARY: usize = CATEGORIES;
@@ -486,6 +488,16 @@ impl Plan {
         if plan.shape.replicas > 0 && dice.permille(120) {
             plan.items.extend(expelled(&plan.shape, &mut dice));
         }
+        if seed >= STORIES_FROM {
+            plan.add_stories();
+        }
+        plan.items.sort_by_key(|item| item.at);
+        plan
+    }
+
+    fn add_stories(&mut self) {
+        let plan = self;
+        let seed = plan.seed;
         let mut dice = Dice::of(&[seed, 42]);
         if plan.shape.spares > 0 && plan.culprits().is_empty() && dice.permille(500) {
             plan.items.extend(copied(&plan.shape, &mut dice));
@@ -501,8 +513,6 @@ impl Plan {
             let items = erased(&mut plan.shape, &mut dice);
             plan.items.extend(items);
         }
-        plan.items.sort_by_key(|item| item.at);
-        plan
     }
 
     /// Nodes of which nothing is promised at some time of the run.

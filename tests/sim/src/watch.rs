@@ -63,6 +63,8 @@ struct Seen {
     locks: BTreeSet<Lock>,
     /// Grants and revocations of which it had body and header: what is there stays, or the next start says so.
     has: BTreeSet<ContentId>,
+    /// Which nodes filed each content.
+    filed: BTreeMap<ContentId, BTreeSet<NodeId>>,
     scanned: BTreeMap<NodeId, u64>,
     stale: bool,
     looked: u64,
@@ -355,6 +357,7 @@ impl World {
             let Ok(rows) = store.headers(&head.node, from, head.sequence) else { continue };
             for header in rows.iter().filter_map(|row| Header::read(row, &self.genesis.network()).ok()) {
                 seen.locks.extend(header.fields().reveal.iter().map(Reveal::lock));
+                seen.filed.entry(header.fields().content).or_default().insert(head.node);
             }
             seen.scanned.insert(head.node, head.sequence);
         }
@@ -370,6 +373,8 @@ impl World {
             known && self.watch.void.get(id).is_none_or(|h| *h > service.state().height)
         };
         let state = service.state();
+        let member = |node: &NodeId| state.membership.node(node).is_some();
+        let vouched = |id: &ContentId| seen.filed.get(id).is_some_and(|by| by.iter().any(member));
         Some(Knowledge {
             people: &self.people,
             finals: &self.watch.finals,
@@ -377,9 +382,8 @@ impl World {
             left: &self.watch.left,
             seen: &seen.locks,
             has: contents.filter(has).collect(),
-            removed: (0..self.nodes.len())
-                .filter(|j| state.membership.node(&self.nodes[*j].id).is_none())
-                .collect(),
+            removed: (0..self.nodes.len()).filter(|j| !member(&self.nodes[*j].id)).collect(),
+            vouched: self.people.grants.iter().map(|g| g.content).filter(vouched).collect(),
             height: state.height,
             tip_time: state.time,
             now: service.now(),
