@@ -22,6 +22,7 @@ pub mod plan;
 pub mod report;
 pub mod run;
 pub mod shrink;
+mod stories;
 mod verdicts;
 mod watch;
 mod world;

@@ -36,9 +36,10 @@ mod living {
 
     use hospes_protocol::mutants::{Mutant, choose};
 
-    use crate::plan::{Act, Fault, Item, Plan, STORIES_FROM, Trick, What};
+    use crate::plan::{Act, Fault, Item, Plan, Trick, What};
     use crate::report::Job;
     use crate::run::run;
+    use crate::stories::STORIES_FROM;
 
     /// Who caught a mutant, and after how many seeds.
     struct Caught {

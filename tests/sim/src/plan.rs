@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use hospes_protocol::limits::COOLING_OFF_MS_DEFAULT;
 
 use crate::dice::Dice;
+use crate::stories::{STORIES_FROM, add_stories};
 
 /// How large the federation is and how long it runs.
 #[derive(Clone, Debug)]
@@ -460,12 +461,6 @@ pub struct Plan {
 pub const PATIENTS: usize = 3;
 /// Categories that records and grants of a run are of.
 pub const CATEGORIES: usize = 2;
-/// Seeds from here on have stories besides: copied disks, emergencies, erasures.
-pub const STORIES_FROM: u64 = 1_000_000;
-/// In so many of a thousand of these the glass is broken.
-const GLASS_PERMILLE: u64 = 160;
-/// The category of emergency summaries, by its place.
-const SUMMARY: usize = CATEGORIES;
 /// Guardians of a run: the practitioners of the first organizations.
 pub const GUARDIANS: usize = 4;
 /// Practitioners are enrolled and lines are good until then, in virtual milliseconds.
@@ -489,30 +484,10 @@ impl Plan {
             plan.items.extend(expelled(&plan.shape, &mut dice));
         }
         if seed >= STORIES_FROM {
-            plan.add_stories();
+            add_stories(&mut plan);
         }
         plan.items.sort_by_key(|item| item.at);
         plan
-    }
-
-    fn add_stories(&mut self) {
-        let plan = self;
-        let seed = plan.seed;
-        let mut dice = Dice::of(&[seed, 42]);
-        if plan.shape.spares > 0 && plan.culprits().is_empty() && dice.permille(500) {
-            plan.items.extend(copied(&plan.shape, &mut dice));
-        }
-        let mut dice = Dice::of(&[seed, 43]);
-        if plan.shape.validators <= 5 && dice.permille(GLASS_PERMILLE) {
-            let items = emergencies(&mut plan.shape, &mut dice);
-            plan.items.extend(items);
-        }
-        let mut dice = Dice::of(&[seed, 44]);
-        let copies = plan.items.iter().any(|i| matches!(i.what, What::Fault(Fault::Copy { .. })));
-        if !plan.shape.glass && !copies && dice.permille(160) {
-            let items = erased(&mut plan.shape, &mut dice);
-            plan.items.extend(items);
-        }
     }
 
     /// Nodes of which nothing is promised at some time of the run.
@@ -704,100 +679,7 @@ fn expelled(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
     ]
 }
 
-// A patient is treated, shows others what there is, and then has everything erased; the cooling-off is short.
-fn erased(shape: &mut Shape, dice: &mut Dice) -> Vec<Item> {
-    (shape.cooling_off_ms, shape.idle_block_ms) = (1_500, shape.idle_block_ms.min(2_000));
-    let (patient, orgs) = (shape.patients - 1, shape.organizations());
-    let act = |at, act| Item { at: SETTLED_MS + at, what: What::Act(act) };
-    let enrol = What::Act(Act::Enrol { patient, at: dice.place(orgs) });
-    let mut items = vec![Item { at: SETTLED_MS - 50, what: enrol }];
-    for _ in 0..dice.range(1, 4) {
-        let (at, category) = (dice.range(300, 3_000), dice.place(CATEGORIES));
-        let to = To::Organization(dice.place(orgs));
-        items.push(act(at, Act::Record { patient, category, size: dice.pick(&[100, 2_000]) }));
-        items.push(act(at + 100, Act::Grant { patient, to, category, for_ms: 3_600_000 }));
-        items.push(act(at + 900, Act::Consult { by: to.organization(), patient, nth: dice.place(3) }));
-    }
-    items.push(act(dice.range(2_500, 5_500), Act::Erase { patient }));
-    items
-}
-
-// Committees make their keys while things fail, a patient has escrows, practitioners elsewhere break the glass; some with
-// one guardian too few, some for a moment only.
-fn emergencies(shape: &mut Shape, dice: &mut Dice) -> Vec<Item> {
-    (shape.glass, shape.idle_block_ms) = (true, 400);
-    shape.active_ms = shape.active_ms.max(14_000);
-    let (patient, orgs) = (shape.patients - 1, shape.organizations());
-    let home = dice.place(orgs);
-    let act = |at, act| Item { at: SETTLED_MS + at, what: What::Act(act) };
-    let enrol = What::Act(Act::Enrol { patient, at: home });
-    let mut items = vec![
-        Item { at: SETTLED_MS - 50, what: enrol },
-        act(600, Act::Record { patient, category: SUMMARY, size: 700 }),
-        act(650, Act::Record { patient, category: 0, size: 2_000 }),
-    ];
-    items.extend([100, 4_500, 9_000].map(|at| act(at, Act::Committees)));
-    items.extend((1..shape.active_ms / 300).map(|n| act(300 * n, Act::Ceremonies)));
-    items.extend((0..8).map(|n| act(4_000 + 900 * n, Act::Escrows { patient })));
-    for nth in 0..1 + dice.place(2) {
-        let by = (home + 1 + dice.place(orgs - 1)) % orgs;
-        items.extend(an_emergency(nth, (by, patient), dice).into_iter().map(|(at, what)| act(at, what)));
-    }
-    if dice.permille(300) {
-        let (full, without) = (dice.permille(500), dice.place(GUARDIANS));
-        items.push(act(dice.range(6_000, 9_000), Act::HandOn { full, without }));
-    }
-    for _ in 0..dice.range(1, 4) {
-        let at = SETTLED_MS + dice.range(200, 13_000);
-        items.push(Item { at, what: What::Fault(a_fault(shape, dice)) });
-    }
-    items
-}
-
-fn an_emergency(nth: usize, (by, patient): (usize, usize), dice: &mut Dice) -> Vec<(u64, Act)> {
-    let (full, for_ms) = (dice.permille(400), dice.pick(&[2_500, 3_600_000, 3_600_000]));
-    let at = dice.range(5_500, 10_000);
-    let ask = Act::Ask { nth, by, patient, full, for_ms };
-    let mut acts: Vec<_> = [0, 150, 400, 900, 1_800, 2_700].map(|after| (at + after, ask)).into();
-    let needed = if full { 3 } else { 2 };
-    let many = dice.pick(&[needed - 1, needed, needed, GUARDIANS]);
-    let first = dice.place(GUARDIANS);
-    for n in 0..many {
-        let guardian = (first + n) % GUARDIANS;
-        let tap = at + dice.range(200, 1_500);
-        acts.extend([0, 500, 1_200, 2_400].map(|after| (tap + after, Act::Approve { nth, guardian })));
-    }
-    acts.extend([500, 800, 1_200, 1_700, 2_300, 3_200, 4_500].map(|after| (at + after, Act::Open { nth })));
-    if dice.permille(400) {
-        acts.push((at + dice.range(1_500, 4_000), Act::Close { nth }));
-    }
-    acts
-}
-
-// The first organization has a second node. Then the disk of its first is copied, and people work at both machines: what
-// they sign at one of them forks what they sign at the other, and one branch loses.
-fn copied(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
-    let patient = shape.patients - 1;
-    let to = To::Organization(1 + dice.place(shape.organizations() - 1));
-    let act = |at, act| Item { at, what: What::Act(act) };
-    let fault = |at, fault| Item { at, what: What::Fault(fault) };
-    let mut at = SETTLED_MS + dice.range(2_000, 3_500);
-    let mut items = vec![
-        act(SETTLED_MS + 50, Act::Admit { spare: 0 }),
-        act(SETTLED_MS - 50, Act::Enrol { patient, at: 0 }),
-        fault(at, Fault::Copy { node: 0 }),
-    ];
-    for _ in 0..dice.range(4, 8) {
-        let (category, size) = (dice.place(CATEGORIES), dice.pick(&[100, 2_000]));
-        items.push(fault(at + 20, Fault::GoOver { node: 0 }));
-        items.push(act(at + 40, Act::Record { patient, category, size }));
-        items.push(act(at + 60, Act::Grant { patient, to, category, for_ms: 3_600_000 }));
-        at += dice.range(80, 400);
-    }
-    items
-}
-
-fn a_fault(shape: &Shape, dice: &mut Dice) -> Fault {
+pub(crate) fn a_fault(shape: &Shape, dice: &mut Dice) -> Fault {
     let nodes = shape.nodes();
     let node = dice.place(nodes);
     let for_ms = dice.range(200, 6_000);

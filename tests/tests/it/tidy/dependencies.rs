@@ -28,7 +28,7 @@ const MAY_USE: [(&str, &[&str]); 11] = [
             "hospes-net",
         ],
     ),
-    ("hospes-sim", &["hospes-protocol", "hospes-storage", "hospes-service"]),
+    ("hospes-sim", &["hospes-protocol", "hospes-storage", "hospes-breakglass", "hospes-service"]),
     ("hospes-virtual-card", &["hospes-protocol", "hospes-card"]),
     (
         "hospes-tests",
