@@ -15,7 +15,7 @@ use crate::table::Table;
 /// The last only where rounds are asked for: killed at random instants they are anyway.
 const ACTIONS: [&str; 4] = ["panic", "error", "delay", "kill"];
 /// A place that was not reached by then isn't.
-const REACHED_MAX: Duration = Duration::from_secs(90);
+const REACHED_MAX: Duration = Duration::from_secs(240);
 /// What comes of it is seen by then: a node that is to end has ended.
 const OUTCOME_WAIT: Duration = Duration::from_millis(1_200);
 
