@@ -23,6 +23,8 @@ pub enum Timer {
     Upkeep,
     /// Do what this node owes to ceremonies of committees.
     Ceremony,
+    /// Take the blocks of a peer that wait here and are whole.
+    Follow,
     /// Look whether a full disk has room again.
     Room,
 }

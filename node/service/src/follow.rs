@@ -22,7 +22,7 @@ use crate::service::{Fatal, Service};
 /// Headers in one answer, at most.
 pub(crate) const HEADERS_PAGE: usize = 2000;
 /// Blocks in one answer, at most.
-const BLOCKS_PAGE: usize = 64;
+pub(crate) const BLOCKS_PAGE: usize = 64;
 /// Runs that one request may name.
 const RUNS_MAX: usize = 1024;
 /// Room in a gossip message for what gossip itself adds, in bytes.
@@ -305,7 +305,10 @@ impl Service {
                 Ok(())
             }
             (Asked::Headers { .. }, Answer::Headers(items)) => self.on_header_page(from, items),
-            (Asked::Blocks { .. }, Answer::Blocks(items)) => self.on_block_page(from, items),
+            (Asked::Blocks { .. }, Answer::Blocks(items)) => {
+                self.on_block_page(from, items);
+                Ok(())
+            }
             (Asked::Away { .. }, answer) => self.on_away_answer(from, answer),
             (Asked::History { .. }, answer) => self.on_history_answer(from, answer),
             (asked, answer) => self.on_record_answer(from, asked, answer),
@@ -327,10 +330,12 @@ impl Service {
         let wrong = self.on_headers(from, items)?;
         let hostile = wrong.filter(|r| r.check.blame() == hospes_protocol::check::Blame::Hostile);
         self.judge_peer(from, hostile);
-        if self.pool.len() > before && !self.has_page() {
+        let grew = self.pool.len() > before;
+        if grew && !self.has_page() {
             self.fetch_beyond(from);
         }
-        self.take_page(from)
+        self.follow_page(from, grew);
+        Ok(())
     }
 
     /// Asks the next peers again where they are, and tells every peer what is still owed to it.

@@ -150,6 +150,7 @@ impl Service {
             Timer::Idle => self.start_idle_height(),
             Timer::Upkeep => self.upkeep(),
             Timer::Ceremony => self.ceremonies_upkeep(),
+            Timer::Follow => self.take_page(),
             Timer::Room => Ok(()),
         }
     }

@@ -1,7 +1,8 @@
-//! A new node follows a ledger in which one node filed more than the pool holds of it, block by block.
+//! A new node follows a ledger block by block: one in which a node filed more than the pool holds of it, and a long one,
+//! of which the next blocks are on their way while those before them are taken.
 //!
-//! Method: the ledger is made directly with the keys of its nodes and put under the one validator; each block orders a
-//! full run of one node and one header of another, which comes behind the first in every list.
+//! Method: the ledger is made directly with the keys of its nodes and put under the one validator. In the first each block
+//! orders a full run of one node and one header of another, which comes behind the first in every list.
 
 use hospes_protocol::block::{Block, CommitCertificate, CommitSignature, Cut, SignedVote};
 use hospes_protocol::entry::{FORMAT, Header, HeaderFields, Kind};
@@ -106,4 +107,32 @@ fn a_new_node_follows_a_ledger_in_which_one_node_filed_more_than_the_pool_holds_
     let role = w.role(3, "goes on");
     let filed = w.file(3, role);
     assert!(w.run_until(5_000, |w| w.is_final(0, &filed)), "then it takes part");
+}
+
+/// Blocks of the long ledger, one header each: too few for a new node to begin with a state.
+const LONG: u64 = 960;
+/// Blocks in an answer.
+const PAGE: u64 = 64;
+/// A request and its answer take so long on average, in milliseconds.
+const ROUND_TRIP_MS: u64 = 5;
+
+#[test]
+fn the_next_blocks_are_on_their_way_while_those_before_them_are_taken() {
+    let mut w = World::new(1, 1, 3);
+    (0..4).for_each(|i| w.kill(i));
+    let (mut validator, mut of) = (author(&w, 0), [(author(&w, 1), 1)]);
+    let mut state = LedgerState::genesis(&w.genesis).unwrap();
+    w.write(0, |store| (0..LONG).for_each(|_| state = block(store, &state, &mut validator, &mut of)));
+    w.start(0);
+    w.start(3);
+    assert!(w.run_until(1_000, |w| w.height(3) >= PAGE), "the first page is taken");
+    let in_turn = (LONG / PAGE - 1) * 2 * ROUND_TRIP_MS;
+    let took = in_turn * 3 / 4;
+    assert!(
+        w.run_until(took, |w| w.height(3) == LONG),
+        "asking for blocks and then for their headers takes {in_turn} ms: at {} of {LONG} after {took}",
+        w.height(3)
+    );
+    assert_eq!(w.nodes[3].blamed, [], "and nobody is blamed");
+    w.check();
 }
