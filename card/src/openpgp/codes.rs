@@ -1,6 +1,6 @@
 //! PW1, PW3 and the resetting code (7.2.2 to 7.2.4), each sent as it was typed, without filling.
 //!
-//! Cards answer a wrong code with 6982, as the specification says, or with 63Cx, as many do. So what is left is asked of
+//! Cards answer a wrong code with 6982, as the specification says, with 63Cx, as many do, or with 6300. So what is left is asked of
 //! the PW status bytes after either.
 
 use hospes_protocol::keys::KeyError;
@@ -38,7 +38,7 @@ impl Tries {
 fn right(answer: &Answer) -> Result<Option<()>, KeyError> {
     match answer.status {
         status::OK => Ok(Some(())),
-        status::NOT_SATISFIED | status::BLOCKED => Ok(None),
+        status::NOT_SATISFIED | status::BLOCKED | status::WRONG_CODE => Ok(None),
         _ if answer.tries_left().is_some() => Ok(None),
         other => Err(unexpected(other)),
     }

@@ -41,7 +41,8 @@ pub(super) struct About {
 
 impl About {
     fn read(data: &[u8]) -> Option<Self> {
-        let all = tlv::find(data, 0x6E)?;
+        // Some cards answer with the object, some with what is in it.
+        let all = tlv::find(data, 0x6E).unwrap_or(data);
         let discretionary = tlv::find(all, 0x73)?;
         let of = |tag| tlv::find(discretionary, tag).map(<[u8]>::to_vec);
         Some(Self {

@@ -7,7 +7,8 @@
 use hospes_protocol::keys::{AgreementKey, VerifyingKey};
 use ring::signature::{self as ring_sig, UnparsedPublicKey, VerificationAlgorithm};
 
-use super::keys::{RawKey, public_key_of};
+use super::certificate::public_key_of;
+use super::keys::RawKey;
 use super::roots::Roots;
 use crate::smart::tlv;
 

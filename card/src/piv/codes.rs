@@ -24,24 +24,28 @@ pub(super) fn padded(code: &[u8]) -> Zeroizing<[u8; CODE_BYTES]> {
     padded
 }
 
-/// The verdict on a PIN.
-fn judged(applet: &mut Applet, answer: &Answer) -> Result<(), KeyError> {
-    match (answer.status, answer.tries_left()) {
-        (status::OK, _) => Ok(()),
-        (status::BLOCKED, _) | (_, Some(0)) => {
-            let puk = tries(applet, PUK)?.unwrap_or(TRIES_MAX);
-            Err(if puk == 0 { KeyError::PukBlocked } else { KeyError::PinBlocked })
-        }
-        (_, Some(tries_left)) => Err(KeyError::WrongPin { tries_left }),
-        (other, None) => Err(unexpected(other)),
+/// The verdict on the code with this reference.
+fn judged(applet: &mut Applet, reference: u8, answer: &Answer) -> Result<(), KeyError> {
+    let left = match (answer.status, answer.tries_left()) {
+        (status::OK, _) => return Ok(()),
+        (status::BLOCKED, _) => 0,
+        (_, Some(left)) => left,
+        (status::WRONG_CODE, None) if reference == PIN => pin_tries(applet)?,
+        (status::WRONG_CODE, None) => tries(applet, reference)?.unwrap_or(TRIES_MAX),
+        (other, None) => return Err(unexpected(other)),
+    };
+    if left > 0 {
+        return Err(KeyError::WrongPin { tries_left: left });
     }
+    let puk = tries(applet, PUK)?.unwrap_or(TRIES_MAX);
+    Err(if puk == 0 { KeyError::PukBlocked } else { KeyError::PinBlocked })
 }
 
 impl Applet {
     /// VERIFY.
     pub(super) fn verify_code(&mut self, pin: &[u8; CODE_BYTES]) -> Result<(), KeyError> {
         let answer = self.send([0x20, 0x00, PIN], pin)?;
-        judged(self, &answer)
+        judged(self, PIN, &answer)
     }
 
     /// VERIFY with what somebody types on the reader's keypad.
@@ -51,7 +55,7 @@ impl Applet {
         match answer.status {
             status::PAD_TIMED_OUT => Err(PadError::TimedOut),
             status::PAD_CANCELLED => Err(PadError::Cancelled),
-            _ => Ok(judged(self, &answer)?),
+            _ => Ok(judged(self, PIN, &answer)?),
         }
     }
 
@@ -59,7 +63,7 @@ impl Applet {
     pub(super) fn change_code(&mut self, reference: u8, old: &[u8], new: &[u8]) -> Result<(), KeyError> {
         let both = Zeroizing::new([*padded(old), *padded(new)].concat());
         let answer = self.send([0x24, 0x00, reference], &both)?;
-        judged(self, &answer)
+        judged(self, reference, &answer)
     }
 
     /// RESET RETRY COUNTER: a new PIN by the PUK.

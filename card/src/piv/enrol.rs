@@ -11,12 +11,11 @@ use zeroize::Zeroizing;
 
 use super::codes::{PIN, PUK, padded};
 use super::info::{CHUID, tag};
-use super::keys::KeyKind;
+use super::keys::{KeyKind, RawKey, reference};
 use crate::card::UnblockError;
 use crate::object::Object;
 use crate::pin::{Pin, Puk};
 use crate::slot::Slot;
-use crate::smart::apdu::status;
 use crate::smart::{Applet, SmartCardSpec, tlv};
 use crate::soft::Profile;
 
@@ -24,6 +23,10 @@ use crate::soft::Profile;
 const FIRST_PIN: &[u8] = b"123456";
 const FIRST_PUK: &[u8] = b"12345678";
 const FIRST_MANAGEMENT: [u8; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
+
+/// In the order in which they get their keys.
+const SLOTS: [Slot; 4] =
+    [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication];
 
 /// Enrols a card from the factory.
 pub(super) fn enrol(
@@ -36,9 +39,11 @@ pub(super) fn enrol(
     applet.refuse_used()?;
     applet.verify_code(&padded(FIRST_PIN))?;
     applet.show_any_management(rng)?;
-    for slot in [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication] {
-        applet.generate(slot, spec.profile)?;
+    let mut made = Vec::new();
+    for slot in SLOTS {
+        made.push((slot, applet.generate(slot, spec.profile)?));
     }
+    applet.write_certificates(&made)?;
     applet.write_objects(spec, rng)?;
     applet.protect_management(rng)?;
     // The codes, each wrong one counted by the card.
@@ -73,30 +78,38 @@ impl Applet {
     }
 
     /// Makes a key in a slot, with the PIN policy that the slot has here.
-    fn generate(&mut self, slot: Slot, profile: Profile) -> Result<(), KeyError> {
+    fn generate(&mut self, slot: Slot, profile: Profile) -> Result<RawKey, KeyError> {
         let kind = KeyKind::of_slot(slot, profile);
         let pin_policy = match (slot.needs_pin(), slot.needs_pin_always()) {
             (false, _) => 1,
             (true, false) => 2,
             (true, true) => 3,
         };
-        let reference = u8::try_from(slot.code()).unwrap_or_default();
         let mut inner = tlv::object(0x80, &[kind as u8]);
         tlv::put(&mut inner, 0xAA, &[pin_policy]);
-        let made = self.send([0x47, 0x00, reference], &tlv::object(0xAC, &inner))?;
-        match made.status {
-            status::OK => {}
-            // The numbers of the Edwards curves mean nothing to an older card.
-            0x6A80 | 0x6A86 => return Err(KeyError::Unsupported(kind.name())),
-            _ => return made.done().map(drop),
+        let made = self.send([0x47, 0x00, reference(slot)], &tlv::object(0xAC, &inner))?;
+        // The numbers of the Edwards curves mean nothing to an older card.
+        if matches!(made.status, 0x6A80 | 0x6A86) {
+            return Err(KeyError::Unsupported(kind.name()));
         }
-        let given = self.public_key(slot)?;
-        let usable = given.is_some_and(|key| key.verifying().is_some() || key.agreement().is_some());
-        if usable {
-            Ok(())
-        } else {
-            Err(KeyError::Unsupported("keys that can't be read without a certificate"))
+        let made = made.done()?;
+        let given = tlv::find(&made, 0x7F49).and_then(|template| tlv::find(template, 0x86));
+        let given = given.map(|bytes| RawKey::new(kind, bytes));
+        given
+            .filter(|key| key.verifying().is_some() || key.agreement().is_some())
+            .ok_or_else(|| KeyError::Failed("what it made is no key".to_owned()))
+    }
+
+    /// A certificate for each key that the card doesn't tell otherwise.
+    fn write_certificates(&mut self, made: &[(Slot, RawKey)]) -> Result<(), KeyError> {
+        let signing = made.iter().find(|(slot, _)| *slot == Slot::Authentication);
+        let Some(by) = signing.and_then(|(_, key)| key.verifying()) else { return Ok(()) };
+        for (slot, key) in made {
+            if !self.tells_key(*slot)? {
+                self.write_certificate(*slot, key, &by)?;
+            }
         }
+        Ok(())
     }
 
     fn write_objects(&mut self, spec: &SmartCardSpec, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {

@@ -74,13 +74,14 @@ impl Applet {
     pub(super) fn attestation(&mut self, slot: Slot) -> Result<Option<Attestation>, KeyError> {
         let reference = u8::try_from(slot.code()).unwrap_or_default();
         let told = self.send([0xF9, reference, 0x00], &[])?;
+        if told.status != status::OK {
+            return Ok(None);
+        }
         let object = self.read(&ATTESTING)?;
         let certificate = object.as_deref().and_then(|object| tlv::find(object, 0x70));
-        Ok(match (told.status, certificate) {
-            (status::OK, Some(certificate)) => {
-                Some(Attestation { statement: told.data.to_vec(), card_certificate: certificate.to_vec() })
-            }
-            _ => None,
-        })
+        Ok(certificate.map(|certificate| Attestation {
+            statement: told.data.to_vec(),
+            card_certificate: certificate.to_vec(),
+        }))
     }
 }

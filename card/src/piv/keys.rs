@@ -6,6 +6,7 @@
 use hospes_protocol::keys::{AgreementKey, Algorithm, Curve, KeyError, VerifyingKey};
 use sha2::{Digest as _, Sha256, Sha384};
 
+use super::certificate;
 use crate::slot::Slot;
 use crate::smart::Applet;
 use crate::smart::apdu::{status, unexpected};
@@ -75,9 +76,10 @@ impl KeyKind {
 }
 
 /// A public key as the card gave it.
+#[derive(PartialEq, Eq)]
 pub(crate) struct RawKey {
-    kind: KeyKind,
-    bytes: Vec<u8>,
+    pub(super) kind: KeyKind,
+    pub(super) bytes: Vec<u8>,
 }
 
 impl RawKey {
@@ -97,18 +99,8 @@ impl RawKey {
     }
 }
 
-/// The object that holds the certificate of a slot (SP 800-73-4, part 1, table 3).
-fn certificate_object(slot: Slot) -> [u8; 3] {
-    let last = match slot {
-        Slot::Authentication => 0x05,
-        Slot::Signature => 0x0A,
-        Slot::KeyManagement => 0x0B,
-        Slot::CardAuthentication => 0x01,
-    };
-    [0x5F, 0xC1, last]
-}
-
-fn reference(slot: Slot) -> u8 {
+/// The key reference of a slot.
+pub(super) fn reference(slot: Slot) -> u8 {
     u8::try_from(slot.code()).unwrap_or_default()
 }
 
@@ -116,12 +108,20 @@ impl Applet {
     /// The public key in a slot; none if it is empty or of a kind that is not used here.
     pub(super) fn public_key(&mut self, slot: Slot) -> Result<Option<RawKey>, KeyError> {
         let told = self.send([0xF7, 0x00, reference(slot)], &[])?;
-        match told.status {
-            status::OK => Ok(of_metadata(&told.data)),
-            status::NO_KEY => Ok(None),
-            // No such instruction: the certificate says it.
-            _ => Ok(self.read(&certificate_object(slot))?.and_then(|object| of_certificate(&object))),
+        match (told.status, of_metadata(&told.data)) {
+            (status::OK, Some(key)) => Ok(Some(key)),
+            (status::NO_KEY, _) => Ok(None),
+            // No such instruction, or metadata that leave the key out: the certificate says it.
+            _ => {
+                Ok(self.read(&certificate::object(slot))?.and_then(|object| certificate::of_object(&object)))
+            }
         }
+    }
+
+    /// Whether the card tells the key in a slot without a certificate.
+    pub(super) fn tells_key(&mut self, slot: Slot) -> Result<bool, KeyError> {
+        let told = self.send([0xF7, 0x00, reference(slot)], &[])?;
+        Ok(told.status == status::OK && of_metadata(&told.data).is_some())
     }
 
     /// An object's value; none if it isn't there.
@@ -207,44 +207,4 @@ fn of_metadata(data: &[u8]) -> Option<RawKey> {
     let [number] = tlv::find(data, 0x01)? else { return None };
     let public = tlv::find(tlv::find(data, 0x04)?, 0x86)?;
     Some(RawKey::new(KeyKind::of(*number)?, public))
-}
-
-/// The key in a certificate object: 70 holds X.509, if 71 says that it isn't compressed.
-fn of_certificate(object: &[u8]) -> Option<RawKey> {
-    if tlv::find(object, 0x71).is_some_and(|info| info != [0]) {
-        return None;
-    }
-    public_key_of(tlv::find(object, 0x70)?)
-}
-
-/// SubjectPublicKeyInfo of a certificate (RFC 5280, 4.1): the seventh field after the version, or the sixth without one.
-pub(super) fn public_key_of(certificate: &[u8]) -> Option<RawKey> {
-    let (_, body, _) = tlv::take(tlv::find(certificate, 0x30)?)?;
-    let mut rest = body;
-    let mut fields = Vec::new();
-    while let Some((tag, value, after)) = tlv::take(rest) {
-        // The version, if there is one, stands first.
-        if tag != 0xA0 {
-            fields.push(value);
-        }
-        rest = after;
-    }
-    key_info(fields.get(5)?)
-}
-
-/// The key in a SubjectPublicKeyInfo (RFC 5480, RFC 8410).
-fn key_info(info: &[u8]) -> Option<RawKey> {
-    const EC: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01];
-    let (_, algorithm, rest) = tlv::take(info)?;
-    let (0x03, [0, bytes @ ..], _) = tlv::take(rest)? else { return None };
-    let (_, name, parameters) = tlv::take(algorithm)?;
-    let curve = || tlv::take(parameters).map(|(_, curve, _)| curve);
-    let kind = match name {
-        EC if curve() == Some(&[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07]) => KeyKind::P256,
-        EC if curve() == Some(&[0x2B, 0x81, 0x04, 0x00, 0x22]) => KeyKind::P384,
-        [0x2B, 0x65, 0x6E] => KeyKind::X25519,
-        [0x2B, 0x65, 0x70] => KeyKind::Ed25519,
-        _ => return None,
-    };
-    Some(RawKey::new(kind, bytes))
 }

@@ -3,6 +3,7 @@
 //! How each act goes over the wire; sessions are `smart`'s.
 
 mod attestation;
+mod certificate;
 mod codes;
 mod enrol;
 mod info;
@@ -29,8 +30,8 @@ pub(crate) struct Piv;
 
 impl Family for Piv {
     fn application(&self) -> &'static [u8] {
-        // As far as SELECT must name it (SP 800-73-4, part 1, 2.2).
-        &[0xA0, 0x00, 0x00, 0x03, 0x08]
+        // All but the version (SP 800-73-4, part 1, 2.2): cards other than YubiKeys take nothing shorter.
+        &[0xA0, 0x00, 0x00, 0x03, 0x08, 0x00, 0x00, 0x10, 0x00]
     }
 
     fn read_info(&self, applet: &mut Applet) -> Result<CardInfo, KeyError> {

@@ -15,6 +15,8 @@ const ANSWER_MAX: usize = 8 * 1024;
 /// Status words that mean something here (ISO 7816-4, 5.6; SP 800-73-4, part 2, 3; OpenPGP card 3.4, 7.1).
 pub(crate) mod status {
     pub(crate) const OK: u16 = 0x9000;
+    /// A wrong PIN or PUK, of a card that doesn't say in the same word how many tries are left.
+    pub(crate) const WRONG_CODE: u16 = 0x6300;
     /// Of a reader, not of a card (PC/SC part 10, 2.5.2): nobody typed, somebody cancelled.
     pub(crate) const PAD_TIMED_OUT: u16 = 0x6400;
     pub(crate) const PAD_CANCELLED: u16 = 0x6401;

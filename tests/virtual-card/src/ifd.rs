@@ -130,11 +130,11 @@ pub(crate) unsafe extern "C" fn IFDHGetCapabilities(
     value: *mut u8,
 ) -> Code {
     let Some(slot) = reader(lun) else { return COMMUNICATION_ERROR };
-    let answer: &[u8] = match tag {
+    let answer = match tag {
         TAG_ATR => slot.atr(),
-        TAG_SLOTS => &[1],
-        TAG_SIMULTANEOUS => &[READERS_MAX],
-        TAG_THREAD_SAFE => &[1],
+        TAG_SLOTS => vec![1],
+        TAG_SIMULTANEOUS => vec![READERS_MAX],
+        TAG_THREAD_SAFE => vec![1],
         _ => return ERROR_TAG,
     };
     if length.is_null() {
@@ -143,7 +143,7 @@ pub(crate) unsafe extern "C" fn IFDHGetCapabilities(
     // SAFETY: not null; `pcscd` says there how much room `value` has.
     let room = usize::try_from(unsafe { *length }).unwrap_or_default();
     // SAFETY: `value` has that room.
-    unsafe { give(answer, value, room, length) }
+    unsafe { give(&answer, value, room, length) }
 }
 
 /// Nothing can be set.
@@ -179,7 +179,7 @@ pub(crate) unsafe extern "C" fn IFDHPowerICC(
     match action {
         POWER_DOWN => SUCCESS,
         // SAFETY: as the caller promises.
-        POWER_UP | RESET if powered => unsafe { give(slot.atr(), atr, 33, length) },
+        POWER_UP | RESET if powered => unsafe { give(&slot.atr(), atr, 33, length) },
         POWER_UP | RESET => COMMUNICATION_ERROR,
         _ => NOT_SUPPORTED,
     }

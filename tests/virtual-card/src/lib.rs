@@ -5,6 +5,7 @@
 //! and nothing keeps a secret: keys lie in a JSON file. Called by tests and by `tests/cards/run`.
 
 pub mod apdu;
+mod attached;
 mod attest;
 mod card;
 mod der;

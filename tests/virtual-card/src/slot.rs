@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::apdu::response;
+use crate::attached::Attached;
 use crate::card::{Answer, Faults, Pull, VirtualCard};
 use crate::state::State;
 
@@ -28,10 +29,63 @@ pub enum Pad {
     TimedOut,
 }
 
-/// A card and where it is kept.
+/// What is in the reader.
+enum Body {
+    /// A card of ours, and where it is kept.
+    Own(Box<VirtualCard>, PathBuf),
+    /// Another program's.
+    Attached(Attached),
+}
+
+impl Body {
+    fn atr(&self) -> Vec<u8> {
+        match self {
+            Self::Own(card, _) => card.atr().to_vec(),
+            Self::Attached(card) => card.atr().to_vec(),
+        }
+    }
+
+    /// False if it is gone.
+    fn power(&mut self, on: bool) -> bool {
+        match self {
+            Self::Own(card, _) => {
+                card.reset();
+                true
+            }
+            Self::Attached(card) => card.power(on).is_ok(),
+        }
+    }
+
+    /// None if it is gone. What a card keeps outlives a pull.
+    fn transmit(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Own(card, path) => match (card.transmit(bytes), card.save(path)) {
+                (Answer::Bytes(answer), Ok(())) => Some(answer),
+                _ => None,
+            },
+            Self::Attached(card) => card.transmit(bytes).ok(),
+        }
+    }
+
+    fn delay(&self) -> Duration {
+        match self {
+            Self::Own(card, _) => Duration::from_millis(card.faults().delay_ms),
+            Self::Attached(_) => Duration::ZERO,
+        }
+    }
+
+    /// Where faults and counts are, which another program's card has not.
+    fn own(&mut self) -> Result<&mut VirtualCard, &'static str> {
+        match self {
+            Self::Own(card, _) => Ok(card),
+            Self::Attached(_) => Err("not with a card of another program"),
+        }
+    }
+}
+
+/// A card in the reader.
 struct Inserted {
-    card: VirtualCard,
-    path: PathBuf,
+    body: Body,
     powered: bool,
     /// How long it took over commands since the faults were set, its delay included.
     spent: Duration,
@@ -47,6 +101,11 @@ struct Inside {
 }
 
 impl Inside {
+    fn put_in(&mut self, body: Body) {
+        self.take();
+        self.inserted = Some(Inserted { body, powered: false, spent: Duration::ZERO });
+    }
+
     /// The card, if there is one, leaves.
     fn take(&mut self) {
         if self.inserted.take().is_some() {
@@ -93,8 +152,8 @@ impl Slot {
     }
 
     /// The answer to reset of the card that is in; nothing without one.
-    pub(crate) fn atr(&self) -> &'static [u8] {
-        self.hold().inserted.as_ref().map_or(&[], |inserted| inserted.card.atr())
+    pub(crate) fn atr(&self) -> Vec<u8> {
+        self.hold().inserted.as_ref().map(|inserted| inserted.body.atr()).unwrap_or_default()
     }
 
     /// Whether a card is in, for whoever looks again and again.
@@ -115,9 +174,12 @@ impl Slot {
     pub(crate) fn power(&self, on: bool) -> bool {
         let mut inside = self.hold();
         let Some(inserted) = &mut inside.inserted else { return false };
-        inserted.card.reset();
         inserted.powered = on;
-        true
+        if inserted.body.power(on) {
+            return true;
+        }
+        inside.take();
+        false
     }
 
     /// One command to the card, with the card's delay.
@@ -127,24 +189,17 @@ impl Slot {
             return Exchange::NoCard;
         };
         let begun = Instant::now();
-        let delay = Duration::from_millis(inserted.card.faults().delay_ms);
-        let answer = inserted.card.transmit(bytes);
-        // What the card keeps outlives a pull.
-        let saved = inserted.card.save(&inserted.path);
-        match (answer, saved) {
-            (Answer::Bytes(bytes), Ok(())) => {
-                drop(inside);
-                std::thread::sleep(delay);
-                if let Some(inserted) = &mut self.hold().inserted {
-                    inserted.spent += begun.elapsed();
-                }
-                Exchange::Answered(bytes)
-            }
-            _ => {
-                inside.take();
-                Exchange::NoCard
-            }
+        let delay = inserted.body.delay();
+        let Some(answer) = inserted.body.transmit(bytes) else {
+            inside.take();
+            return Exchange::NoCard;
+        };
+        drop(inside);
+        std::thread::sleep(delay);
+        if let Some(inserted) = &mut self.hold().inserted {
+            inserted.spent += begun.elapsed();
         }
+        Exchange::Answered(answer)
     }
 
     /// VERIFY with what somebody types; `template` is the command with a place of eight bytes for the PIN.
@@ -181,13 +236,11 @@ impl Slot {
             ("insert", Some(path)) => {
                 let path = PathBuf::from(path);
                 let state = State::load(&path).map_err(|e| e.to_string())?;
-                inside.take();
-                inside.inserted = Some(Inserted {
-                    card: VirtualCard::new(state),
-                    path,
-                    powered: false,
-                    spent: Duration::ZERO,
-                });
+                inside.put_in(Body::Own(Box::new(VirtualCard::new(state)), path));
+            }
+            ("attach", Some(socket)) => {
+                let attached = Attached::connect(Path::new(socket)).map_err(|e| e.to_string())?;
+                inside.put_in(Body::Attached(attached));
             }
             ("remove", None) => inside.take(),
             ("unplug", None) => {
@@ -196,8 +249,8 @@ impl Slot {
             }
             ("plug", None) => inside.unplugged = false,
             ("commands", None) => {
-                let card = inside.inserted.as_ref().ok_or("no card")?;
-                return Ok(card.card.commands().to_string());
+                let inserted = inside.inserted.as_mut().ok_or("no card")?;
+                return Ok(inserted.body.own()?.commands().to_string());
             }
             ("spent", None) => {
                 let inserted = inside.inserted.as_ref().ok_or("no card")?;
@@ -214,7 +267,7 @@ impl Slot {
             ("faults", _) => {
                 let faults = faults(word.into_iter().chain(words))?;
                 let inserted = inside.inserted.as_mut().ok_or("no card")?;
-                inserted.card.set_faults(faults);
+                inserted.body.own()?.set_faults(faults);
                 inserted.spent = Duration::ZERO;
             }
             _ => return Err(format!("unknown: {line}")),

@@ -42,6 +42,39 @@ fn an_enrolled_card_signs_in_three_slots_and_agrees_in_one_on_every_profile() {
 }
 
 #[test]
+fn a_card_that_tells_no_keys_is_enrolled_with_certificates_that_do() {
+    for (firmware, profile) in [
+        (Firmware(4, 3, 0), Profile::P256),
+        (Firmware(5, 2, 4), Profile::P256),
+        (Firmware(5, 2, 4), Profile::P384),
+    ] {
+        let (wire, mut card) = enrolled(firmware, profile);
+        assert_eq!(certificates_written(&wire), 4, "{firmware:?}: one for each key");
+        // As a reader meets it: nothing is known of it.
+        let mut card_again = wire.connect();
+        let info = card_again.info().unwrap();
+        assert_eq!(info, card.info().unwrap(), "{firmware:?}: what it says is what was made");
+        card_again.verify_pin(&pin()).unwrap();
+        for slot in [Slot::Signature, Slot::Authentication, Slot::CardAuthentication] {
+            let signature = card_again.sign(slot, b"x").unwrap();
+            assert_eq!(info.verifying_key(slot).unwrap().verify(b"x", &signature), Ok(()), "{slot:?}");
+        }
+        assert!(card_again.agree(&info.key_management.clone().unwrap()).is_ok(), "{firmware:?} agrees");
+    }
+    let (wire, _card) = enrolled(OLD, Profile::P256);
+    assert_eq!(certificates_written(&wire), 0, "metadata make certificates needless");
+}
+
+/// How often PUT DATA named the certificate of one of our slots.
+fn certificates_written(wire: &Wire) -> usize {
+    let names_one = |command: &&Vec<u8>| {
+        command[1] == 0xDB
+            && matches!(command.get(5..10), Some([0x5C, 3, 0x5F, 0xC1, 0x01 | 0x05 | 0x0A | 0x0B]))
+    };
+    wire.desk().sent.iter().filter(names_one).count()
+}
+
+#[test]
 fn what_needs_the_pin_is_refused_before_it_and_after_logout() {
     let (wire, mut card) = enrolled(Firmware::NEWEST, Profile::P256);
     let peer = card.info().unwrap().key_management.unwrap();
