@@ -28,7 +28,7 @@ pub enum AttestationError {
     #[error("the attestation is of another key")]
     OtherKey,
     /// The root is that of virtual cards, which anyone can sign with.
-    #[error("the test root is not trusted by a release")]
+    #[error("the root of virtual cards is not trusted")]
     TestRoot,
     /// There is none for one of the card's keys.
     #[error("nobody vouches for the card's keys")]

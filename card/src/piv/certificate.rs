@@ -86,8 +86,7 @@ impl Applet {
     ) -> Result<(), KeyError> {
         let body = to_be_signed(slot, key, by.algorithm());
         let signature = self.sign(Slot::Authentication, by, &body)?;
-        let signature = as_x509(by.algorithm(), &signature).ok_or_else(not_a_signature)?;
-        let certificate = sequence(&[&body, &algorithm(by.algorithm()), &bits(&signature)]);
+        let certificate = signed(&body, by.algorithm(), &signature).ok_or_else(not_a_signature)?;
         let mut value = tlv::object(0x70, &certificate);
         tlv::put(&mut value, 0x71, &[0]);
         tlv::put(&mut value, 0xFE, &[]);
@@ -99,8 +98,13 @@ impl Applet {
     }
 }
 
-/// TBSCertificate (RFC 5280, 4.1). Its number is the slot.
-fn to_be_signed(slot: Slot, key: &RawKey, by: Algorithm) -> Zeroizing<Vec<u8>> {
+/// Certificate (RFC 5280, 4.1), by a signature as our protocol has it.
+pub(super) fn signed(body: &[u8], by: Algorithm, signature: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    Some(sequence(&[body, &algorithm(by), &bits(&as_x509(by, signature)?)]))
+}
+
+/// TBSCertificate. Its number is the slot.
+pub(super) fn to_be_signed(slot: Slot, key: &RawKey, by: Algorithm) -> Zeroizing<Vec<u8>> {
     let version = tlv::object(0xA0, &tlv::object(INTEGER, &[2]));
     let number = tlv::object(INTEGER, &[0, reference(slot)]);
     let attribute = sequence(&[&tlv::object(OID, &[0x55, 0x04, 0x03]), &tlv::object(0x0C, b"Hospes card")]);

@@ -1,6 +1,10 @@
 //! Makers whose cards are believed: pinned certificates, and what they say of a card as a whole.
 //!
-//! Where the certificates come from is in `card/roots/README.md`. Nothing is ever fetched.
+//! Where the certificates come from is in `card/roots/README.md`. Nothing is ever fetched. Only builds with the feature
+//! `test-root` can be told to believe virtual cards, and a build without debug assertions refuses that feature.
+
+#[cfg(all(feature = "test-root", not(debug_assertions)))]
+compile_error!("a release believes no virtual card: build without the feature `test-root`");
 
 use hospes_protocol::ids::sha256;
 use hospes_protocol::keys::KeyError;
@@ -31,11 +35,11 @@ impl Roots {
     /// Pins certificates, DER.
     ///
     /// # Errors
-    /// [`AttestationError::Malformed`]; [`AttestationError::TestRoot`] in a release, which has no use for it.
+    /// [`AttestationError::Malformed`]; [`AttestationError::TestRoot`] without the feature `test-root`.
     pub fn new(certificates: Vec<Vec<u8>>) -> Result<Self, AttestationError> {
         for der in &certificates {
             let info = Certificate::read(der).ok_or(AttestationError::Malformed)?.key;
-            if !cfg!(debug_assertions) && info.is_some_and(|key| sha256(&[key.bits]) == TEST_ROOT) {
+            if !cfg!(feature = "test-root") && info.is_some_and(|key| sha256(&[key.bits]) == TEST_ROOT) {
                 return Err(AttestationError::TestRoot);
             }
         }
@@ -104,7 +108,12 @@ fn guards(slot: Slot, pin_policy: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use hospes_protocol::keys::Algorithm;
+    use p256::ecdsa::signature::Signer as _;
+
     use super::*;
+    use crate::piv::certificate;
+    use crate::piv::keys::{KeyKind, RawKey};
 
     #[test]
     fn a_slot_is_guarded_by_no_less_than_it_promises() {
@@ -113,6 +122,23 @@ mod tests {
         assert_eq!(guarded(Slot::Authentication), [2, 3, 4, 5], "at least once");
         assert_eq!(guarded(Slot::KeyManagement), [2, 3, 4, 5], "at least once");
         assert!(guards(Slot::CardAuthentication, 1), "presence needs none");
+    }
+
+    /// The certificate of a root whose key follows from its name, as that of virtual cards does.
+    fn root_of(name: &str) -> Vec<u8> {
+        let key = p256::ecdsa::SigningKey::from_slice(&sha256(&[name.as_bytes()])).unwrap();
+        let public = RawKey::new(KeyKind::P256, key.verifying_key().to_sec1_point(false).as_bytes());
+        let body = certificate::to_be_signed(Slot::Authentication, &public, Algorithm::Esp256);
+        let signature: p256::ecdsa::Signature = key.sign(&body);
+        certificate::signed(&body, Algorithm::Esp256, &signature.to_vec()).unwrap().to_vec()
+    }
+
+    #[test]
+    fn the_root_of_virtual_cards_is_believed_only_by_builds_that_can_be_no_release() {
+        let refused = Roots::new(vec![root_of("Hospes virtual card test root")]).err();
+        let expected = (!cfg!(feature = "test-root")).then_some(AttestationError::TestRoot);
+        assert_eq!(refused, expected, "whatever a configuration names");
+        assert!(Roots::new(vec![root_of("another root")]).is_ok(), "another root, made the same way");
     }
 
     #[test]

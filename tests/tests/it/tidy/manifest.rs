@@ -93,6 +93,46 @@ fn each_group_of_dependencies_says_what_it_is_for() {
     assert_names(&unexplained(planted), "c = ");
 }
 
+/// What tests switch on in our code, each where its feature is empty.
+const OF_TESTS: [&str; 4] = ["failpoints", "memo", "mutants", "test-root"];
+
+/// Features of tests that a release could be built with: their package holds no line that refuses it.
+fn admitted_by_a_release(files: &[Source]) -> Vec<String> {
+    let mut found = Vec::new();
+    for manifest in files.iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
+        let folder = manifest.path.trim_end_matches("Cargo.toml");
+        for name in OF_TESTS.iter().filter(|name| manifest.text.contains(&format!("\n{name} = []\n"))) {
+            let refusal =
+                format!("#[cfg(all(feature = \"{name}\", not(debug_assertions)))]\ncompile_error!(");
+            let refuses = |file: &Source| file.path.starts_with(folder) && file.text.contains(&refusal);
+            if !files.iter().any(refuses) {
+                found.push(format!("{}: {name}", manifest.path));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_release_can_not_be_built_with_what_tests_switch_on() {
+    assert_none(
+        "every such feature is refused by a build without debug assertions",
+        &admitted_by_a_release(&TRACKED),
+    );
+    let planted = [
+        Source::new("card/Cargo.toml", "[features]\ntest-root = []\n"),
+        Source::new("card/src/roots.rs", "#[cfg(feature = \"test-root\")]\ncompile_error!(\"no\");\n"),
+        Source::new("protocol/Cargo.toml", "[features]\nmemo = []\n"),
+        Source::new(
+            "protocol/src/memo.rs",
+            "#[cfg(all(feature = \"memo\", not(debug_assertions)))]\ncompile_error!(\"no\");\n",
+        ),
+    ];
+    assert_names(&admitted_by_a_release(&planted), "card/Cargo.toml: test-root");
+    let root = std::fs::read_to_string(crate::tree::root().join("card/Cargo.toml")).unwrap();
+    assert!(root.contains("\ntest-root = []\n"), "the feature of the test root was looked at");
+}
+
 /// From the workspace, or the package itself with a feature for its own tests.
 fn from_the_workspace(line: &str) -> bool {
     line.starts_with('#') || line.contains("workspace = true") || line.contains("path = \".\"")
