@@ -2,21 +2,22 @@
 //!
 //! It starts nodes as processes of the same program, speaks to them only as a user would (command line and
 //! HTTP API), plays the table of [`steps`] and says of each step whether it held, how long it took and what
-//! was seen. It decides nothing about records and reads no node's files. Called by the command line.
+//! was seen. It decides nothing about records and reads no node's files. Called by the command line;
+//! the benches that need a whole federation of processes borrow its world.
 
-mod acts;
+pub(crate) mod acts;
 mod failed;
-mod http;
+pub(crate) mod http;
 pub(crate) mod node;
-mod people;
+pub(crate) mod people;
 mod play;
 pub(crate) mod proxy;
 pub(crate) mod readers;
 mod samples;
-mod steps;
-mod story;
+pub(crate) mod steps;
+pub(crate) mod story;
 pub(crate) mod tap;
-mod world;
+pub(crate) mod world;
 
 use std::path::PathBuf;
 
@@ -32,7 +33,7 @@ pub(crate) const BANNER: &str =
 pub(crate) enum CardKind {
     /// Encrypted files in folders that stand for readers.
     Soft,
-    /// Cards in PC/SC readers, from the factory: eleven readers of `card.readers`, and a hand that swaps cards.
+    /// Cards in PC/SC readers, from the factory: twelve readers of `card.readers`, and a hand that swaps cards.
     Pcsc,
 }
 

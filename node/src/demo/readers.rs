@@ -1,7 +1,7 @@
 //! The readers of a demo's node, and the hand that puts cards into them.
 //!
 //! A folder is a reader for any number of soft cards: putting one in moves its file, so it is in one place. A PC/SC reader
-//! takes one card, so a node has two of them; the card that was used longest ago makes room. The hand is a program, called
+//! takes one card, so a node has two of them, and the first node three; the card that was used longest ago makes room. The hand is a program, called
 //! as `HAND insert READER HOLDER` and `HAND remove READER HOLDER`: a person who is asked to, or a reader that is told.
 
 use std::cell::{Cell, RefCell};
@@ -14,6 +14,8 @@ use super::failed::Failed;
 
 /// PC/SC readers of a node: for two people at one desk.
 pub(crate) const READERS_PER_NODE: usize = 2;
+/// PC/SC readers of the first node: where a lost card is replaced, two organizations' cards and the new one are in.
+pub(crate) const READERS_AT_HOME: usize = 3;
 
 /// Where a node of the demo has its cards.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use super::http::Client;
 use super::node::{Node, multiaddr};
 use super::people::{Card, sign_in};
 use super::proxy::Proxy;
-use super::readers::{Desk, Hand, READERS_PER_NODE};
+use super::readers::{Desk, Hand, READERS_AT_HOME, READERS_PER_NODE};
 use super::samples::Samples;
 use super::story::{Story, Who};
 use super::{BANNER, CardKind, DemoArgs, PcscReaders};
@@ -41,14 +41,15 @@ impl Desks {
     fn new(args: &DemoArgs, readers: &PcscReaders) -> Result<Self, Failed> {
         let (CardKind::Pcsc, Some(program)) = (args.cards, &args.hand) else { return Ok(Self(Vec::new())) };
         // The node beside the table has one, for founding.
-        let needed = NODES.len() * READERS_PER_NODE + 1;
+        let needed = READERS_AT_HOME + (NODES.len() - 1) * READERS_PER_NODE + 1;
         if readers.names.len() < needed {
             let (has, need) = (readers.names.len(), "card.readers must name PC/SC readers");
             return Err(Failed::Usage(format!("{need}: {needed} of them, and has {has}")));
         }
         let hand = Rc::new(Hand::new(program.clone(), readers.pcscd.clone()));
         let desk = |readers: &[String]| Desk::Pcsc { readers: readers.to_vec(), hand: hand.clone() };
-        Ok(Self(readers.names[..needed].chunks(READERS_PER_NODE).map(desk).collect()))
+        let (home, others) = readers.names[..needed].split_at(READERS_AT_HOME);
+        Ok(Self(std::iter::once(home).chain(others.chunks(READERS_PER_NODE)).map(desk).collect()))
     }
 
     fn of(&self, node: usize) -> Option<Desk> {

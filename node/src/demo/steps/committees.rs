@@ -17,15 +17,15 @@ const PHASE_MAX: Duration = Duration::from_secs(60);
 /// Blocks of a phase: as many seconds, while idle blocks come each second.
 const PHASE_BLOCKS: u64 = 12;
 /// Idle blocks while keys are made, in milliseconds.
-const FAST_MS: u64 = 1_000;
+pub(crate) const FAST_MS: u64 = 1_000;
 /// The guardians, and where they tap.
 const GUARDIANS: [(Who, usize); 4] = [(Who::Author, 0), (Who::Ana, 1), (Who::Ben, 1), (Who::Cleo, CLINIC)];
 
 /// The three keys of emergency access.
-pub(super) fn keys(world: &mut World) -> Outcome {
-    let before = pace(world, FAST_MS)?;
+pub(crate) fn keys(world: &mut World) -> Outcome {
+    let before = set_policy(world, &[("idle_block_ms", FAST_MS)])?;
     let made = make(world);
-    pace(world, before)?;
+    set_policy(world, &before)?;
     made
 }
 
@@ -87,7 +87,7 @@ fn come_to(client: &Client, stage: &str) -> Result<(), Failed> {
 }
 
 /// Proposes at the first hospital; the others vote, each at its own desk. Gives what is still to be filed.
-fn voted_by_others(world: &mut World, asked: &Value) -> Result<String, Failed> {
+pub(crate) fn voted_by_others(world: &mut World, asked: &Value) -> Result<String, Failed> {
     let mut proposal = needed(&world.administers(0)?.post("/proposals", asked)?, "proposal")?;
     for at in 1..VALIDATORS {
         let voted = tap(&world.administers(at)?, "/proposals/vote", &json!({ "proposal": proposal }))?;
@@ -97,22 +97,28 @@ fn voted_by_others(world: &mut World, asked: &Value) -> Result<String, Failed> {
 }
 
 /// The first hospital votes too, which is enough.
-fn file(first: &Client, proposal: &str) -> Result<(), Failed> {
+pub(crate) fn file(first: &Client, proposal: &str) -> Result<(), Failed> {
     let voted = tap(first, "/proposals/vote", &json!({ "proposal": proposal }))?;
     expect(!text(&voted, "filed").is_empty(), || "four votes of five were not enough".into())
 }
 
-/// Sets how often idle blocks come; gives how often they came.
-fn pace(world: &mut World, idle_ms: u64) -> Result<u64, Failed> {
+/// A field of the federation's policy that holds milliseconds, and its value.
+pub(crate) type PolicyMs = (&'static str, u64);
+
+/// Sets fields of the federation's policy, by the votes of the hospitals; gives what they were.
+pub(crate) fn set_policy(world: &mut World, wanted: &[PolicyMs]) -> Result<Vec<PolicyMs>, Failed> {
     let mut fields = world.administers(0)?.get("/policies")?["federation"].clone();
-    let before = fields["idle_block_ms"].as_u64().unwrap_or_default();
-    fields["idle_block_ms"] = json!(idle_ms);
+    let before = wanted.iter().map(|(name, _)| (*name, fields[*name].as_u64().unwrap_or_default()));
+    let before = before.collect();
+    for (name, ms) in wanted {
+        fields[*name] = json!(ms);
+    }
     let proposal = voted_by_others(world, &json!({ "kind": "policy", "fields": fields }))?;
     let first = world.administers(0)?;
     file(&first, &proposal)?;
-    let set = until(PHASE_MAX, "the pace", || {
-        let now = first.get("/policies")?["federation"]["idle_block_ms"].as_u64();
-        Ok((now == Some(idle_ms)).then_some(()))
-    });
-    set.map(|_| before)
+    until(PHASE_MAX, "the policy", || {
+        let now = first.get("/policies")?["federation"].clone();
+        Ok(wanted.iter().all(|(name, ms)| now[*name].as_u64() == Some(*ms)).then_some(()))
+    })?;
+    Ok(before)
 }

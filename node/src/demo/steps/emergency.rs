@@ -19,14 +19,14 @@ use super::enrol::staff;
 /// Where she works; neither the patient's home nor where anyone was let in.
 const AWAY: usize = 2;
 /// How long a request may take to reach a guardian, or a record the clinician.
-const REACH_MAX: Duration = Duration::from_secs(20);
+pub(super) const REACH_MAX: Duration = Duration::from_secs(20);
 
 fn request(world: &World) -> Result<String, Failed> {
     world.story.emergency.clone().ok_or_else(|| Failed::NotReached("nothing was requested".into()))
 }
 
 /// A guardian approves once the request has come.
-fn approves(guardian: &Client, request: &str) -> Result<(), Failed> {
+pub(super) fn approves(guardian: &Client, request: &str) -> Result<(), Failed> {
     until(REACH_MAX, "the request reaching the guardian", || {
         let listed = all(guardian, "/breakglass")?;
         Ok(listed.iter().any(|e| text(e, "request") == request).then_some(()))

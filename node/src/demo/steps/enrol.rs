@@ -18,10 +18,10 @@ const MEET_MAX: Duration = Duration::from_secs(30);
 const FINAL_MAX: Duration = Duration::from_secs(20);
 
 /// The role of practitioners.
-const ROLE: &str = "physician";
+pub(crate) const ROLE: &str = "physician";
 
 /// Five organizations found one network, by their cards.
-pub(super) fn network(world: &mut World) -> Outcome {
+pub(crate) fn network(world: &mut World) -> Outcome {
     world.found()?;
     world.start()?;
     let others = world.nodes.len() - 1;
@@ -41,7 +41,7 @@ pub(super) fn network(world: &mut World) -> Outcome {
 }
 
 /// Practitioners, each by the card of the organization and his own.
-pub(super) fn practitioners(world: &mut World) -> Outcome {
+pub(crate) fn practitioners(world: &mut World) -> Outcome {
     let staff = [
         (Who::Author, 0, "practitioner-1", "DEMO-1001"),
         (Who::Ana, 1, "practitioner-2", "DEMO-1002"),
@@ -50,9 +50,8 @@ pub(super) fn practitioners(world: &mut World) -> Outcome {
     ];
     define_role(world)?;
     for (who, at, name, number) in staff {
-        let mut card = Card::create(&world.nodes[at], &world.drawer(), name, "practitioner", &world.pins)?;
-        let id = enrol(world, at, number, &mut card).map_err(Failed::from)?;
-        world.story.people.insert(who, Person { name: name.to_owned(), card, id });
+        let person = practitioner(world, at, (name, number, ROLE))?;
+        world.story.people.insert(who, person);
     }
     // The same number once more is refused; another number with the same card is not.
     let mut card =
@@ -89,14 +88,24 @@ pub(super) fn staff(
         "/roles",
         &json!({ "name": role, "rights": ["read", "write", "share"], "attested": true }),
     )?;
-    let mut card = Card::create(&world.nodes[at], &world.drawer(), name, "practitioner", &world.pins)?;
-    let id = enrol_as(world, (at, number, role), &mut card).map_err(Failed::from)?;
-    world.story.people.insert(who, Person { name: name.to_owned(), card, id });
+    let person = practitioner(world, at, (name, number, role))?;
+    world.story.people.insert(who, person);
     for node in &world.nodes {
         let last = world.nodes[at].height()?;
         until(FINAL_MAX, "the enrolment on every node", || Ok((node.height()? >= last).then_some(())))?;
     }
     Ok(())
+}
+
+/// A person of a node's organization with a new card: name, register number, a role that is defined there.
+pub(crate) fn practitioner(
+    world: &mut World,
+    at: usize,
+    (name, number, role): (&str, &str, &str),
+) -> Result<Person, Failed> {
+    let mut card = Card::create(&world.nodes[at], &world.drawer(), name, "practitioner", &world.pins)?;
+    let id = enrol_as(world, (at, number, role), &mut card).map_err(Failed::from)?;
+    Ok(Person { name: name.to_owned(), card, id })
 }
 
 fn enrol(world: &mut World, at: usize, number: &str, card: &mut Card) -> Result<String, Refused> {

@@ -5,15 +5,16 @@
 
 mod absent;
 mod clinic;
-mod committees;
+pub(crate) mod committees;
 mod consent;
 mod emergency;
-mod enrol;
+pub(crate) mod enrol;
 mod formats;
 mod ledger;
 mod lists;
 mod peers;
 mod quorum;
+mod recovery;
 
 use std::time::Duration;
 
@@ -129,6 +130,13 @@ pub(super) const TABLE: &[Step] = &[
         10_000,
         &["12c"],
         emergency::alone,
+    ),
+    step(
+        "13",
+        "a new card takes a lost one's place after notice, delay and three guardians; the lost one is dead [96][97]",
+        60_000,
+        &["12a"],
+        recovery::new_card,
     ),
     step("11", "every node's ledger verifies off line, to one state [7]", 20_000, &["1b"], ledger::verified),
 ];
