@@ -32,6 +32,8 @@ mod chain;
 mod commit;
 mod decide;
 mod decide_disk;
+mod dkg;
+mod emergency;
 mod idle;
 mod ingest;
 mod kiosk;
@@ -82,6 +84,8 @@ pub(crate) struct Size {
     pub(crate) small_blobs: u32,
     /// Consents that are given with a card of 100 ms.
     pub(crate) consents: u32,
+    /// Emergencies, each of another patient.
+    pub(crate) emergencies: u16,
     /// Seconds for which an idle node is watched.
     pub(crate) idle_seconds: u64,
 }
@@ -99,6 +103,7 @@ impl Size {
         taps: 300,
         small_blobs: 10_000,
         consents: 20,
+        emergencies: 20,
         idle_seconds: 20,
     };
     /// A tenth of it, for a first look.
@@ -113,6 +118,7 @@ impl Size {
         taps: 100,
         small_blobs: 1_000,
         consents: 5,
+        emergencies: 5,
         idle_seconds: 5,
     };
 }
@@ -127,6 +133,8 @@ pub(crate) const BENCHES: &[(&str, Bench)] = &[
     ("decide", decide::run),
     ("commit", commit::run),
     ("tap", tap::run),
+    ("emergency", emergency::run),
+    ("dkg", dkg::run),
     ("reconcile", reconcile::run),
     ("catch-up", catch_up::run),
 ];
