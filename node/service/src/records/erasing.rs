@@ -34,7 +34,7 @@ use hospes_protocol::wire::{Bytes, Wire};
 use hospes_protocol::wire_struct;
 use hospes_storage::{HeldBody, SealedKey, SealedRow, Write};
 
-use super::index;
+use super::index::{self, Facts};
 use super::keep::named_packets;
 use crate::filing::{FileError, Filing, body_bytes};
 use crate::service::{Fatal, Service};
@@ -169,6 +169,15 @@ impl Service {
             gone = gone || self.is_gone(&patient.0)?;
         }
         Ok(if gone { Err(Check::Erased.into()) } else { Ok(()) })
+    }
+
+    /// The erasure of its whole patient that an access here outlived, if it did.
+    pub(super) fn outlived(&self, id: &ContentId, facts: &Facts) -> Result<Option<ContentId>, Fatal> {
+        if facts.kind != Kind::Access.code() || facts.patient.is_some() {
+            return Ok(None);
+        }
+        let Some((_, Personal::Access(access))) = self.entry(id)? else { return Ok(None) };
+        index::read(&*self.objects, &bare(GONE, &access.patient.0))
     }
 
     /// Under whose erasable key a body is kept: what outlives an erasure is under the node's.

@@ -27,6 +27,8 @@ const OFFER_PAGE: usize = 512;
 const REQUEST_BYTES: usize = 60 * 1024;
 /// Deliveries in one request, at most.
 const DELIVERIES_MAX: usize = 1000;
+/// Offers of an erasure, carried out here, to a peer that lacks what it stands on; about three minutes.
+const ERASURE_TRIES: u64 = 8;
 /// Bodies on their way.
 const OWED: Queue = Queue::new("owed", "owed-at");
 /// Who has a body.
@@ -40,6 +42,14 @@ wire_struct! {
         /// The contents, in order.
         pub contents: Vec<ContentId>,
     }
+}
+
+/// What becomes of a body that is owed.
+#[derive(PartialEq, Eq)]
+enum Onward {
+    Goes,
+    Waits,
+    Ends,
 }
 
 fn offered_key(peer: &NodeId) -> SealedKey {
@@ -133,13 +143,15 @@ impl Service {
         let (mut contents, mut writes) = (Vec::new(), Vec::new());
         for item in &due {
             let Ok(content) = item.owed.item.0.as_slice().try_into().map(ContentId) else { continue };
-            // What was destroyed since is owed to nobody.
-            if index::facts(&*self.objects, &content)?.is_none() {
-                writes.extend(OWED.take(&*self.objects, &peer, &content.0)?);
-                continue;
+            match self.onward(&content, &peer)? {
+                Onward::Goes => contents.push(content),
+                Onward::Waits => {}
+                Onward::Ends => {
+                    writes.extend(OWED.take(&*self.objects, &peer, &content.0)?);
+                    continue;
+                }
             }
             writes.extend(OWED.sent(&peer, item, self.now));
-            contents.push(content);
         }
         if contents.is_empty() {
             return self.write(&writes);
@@ -182,6 +194,10 @@ impl Service {
         self.write(&writes)?;
         let mut wanted = Vec::new();
         for content in offered.into_iter().filter(|id| lacking.contains(id)) {
+            // It may have been erased since it was offered.
+            if self.onward(&content, &peer)? != Onward::Goes {
+                continue;
+            }
             let kind = index::facts(&*self.objects, &content)?.map_or(0, |f| f.kind);
             wanted.push((dependency_rank(kind), content));
         }
@@ -279,10 +295,10 @@ impl Service {
         let refused: BTreeSet<_> =
             ids.iter().zip(verdicts).filter(|(_, v)| **v != 0).map(|(id, _)| *id).collect();
         let mut writes = Vec::new();
-        // A peer that has erased it takes it never again.
-        let erased = u64::from(Check::Erased.code());
-        for (content, _) in ids.iter().zip(verdicts).filter(|(_, v)| **v == erased) {
-            writes.extend(OWED.take(&*self.objects, &peer, &content.0)?);
+        for (content, verdict) in ids.iter().zip(verdicts) {
+            if self.is_in_vain(content, &peer, *verdict)? {
+                writes.extend(OWED.take(&*self.objects, &peer, &content.0)?);
+            }
         }
         let judged: BTreeSet<_> = ids.iter().take(verdicts.len()).copied().collect();
         for content in judged.difference(&refused) {
@@ -290,6 +306,29 @@ impl Service {
         }
         self.write(&writes)?;
         self.offer(peer)
+    }
+
+    // A peer that has erased it takes it never again. One that can't judge an erasure whose ground is destroyed here has
+    // none of what it names, unless that is on its way: a few more attempts tell.
+    fn is_in_vain(&self, content: &ContentId, peer: &NodeId, verdict: u64) -> Result<bool, Fatal> {
+        let is = |check: Check| verdict == u64::from(check.code());
+        if !is(Check::StandsOnMissing) || self.carried_out(content)?.is_none() {
+            return Ok(is(Check::Erased));
+        }
+        let owed = OWED.owed(&*self.objects, peer, &content.0)?;
+        Ok(owed.is_some_and(|owed| owed.attempts >= ERASURE_TRIES))
+    }
+
+    /// Whether a body that is owed is offered to a peer now. What was destroyed since is owed to nobody; and what outlives
+    /// an erasure goes to those alone who know of the erasure: with others its time would never end.
+    fn onward(&self, content: &ContentId, peer: &NodeId) -> Result<Onward, Fatal> {
+        let Some(facts) = index::facts(&*self.objects, content)? else { return Ok(Onward::Ends) };
+        let Some(erasure) = self.outlived(content, &facts)? else { return Ok(Onward::Goes) };
+        if self.objects.sealed(&acked_key(&erasure, peer))?.is_some() {
+            return Ok(Onward::Goes);
+        }
+        let owed = OWED.waits(&*self.objects, peer, &erasure.0)?;
+        Ok(if owed { Onward::Waits } else { Onward::Ends })
     }
 
     /// An answer to one of this part's requests.

@@ -9,9 +9,10 @@ use hospes_protocol::context::Context;
 use hospes_protocol::control::PolicyFields;
 use hospes_protocol::entry::Kind;
 use hospes_protocol::genesis::default_policy;
-use hospes_protocol::ids::ContentId;
+use hospes_protocol::ids::{ContentId, NodeId};
 use hospes_protocol::personal::{Category, Grantee};
 use hospes_protocol::sign1::sign1;
+use hospes_protocol::tap::Body;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::effects::Effect;
 use hospes_service::messages::{Answer, Delivery, Request};
@@ -173,6 +174,61 @@ fn an_erasure_reaches_a_node_at_which_the_patient_was_signed_in() {
     w.tap(0, &ada, vec![order]);
     assert!(w.run_until(COOLING_OFF_MS * 2, |w| erasure(w, 0).done.len() == 2), "both: {:?}", erasure(&w, 0));
     assert!(!has_body(&w, 2, &record.content), "nothing is left of the visit");
+}
+
+/// What node 1 asks of a peer that has just connected, and which is no more than named to it.
+fn asked(w: &mut World, peer: NodeId) -> Vec<(u64, Request)> {
+    let request = |e: Effect| match e {
+        Effect::Request { id, to, bytes } if to == peer => Some((id, Request::decode(&bytes).unwrap())),
+        _ => None,
+    };
+    w.nodes[1].service.as_mut().unwrap().take_effects().into_iter().filter_map(request).collect()
+}
+
+// Who can't judge the erasure any more, as the card that signed it is gone everywhere, would keep accesses for good.
+#[test]
+fn accesses_of_a_forgotten_patient_go_only_to_those_who_know_that_she_is() {
+    for forgotten in [false, true] {
+        let mut w = world(6, 4);
+        let (author, reader) = (w.doctor(0, 100), w.doctor(1, 110));
+        let mut ada = w.patient(0, 140);
+        let record = w.record(&author, &mut ada, LAB, 5_000);
+        let grant = w.grant(0, &mut ada, Grantee::Person(reader.id), LAB);
+        let epoch = w.epoch(0, &mut ada, 1, &[&grant]);
+        w.tap(0, &ada, vec![grant, epoch]);
+        assert!(w.run_until(8_000, |w| has_blob(w, 1, &record)), "the reader's organization holds it");
+        let access = w.access(&reader, &mut ada, &record);
+        let access = w.tap(1, &ada, vec![access])[0].content;
+        let ward = w.second_node(1);
+        w.cut(ward);
+        w.run(5_000);
+        let order = w.erasure(0, &mut ada, &[]);
+        w.tap(0, &ada, vec![order]);
+        w.run(5_000);
+        let ward = w.id(ward);
+        w.nodes[1].service.as_mut().unwrap().on_connected(ward).unwrap();
+        let offer = |(id, request)| match request {
+            Request::Offer(contents) => Some((id, contents)),
+            _ => None,
+        };
+        let (id, contents) = asked(&mut w, ward).into_iter().find_map(offer).expect("it is owed much");
+        assert!(contents.contains(&access) && contents.contains(&record.content), "all is offered");
+        if forgotten {
+            let gone = |w: &World| erasure(w, 1).phase == ErasurePhase::Erased;
+            assert!(w.run_until(2 * COOLING_OFF_MS, gone), "then she is forgotten");
+        }
+        let lacking = Answer::Lacking(contents).encode();
+        w.nodes[1].service.as_mut().unwrap().on_response(ward, id, Some(&lacking)).unwrap();
+        let kinds = |(_, request): (u64, Request)| match request {
+            Request::Deliver(bodies) => bodies,
+            _ => Vec::new(),
+        };
+        let given = asked(&mut w, ward).into_iter().flat_map(kinds);
+        let given = given.map(|d| Body::read(&d.body, &w.genesis.network()).unwrap().0.id());
+        let given = given.collect::<Vec<_>>();
+        assert_eq!(given.contains(&record.content), !forgotten, "the record, forgotten: {forgotten}");
+        assert_eq!(given.contains(&access), !forgotten, "and who had read it, forgotten: {forgotten}");
+    }
 }
 
 #[test]
