@@ -66,6 +66,10 @@ contexts! {
     Opener = "opener";
     /// A share that opens an escrow, sealed to the key of its request.
     OpeningShare = "opening-share";
+    /// Whom a search looks for, sealed to a node.
+    Search = "search";
+    /// Whom a node found, sealed to the node at which somebody looks.
+    Found = "found";
     /// What closes the lock of a recovery's notice, sealed to the lost card.
     Contest = "contest";
     /// HMAC key K per organization, from the patient secret.

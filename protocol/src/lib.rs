@@ -24,6 +24,7 @@ pub mod personal;
 pub mod policy;
 pub mod recovery;
 pub mod seal;
+pub mod search;
 mod secret;
 pub mod sign1;
 pub mod state;

@@ -44,6 +44,10 @@ pub const CEREMONY_BYTES_MAX: usize = 60 * 1024;
 pub const EMERGENCY_MS_MAX: u64 = 4 * 60 * 60 * 1000;
 /// Blocks after a request's `after` in which its release may become final: four hours at one a second.
 pub const EMERGENCY_BLOCKS_MAX: u64 = 14_400;
+/// Nodes that a search for a patient is sealed to, at most: each takes some 300 bytes of the 64 KiB of a content.
+pub const SEARCH_NODES_MAX: usize = 128;
+/// How long after a search a request may rest on it, in milliseconds: as long as a release opens.
+pub const SEARCH_MS_MAX: u64 = EMERGENCY_MS_MAX;
 /// How far consent may reach without a newer certified block, in milliseconds (policy may shorten it).
 pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
 /// Idle blocks come at this interval, in milliseconds.

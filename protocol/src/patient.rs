@@ -231,13 +231,13 @@ impl Identity {
     }
 }
 
-fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     let bare = text.nfkd().filter(|c| !is_combining_mark(*c));
     let cased = bare.flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     cased.nfkd().filter(|c| c.is_alphanumeric() && !is_combining_mark(*c)).collect()
 }
 
-fn is_date(text: &str) -> bool {
+pub(crate) fn is_date(text: &str) -> bool {
     let shape = text.len() == 10
         && text
             .bytes()

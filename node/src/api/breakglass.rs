@@ -24,7 +24,7 @@ use super::shown::{Finality, Party};
 use super::state::Api;
 use super::taps::{Tap, begun};
 use super::times::rfc3339;
-use crate::desk::{AskEmergency, EmergencyNotice, Language, NamedBy, emergency};
+use crate::desk::{AskEmergency, Choice, EmergencyNotice, Language, NamedBy, emergency};
 use crate::words::{OUTCOMES, REASONS, TIERS, name};
 
 /// A request and what followed.
@@ -60,6 +60,10 @@ pub(crate) struct EmergencyShown {
     pub(crate) reviews: Vec<&'static str>,
     /// Until when a review is due; null where none is.
     pub(crate) review_due: Option<String>,
+    /// Whether it was closed because it was the wrong patient.
+    pub(crate) wrong_patient: bool,
+    /// The search by which the patient was found; null where a card or a pseudonym named him.
+    pub(crate) search: Option<String>,
     /// For the patient: all that in sentences, in the language of the session; null for others, and where a lost card
     /// is replaced, which no reading follows from.
     pub(crate) said: Option<String>,
@@ -93,6 +97,8 @@ impl EmergencyShown {
             finality: Finality::of(&state),
             reviews: found.reviews.iter().map(|(_, r)| name(&OUTCOMES, &r.outcome)).collect(),
             review_due: review_due(found).and_then(rfc3339),
+            wrong_patient: found.closes.iter().any(|(_, close)| close.wrong_patient),
+            search: found.search.map(|id| id.to_string()),
             said: caller
                 .patient()
                 .filter(|_| found.request.tier != Tier::Recovery)
@@ -218,6 +224,8 @@ pub(crate) struct EmergencyAsked {
     card: Option<String>,
     /// The patient's pseudonym.
     patient: Option<String>,
+    /// Whom a search of the caller's found: its content id, a colon, and the place in its list.
+    found: Option<String>,
     /// `card` (the summary, by the patient's card in the reader and the requester alone), `summary` (two guardians) or
     /// `full` (three); `summary` where absent.
     tier: Option<String>,
@@ -240,13 +248,21 @@ fn tier(named: &str) -> Answer<Tier> {
     }
 }
 
+fn choice(named: &str) -> Answer<Choice> {
+    let form = || Problem::of(Code::BadRequest).detail("found is SEARCH:PLACE, such as 1f…:1.");
+    let (search, place) = named.split_once(':').ok_or_else(form)?;
+    Ok(Choice { search: id("search", search)?, place: place.parse().map_err(|_| form())? })
+}
+
 impl EmergencyAsked {
     fn read(self) -> Answer<AskEmergency> {
-        let of = match (self.card, self.patient) {
-            (Some(card), None) => NamedBy::Card(super::input::serial(&card)?),
-            (None, Some(patient)) => NamedBy::Patient(id("patient", &patient)?),
+        let of = match (self.card, self.patient, self.found) {
+            (Some(card), None, None) => NamedBy::Card(super::input::serial(&card)?),
+            (None, Some(patient), None) => NamedBy::Patient(id("patient", &patient)?),
+            (None, None, Some(found)) => NamedBy::Found(choice(&found)?),
             _ => {
-                return Err(Problem::of(Code::BadRequest).detail("Name the patient by card or by pseudonym."));
+                let one = "Name the patient by card, by pseudonym or by a place in a search.";
+                return Err(Problem::of(Code::BadRequest).detail(one));
             }
         };
         Ok(AskEmergency {

@@ -124,7 +124,7 @@ pub(crate) fn status_of_desk(code: &str, family: Family) -> StatusCode {
         ("no-session" | "session-over", _) => StatusCode::UNAUTHORIZED,
         ("no-tap" | "unknown", _) => StatusCode::NOT_FOUND,
         ("tap-state" | "card-in-use", _) => StatusCode::CONFLICT,
-        ("too-many-taps", _) => StatusCode::TOO_MANY_REQUESTS,
+        ("too-many-taps" | "too-many-searches", _) => StatusCode::TOO_MANY_REQUESTS,
         ("storage-full", _) => StatusCode::INSUFFICIENT_STORAGE,
         ("upload-broken", _) => StatusCode::BAD_REQUEST,
         ("too-large", _) => StatusCode::PAYLOAD_TOO_LARGE,

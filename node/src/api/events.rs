@@ -215,7 +215,9 @@ fn told(event: &Event) -> Option<(&'static str, Value)> {
         Event::BodyKept { content, kind } => {
             let name = match Kind::from_code(*kind) {
                 Some(Kind::Access) => "access",
-                Some(Kind::BreakGlassRequest | Kind::Release | Kind::Close | Kind::Review) => "breakglass",
+                Some(Kind::BreakGlassRequest | Kind::Release | Kind::Close | Kind::Review | Kind::Search) => {
+                    "breakglass"
+                }
                 _ => "sync",
             };
             (name, json!({ "what": "entry", "content": content.to_string(), "kind": kind }))

@@ -13,6 +13,7 @@
 //! | `members`, `proposals` | who takes part |
 //! | `committees` | who guards emergency access |
 //! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
+//! | `searches` | patients who have no card with them |
 //! | `breakglass` | requests, approvals, opening, reviews |
 //! | `recoveries` | lost cards without their printed code |
 //! | `oversight` | who broke the glass how often, what an auditor asks, counts in status |
@@ -48,6 +49,7 @@ mod problem;
 mod proposals;
 mod records;
 mod recoveries;
+mod searches;
 mod server;
 mod sessions;
 mod shown;
@@ -108,6 +110,8 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(recoveries::ask))
         .routes(routes!(recoveries::finish))
         .routes(routes!(breakglass::list, breakglass::ask))
+        .routes(routes!(searches::found, searches::find))
+        .routes(routes!(searches::show))
         .routes(routes!(breakglass::show))
         .routes(routes!(breakglass::approve))
         .routes(routes!(breakglass::open))

@@ -7,6 +7,7 @@ use super::acts::{CardArgs, Seat, list};
 use super::answer::{Done, Outcome, note};
 use super::client::quoted;
 use super::committees::{self, CommitteeCommand};
+use super::searches::{self, FindArgs};
 use super::show::{fields, table, text};
 
 /// What of emergencies.
@@ -17,6 +18,15 @@ pub(crate) enum EmergencyCommand {
     Committee(CommitteeCommand),
     /// Ask to open the record of someone who can't consent, by the own card.
     Request(RequestArgs),
+    /// Look for a patient who has no card with him, by name and date of birth, at every hospital; by the own card.
+    Find(FindArgs),
+    /// Whom a search of one's own found; or, by a patient's card, who found the patient.
+    Found {
+        /// The search; none for a patient.
+        search: Option<String>,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// Approve a request as a guardian, by the own card.
     Approve {
         /// The request.
@@ -69,11 +79,14 @@ pub(crate) enum EmergencyCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct RequestArgs {
     /// The patient's card in a reader: serial, the beginning of one, or holder. No PIN is needed.
-    #[arg(long, value_name = "CARD", required_unless_present = "patient")]
+    #[arg(long, value_name = "CARD", required_unless_present_any = ["patient", "found"])]
     patient_card: Option<String>,
     /// The patient's pseudonym, where the record is known here.
     #[arg(long, value_name = "PATIENT", conflicts_with = "patient_card")]
     patient: Option<String>,
+    /// Whom a search found, by the place in its list.
+    #[arg(long, value_name = "SEARCH:PLACE", conflicts_with_all = ["patient_card", "patient"])]
+    found: Option<String>,
     /// card or 0 (the patient's card in the reader, and nobody else), summary or 1 (two guardians), full or 2 (three).
     #[arg(long, default_value = "summary")]
     tier: String,
@@ -139,6 +152,8 @@ pub(crate) fn run(global: &Global, command: &EmergencyCommand) -> Outcome<Done> 
     match command {
         EmergencyCommand::Committee(command) => committees::run(global, command),
         EmergencyCommand::Request(args) => request(global, args),
+        EmergencyCommand::Find(args) => searches::find(global, args),
+        EmergencyCommand::Found { search, card } => searches::found(global, search.as_deref(), card),
         EmergencyCommand::Approve { request, card } => {
             Seat::take(global, card)?.act(&path(request, "/approve"), &json!({}))
         }
@@ -167,6 +182,7 @@ fn request(global: &Global, args: &RequestArgs) -> Outcome<Done> {
         body.insert("card".into(), json!(seat.serial(name)?));
     }
     body.extend(args.patient.iter().map(|patient| ("patient".to_owned(), json!(patient))));
+    body.extend(args.found.iter().map(|found| ("found".to_owned(), json!(found))));
     body.extend(args.minutes.iter().map(|minutes| ("minutes".to_owned(), json!(minutes))));
     body.insert("tier".into(), json!(tier(&args.tier)));
     body.insert("reason".into(), json!(args.reason));

@@ -28,6 +28,7 @@ mod records;
 mod recoveries;
 mod rights;
 mod run;
+mod searches;
 mod settings;
 mod show;
 mod status;

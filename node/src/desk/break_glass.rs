@@ -10,13 +10,13 @@ use hospes_card::CardSerial;
 use hospes_protocol::context::Context;
 use hospes_protocol::emergency::{CloseEntry, Outcome, Reason, RequestEntry, ReviewEntry, Tier};
 use hospes_protocol::entry::Kind;
-use hospes_protocol::ids::{BlockHash, ContentId, KeyId, OrganizationId, PatientId, PersonId};
+use hospes_protocol::ids::{BlockHash, ContentId, KeyId, OrganizationId, PatientId, PersonId, sha256};
 use hospes_protocol::keys::{AgreementKey, KeyAgreement as _, SoftwareAgreement};
 use hospes_protocol::limits::EMERGENCY_MS_MAX;
 use hospes_protocol::patient::PatientKey;
 use hospes_protocol::personal::SubjectKey;
 use hospes_protocol::seal::envelope::seal_to;
-use hospes_protocol::wire::Bytes;
+use hospes_protocol::wire::{Bytes, Wire as _};
 use hospes_service::emergency::{Basis, Emergency};
 use hospes_service::service::Service;
 use rand_chacha::ChaCha20Rng;
@@ -28,6 +28,7 @@ use super::alone::may_alone;
 use super::compose::{Entry, file, sign_in_turn};
 use super::error::DeskError;
 use super::lockers::{Treating, seal_subject_keys};
+use super::search::{Choice, chosen};
 use super::sessions::{Session, Who};
 use super::sign_in::name_of;
 use super::taps::{Shown, TapView};
@@ -46,6 +47,8 @@ pub(crate) enum NamedBy {
     Card(CardSerial),
     /// The pseudonym, where the patient is known.
     Patient(PatientId),
+    /// Somebody whom a search of the requester's found.
+    Found(Choice),
 }
 
 /// What a practitioner asks for.
@@ -62,6 +65,19 @@ pub(crate) struct AskEmergency {
     /// For how long, in milliseconds; as long as may be where absent.
     pub(crate) lasts_ms: Option<u64>,
 }
+
+impl AskEmergency {
+    /// Whom the requester chose, where a search found the patient.
+    fn choice(&self) -> Option<&Choice> {
+        match &self.of {
+            NamedBy::Found(choice) => Some(choice),
+            NamedBy::Card(_) | NamedBy::Patient(_) => None,
+        }
+    }
+}
+
+/// A key of a patient's card, and SHA-256 of an escrow's label where a search gave it.
+type Pointer = (KeyId, Option<[u8; 32]>);
 
 /// What stands on the service's side of a request.
 pub(super) struct Ground {
@@ -119,14 +135,14 @@ impl Desk {
         let (requester, organization) = person(session)?;
         let present = match (asked.tier, asked.of) {
             (Tier::Card, NamedBy::Card(serial)) => Some(serial),
-            (Tier::Card, NamedBy::Patient(_)) => {
+            (Tier::Card, NamedBy::Patient(_) | NamedBy::Found(_)) => {
                 return Err(DeskError::Invalid(
                     "one person alone opens only by the patient's card in a reader",
                 ));
             }
             _ => None,
         };
-        let basis = self.basis(session, &asked).await?;
+        let basis = self.basis(session, requester, &asked).await?;
         let tier = asked.tier;
         let ground = self
             .ask(move |service| {
@@ -140,7 +156,8 @@ impl Desk {
             })
             .await?;
         let until = clock_ms() + asked.lasts_ms.unwrap_or(EMERGENCY_MS_MAX).min(EMERGENCY_MS_MAX);
-        let shown = text::ask_emergency(&ground.organization, asked.tier, asked.reason, &asked.text, until);
+        let why = (asked.reason, asked.text.as_str());
+        let shown = text::ask_emergency(&ground.organization, asked.tier, why, until, asked.choice());
         let made = self.compose_request(session, (requester, organization), &asked, (ground, until))?;
         match present {
             Some(serial) => self.sign_present(session, shown, made, serial),
@@ -148,16 +165,47 @@ impl Desk {
         }
     }
 
-    /// What the request stands on: known here, or asked of the others by a key of the patient's card.
-    async fn basis(&self, session: &Arc<Session>, asked: &AskEmergency) -> Result<Basis, DeskError> {
-        let key = match asked.of {
+    /// A key of the patient's card, where he is named by it or was found, and then the label of the escrow that was found.
+    async fn card_key(&self, requester: PersonId, of: NamedBy) -> Result<Option<Pointer>, DeskError> {
+        match of {
             NamedBy::Card(serial) => {
                 let info = self.card_info(&serial)?;
                 let key = info.card_authentication.or(info.authentication);
-                Some(key.ok_or(DeskError::UnknownCard)?.id())
+                Ok(Some((key.ok_or(DeskError::UnknownCard)?.id(), None)))
             }
-            NamedBy::Patient(_) => None,
-        };
+            NamedBy::Patient(_) => Ok(None),
+            NamedBy::Found(choice) => {
+                let found = self.ask(move |service| chosen(service, &requester, &choice)).await?;
+                let none = DeskError::NotHere("whom the search found has no escrow");
+                let (key, label) = found.escrow.ok_or(none)?;
+                Ok(Some((key, Some(label))))
+            }
+        }
+    }
+
+    /// What the request stands on: known here, or asked of the others by a key of the patient's card.
+    async fn basis(
+        &self,
+        session: &Arc<Session>,
+        requester: PersonId,
+        asked: &AskEmergency,
+    ) -> Result<Basis, DeskError> {
+        let pointer = self.card_key(requester, asked.of).await?;
+        let basis = self.basis_by(session, asked, pointer.map(|(key, _)| key)).await?;
+        let label = basis.escrow.label(self.0.parts.network, &basis.card_key, &basis.home);
+        let found = pointer.and_then(|(_, label)| label).filter(|_| asked.tier == Tier::Summary);
+        if found.is_some_and(|found| found != sha256(&[&label.encode()])) {
+            return Err(DeskError::NotHere("the escrow that was found is replaced: search again"));
+        }
+        Ok(basis)
+    }
+
+    async fn basis_by(
+        &self,
+        session: &Arc<Session>,
+        asked: &AskEmergency,
+        key: Option<KeyId>,
+    ) -> Result<Basis, DeskError> {
         let (of, tier) = (asked.of, asked.tier);
         let look = move |service: &mut Service| basis_of(service, of, key, tier);
         if let Some(basis) = self.ask(look).await? {
@@ -220,13 +268,14 @@ impl Desk {
             patient_key: given.patient,
         };
         payload.judge()?;
-        let on = [basis.enrolment, basis.card, basis.locker];
+        let mut on = vec![basis.enrolment, basis.card, basis.locker];
+        on.extend(asked.choice().map(|choice| choice.search));
         let entry = self.0.place.entry(Kind::BreakGlassRequest, &on, &payload, Some(given.key), &mut rng);
         Ok((entry, payload))
     }
 
     /// Files one entry by the session's card: `{what: content id}`.
-    fn sign_one(
+    pub(super) fn sign_one(
         &self,
         session: &Session,
         kind: &'static str,
@@ -311,8 +360,8 @@ fn basis_of(
 ) -> Result<Option<Basis>, DeskError> {
     let patient = match (of, key) {
         (NamedBy::Patient(patient), _) => Some(patient),
-        (NamedBy::Card(_), Some(key)) => service.patient_by_card(&key)?,
-        (NamedBy::Card(_), None) => None,
+        (NamedBy::Card(_) | NamedBy::Found(_), Some(key)) => service.patient_by_card(&key)?,
+        (NamedBy::Card(_) | NamedBy::Found(_), None) => None,
     };
     Ok(patient.map(|patient| service.escrow_of(&patient, tier)).transpose()?.flatten())
 }

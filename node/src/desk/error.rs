@@ -48,6 +48,12 @@ pub(crate) enum DeskError {
     /// Too many taps wait.
     #[error("too many taps are waiting")]
     TooManyTaps,
+    /// The person has searched as often as may be in an hour.
+    #[error("this person has made as many searches as an hour may have; the next may be made {}", in_words(*next))]
+    TooOften {
+        /// When the next may be made, in milliseconds since 1970 UTC.
+        next: u64,
+    },
     /// The card that the session stands on has left.
     #[error("the session has ended because its card was removed")]
     SessionOver,
@@ -118,6 +124,7 @@ impl DeskError {
             Self::TapExpired => "tap-expired".into(),
             Self::TapCancelled => "tap-cancelled".into(),
             Self::TooManyTaps => "too-many-taps".into(),
+            Self::TooOften { .. } => "too-many-searches".into(),
             Self::SessionOver => "session-over".into(),
             Self::UnknownCard => "unknown-card".into(),
             Self::CardSuspended => "card-suspended".into(),
@@ -155,6 +162,7 @@ impl DeskError {
             Self::Rejected(_) => "The number stands in protocol/README.md with its reason.",
             Self::NotAllowed(_) => "Sign in with a card that may.",
             Self::NoTap | Self::TapState | Self::TapExpired | Self::TapCancelled => "Begin the act again.",
+            Self::TooOften { .. } => "Wait until then, or put the patient's card into a reader.",
             Self::TooManyTaps => "Finish or cancel the taps that wait.",
             Self::SessionOver => "Insert the card and sign in.",
             Self::UnknownCard => "Enrol it, or wait until this node has synchronised.",
@@ -198,6 +206,7 @@ impl DeskError {
             | Self::NotHere(_)
             | Self::SignerAbsent(_)
             | Self::TooManyTaps
+            | Self::TooOften { .. }
             | Self::TapExpired
             | Self::Clock { .. }
             | Self::Stopping
@@ -213,6 +222,10 @@ impl DeskError {
             _ => 1,
         }
     }
+}
+
+fn in_words(at_ms: u64) -> String {
+    super::text::minute(at_ms)
 }
 
 fn key_code(error: &KeyError) -> &'static str {

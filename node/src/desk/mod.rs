@@ -15,6 +15,7 @@
 //! | `unseal`, `reading`, `opening` | from a decision to plaintext in memory; damaged parts come from elsewhere |
 //! | `grants`, `revocations` | consent and its end |
 //! | `break_glass`, `approving`, `glass` | asking for a patient's escrow, a guardian's approval, opening it |
+//! | `search` | looking for a patient who has no card with him |
 //! | `committees`, `guardians` | who guards emergency access, and each guardian's part in making its key |
 //! | `proposals` | what several organizations must sign |
 //! | `vouched` | what a card's maker says of its keys |
@@ -51,6 +52,7 @@ mod records;
 mod recovery;
 mod renewal;
 mod revocations;
+mod search;
 mod sessions;
 mod sign_in;
 mod taps;
@@ -88,6 +90,7 @@ pub(crate) use reading::{Errand, RecordReader};
 pub(crate) use records::AddRecord;
 pub(crate) use recovery::GiveNotice;
 pub(crate) use revocations::Revoke;
+pub(crate) use search::Choice;
 pub(crate) use sessions::{Session, Who};
 pub(crate) use taps::{PinFrom, TapCard, TapError, TapView};
 pub(crate) use vouched::Vouched;

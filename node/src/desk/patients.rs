@@ -15,6 +15,7 @@ use hospes_protocol::patient::{Identity, PatientSecret, recovery_key};
 use hospes_protocol::personal::{CardEntry, PatientEntry};
 use hospes_protocol::seal::envelope::seal_to;
 use hospes_protocol::wire::{Bytes, Wire};
+use hospes_service::emergency::{enrolled_key, enrolled_row};
 use hospes_storage::{SealedKey, SealedRow, Write};
 use rand_chacha::ChaCha20Rng;
 use serde_json::json;
@@ -176,7 +177,7 @@ impl Desk {
         let card_entry = entries.get(1).map(Entry::id);
         self.keep_identity(&patient, &identity, card_entry.map(|id| (id, reveal)))?;
         if let Err(error) = file(&self.0.parts.service, entries).await {
-            self.forget_identity(&patient, card_entry)?;
+            self.forget_identity(&patient, &identity, card_entry)?;
             // The card is blank again for the next try; where it was pulled, the desk takes a new one.
             let _pulled = super::taps::blocking(move || blank(card)).await;
             return Err(error);
@@ -201,6 +202,7 @@ impl Desk {
     ) -> Result<(), DeskError> {
         let row = |key, value| Write::Sealed(SealedRow { key, patient: Some(*patient), value });
         let mut writes = vec![row(SealedKey::new(IDENTITIES, &[], 0, &patient.0), identity.encode())];
+        writes.push(Write::Sealed(enrolled_row(patient, identity)));
         writes.extend(
             card.map(|(id, reveal)| {
                 row(SealedKey::new(CARD_REVEALS, &patient.0, 0, &id.0), reveal.0.to_vec())
@@ -212,9 +214,13 @@ impl Desk {
     fn forget_identity(
         &self,
         patient: &PatientId,
+        identity: &Identity,
         card: Option<hospes_protocol::ids::ContentId>,
     ) -> Result<(), DeskError> {
-        let mut writes = vec![Write::DropSealed(SealedKey::new(IDENTITIES, &[], 0, &patient.0))];
+        let mut writes = vec![
+            Write::DropSealed(SealedKey::new(IDENTITIES, &[], 0, &patient.0)),
+            Write::DropSealed(enrolled_key(patient, identity)),
+        ];
         writes.extend(card.map(|id| Write::DropSealed(SealedKey::new(CARD_REVEALS, &patient.0, 0, &id.0))));
         Ok(self.0.parts.objects.apply(&writes)?)
     }

@@ -7,6 +7,7 @@ use hospes_protocol::emergency::{Outcome, Reason, Tier};
 use hospes_protocol::ids::{BlockHash, PersonId};
 
 use super::guardians::Owed;
+use super::search::Choice;
 use super::taps::Shown;
 use super::vouched::Vouched;
 use crate::words;
@@ -110,14 +111,20 @@ fn why(reason: Reason, said: &str) -> String {
 }
 
 /// The minute of a time, in UTC.
-fn minute(at_ms: u64) -> String {
+pub(super) fn minute(at_ms: u64) -> String {
     let millis = i64::try_from(at_ms).unwrap_or(i64::MAX);
     let at = jiff::Timestamp::from_millisecond(millis);
     at.map_or_else(|_| "further notice".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 /// Asking for break-glass.
-pub(super) fn ask_emergency(organization: &str, tier: Tier, reason: Reason, said: &str, until: u64) -> Shown {
+pub(super) fn ask_emergency(
+    organization: &str,
+    tier: Tier,
+    (reason, said): (Reason, &str),
+    until: u64,
+    choice: Option<&Choice>,
+) -> Shown {
     let approve = match tier.committee() {
         Some((_, 0)) => {
             "Nobody else is asked: you open it alone, by the patient's card in the reader".to_owned()
@@ -126,11 +133,24 @@ pub(super) fn ask_emergency(organization: &str, tier: Tier, reason: Reason, said
         None => "Nobody can approve it".to_owned(),
     };
     Shown::english(format!(
-        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {approve}. \
+        "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {approve}. {}\
          The patient will see this, who approved, and everything that you read; it will be reviewed.",
         tier_name(tier),
         why(reason, said),
         minute(until),
+        choice.map(chosen).unwrap_or_default(),
+    ))
+}
+
+fn chosen(choice: &Choice) -> String {
+    format!("You chose place {} of what search {} found, and nobody's card. ", choice.place, choice.search)
+}
+
+/// Looking for somebody without a card.
+pub(super) fn find_patient(organization: &str) -> Shown {
+    Shown::english(format!(
+        "{organization} looks for a patient who has no card with him, by name and date of birth, at every hospital that \
+         takes part. Whoever is found will see who looked, and when."
     ))
 }
 

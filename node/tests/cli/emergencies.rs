@@ -50,7 +50,7 @@ pub(crate) fn shown(desk: &Desk, hospital: &str, who: &str, request: &str) -> Op
 
 /// Four hospitals whose validators hold a key, and guardians where they are wanted; a patient at home in the north with a
 /// summary. The nodes and the record.
-fn stage(desk: &Desk, guarded: bool) -> (Vec<Node>, String) {
+pub(crate) fn stage(desk: &Desk, guarded: bool) -> (Vec<Node>, String) {
     let nodes = federation(desk);
     voted(desk, &["org", "policy", "--idle-block-ms", "1000"]);
     for name in ["ana", "ben", "dara", "vera"] {

@@ -17,5 +17,6 @@ mod offline;
 mod program;
 mod recoveries;
 mod restored;
+mod searches;
 mod siblings;
 mod verify;

@@ -10,6 +10,7 @@
 //! | erasure | of records: author, home, grantees live or not whose grant reaches one, backup partners, of summaries those with emergency nodes; of everything: the circle, former grantees, backup partners, those with emergency nodes |
 //! | receipt | home, authors |
 //! | recovery | the circle, the other organization that signed it; once it is asked for, whoever judges the request |
+//! | search | every organization that takes part: any may know the patient |
 //! | request, release, close, review | home, the requester's, the guardians', those of the ledger committee's nodes |
 //!
 //! Who may hold a request may also hold the patient entry, the card and the locker entry on which it stands: who lacks
@@ -108,6 +109,7 @@ pub fn audience(
             let set = with(circle(view, &e.patient, now_ms)?, e.witness);
             with(set, who_judge(view, &e.patient, |request| request.tier == Tier::Recovery)?)
         }
+        Personal::Search(_) => view.membership().active_organizations().map(|o| o.organization).collect(),
         Personal::Request(e) => of_request(view, e)?,
         Personal::Release(e) => of_released(view, &e.request)?,
         Personal::Close(CloseEntry { release, .. }) | Personal::Review(ReviewEntry { release, .. }) => {

@@ -13,7 +13,8 @@
 //! | erasure | the patient's card, and a card of each author's organization (of home, for everything) | card |
 //! | receipt | nobody: the header's node says it | erasure |
 //! | recovery | a card of the home organization, and one of another where there is one | patient, card |
-//! | request | the requester's card | patient, card, locker; a new card's: recovery |
+//! | search | the card of the person who looks | nothing |
+//! | request | the requester's card | patient, card, locker; a new card's: recovery; somebody's without card: the search |
 //! | release | cards of as many guardians as are needed, and their threshold signature, inside; or the patient's card, by 9E | request; the latter: card |
 //! | close | the requester's card, or one of home's people | release |
 //! | review | an auditor's card of the requester's organization or home | release |
@@ -185,14 +186,14 @@ const fn may_stand_on(kind: Kind) -> &'static [Kind] {
         Kind::Erasure => &[Kind::Patient, Kind::Card, Kind::Record, Kind::Amendment],
         Kind::Receipt => &[Kind::Erasure],
         Kind::Recovery => &[Kind::Patient, Kind::Card],
-        Kind::BreakGlassRequest => &[Kind::Patient, Kind::Card, Kind::Locker, Kind::Recovery],
+        Kind::BreakGlassRequest => &[Kind::Patient, Kind::Card, Kind::Locker, Kind::Recovery, Kind::Search],
         Kind::Release => &[Kind::BreakGlassRequest, Kind::Card, Kind::Recovery],
         Kind::Close | Kind::Review => &[Kind::Release],
         _ => &[],
     }
 }
 
-// Everything that it stands on, here, of a fitting kind and of the same patient.
+// Everything that it stands on, here, of a fitting kind and of the same patient; a search is made before he is known.
 fn resolve(
     view: &(impl PatientView + ?Sized),
     content: &Content,
@@ -201,8 +202,9 @@ fn resolve(
     let kinds = may_stand_on(personal.kind());
     let one = |id: &ContentId| {
         let known = view.entry(id)?.ok_or(Check::StandsOnMissing)?;
-        let fits = kinds.contains(&known.entry.kind())
-            && (personal.patient().is_none() || known.entry.patient() == personal.patient());
+        let kind = known.entry.kind();
+        let of_him = personal.patient().is_none() || known.entry.patient() == personal.patient();
+        let fits = kinds.contains(&kind) && (of_him || kind == Kind::Search);
         ensure(fits, Check::StandsOnWrong)?;
         Ok(known)
     };

@@ -12,6 +12,7 @@ use crate::personal::{
     PatientEntry, ProxyEntry, RecordEntry, RevocationEntry, Revoked, Right,
 };
 use crate::recovery::RecoveryEntry;
+use crate::search::SearchEntry;
 use crate::wire::Wire;
 
 /// A language tag in bytes, at most (BCP 47, 4.4.1).
@@ -54,6 +55,8 @@ pub enum Personal {
     Close(CloseEntry),
     /// Kind 35.
     Review(ReviewEntry),
+    /// Kind 36.
+    Search(SearchEntry),
     /// Kind 37.
     Recovery(Box<RecoveryEntry>),
 }
@@ -102,6 +105,7 @@ impl Personal {
             Kind::Release => Wire::decode(bytes).map(Self::Release),
             Kind::Close => Wire::decode(bytes).map(Self::Close),
             Kind::Review => Wire::decode(bytes).map(Self::Review),
+            Kind::Search => Wire::decode(bytes).map(Self::Search),
             Kind::Recovery => Wire::decode(bytes).map(Box::new).map(Self::Recovery),
             _ => Err(Check::UnknownKind.into()),
         }
@@ -126,11 +130,12 @@ impl Personal {
             Self::Release(_) => Kind::Release,
             Self::Close(_) => Kind::Close,
             Self::Review(_) => Kind::Review,
+            Self::Search(_) => Kind::Search,
             Self::Recovery(_) => Kind::Recovery,
         }
     }
 
-    /// Whose entry it is; null for a receipt, whose erasure says it.
+    /// Whose entry it is; null for a receipt, whose erasure says it. A search is about a pseudonym of its own.
     #[must_use]
     pub fn patient(&self) -> Option<&PatientId> {
         match self {
@@ -148,6 +153,7 @@ impl Personal {
             Self::Release(e) => Some(&e.patient),
             Self::Close(e) => Some(&e.patient),
             Self::Review(e) => Some(&e.patient),
+            Self::Search(e) => Some(&e.search),
             Self::Recovery(e) => Some(&e.patient),
         }
     }
@@ -177,6 +183,7 @@ impl Personal {
             Self::Request(e) => e.judge(),
             Self::Release(e) => e.judge(),
             Self::Review(e) => ensure(e.text.len() <= TEXT_BYTES_MAX, Check::TooLarge),
+            Self::Search(e) => e.judge(),
             Self::Recovery(e) => e.judge(),
         }
     }

@@ -160,6 +160,7 @@ impl Priority {
             | Personal::Request(_)
             | Personal::Release(_)
             | Personal::Recovery(_)
+            | Personal::Search(_)
             | Personal::Close(_) => Self::Keys,
             Personal::Record(e) | Personal::Amendment(e) => Self::of_category(e.category),
             Personal::Access(_) | Personal::Receipt(_) | Personal::Review(_) => Self::Others,

@@ -14,6 +14,7 @@ use hospes_protocol::keys::{
 };
 use hospes_protocol::personal::*;
 use hospes_protocol::recovery::RecoveryEntry;
+use hospes_protocol::search::{SealedTerms, SearchEntry};
 use hospes_protocol::state::{Checkpoint, FormerCardEntry, Handover, LedgerState, StandingCommittee};
 use hospes_protocol::tap::{Body, sign_tap};
 use hospes_protocol::wire::{Bytes, Wire};
@@ -396,6 +397,16 @@ fn card(patient: PatientId) -> CardEntry {
     }
 }
 
+fn search() -> SearchEntry {
+    SearchEntry {
+        search: PatientId([74; 32]),
+        requester: PersonId([26; 32]),
+        organization: organization().organization,
+        at: T0,
+        terms: vec![SealedTerms { node: NodeId([62; 32]), sealed: Bytes(vec![6]) }],
+    }
+}
+
 fn escrow() -> EscrowRef {
     EscrowRef {
         public: EscrowPublic { tier: Tier::Full, key: agreement(52), staged: false },
@@ -465,6 +476,7 @@ fn emergencies() -> Vec<Sample> {
         sample("33 release by the patient's card", &present),
         sample("34 close", &close),
         sample("35 review", &review),
+        sample("36 search", &search()),
         sample("37 recovery", &recovery),
         sample("approval", &approval),
         sample("approval statement", &statement),

@@ -24,7 +24,7 @@ use crate::records::{AUTHORIZATION_MS, Authorization};
 use crate::service::{Fatal, Service};
 
 /// Who asked for a patient's entries, by patient and time.
-const FOUND: &str = "found-by-card";
+pub(super) const FOUND: &str = "found-by-card";
 
 wire_struct! {
     /// A practitioner asks for the entries of the patient whose card has a key.
@@ -95,7 +95,11 @@ impl Service {
     }
 
     /// The one entry of a kind on which an entry stands.
-    fn stood_on(&self, id: &ContentId, kind: Kind) -> Result<Option<(ContentId, Personal)>, Fatal> {
+    pub(super) fn stood_on(
+        &self,
+        id: &ContentId,
+        kind: Kind,
+    ) -> Result<Option<(ContentId, Personal)>, Fatal> {
         let Some((content, _)) = self.entry(id)? else { return Ok(None) };
         for on in content.stands_on {
             if let Some(known) = self.known_entry(&on)?.filter(|known| known.entry.kind() == kind) {

@@ -18,6 +18,7 @@
 //! | `share` | their way to the requester's node |
 //! | `find` | what a request stands on, asked of those who have it |
 //! | `query` | what desk and API ask |
+//! | `search` | a patient without card, looked for by name among those enrolled here |
 //! | `recover` | notices that lost cards are replaced |
 //! | `watch` | patients without a working escrow, reviews that are due |
 //!
@@ -31,6 +32,7 @@ mod find;
 mod hand;
 mod query;
 mod recover;
+mod search;
 mod share;
 mod watch;
 
@@ -38,6 +40,10 @@ pub use alone::{NotAlone, UNREVIEWED_MAX};
 pub use find::Finding;
 pub use query::{Approvals, Basis, Emergency, Gathered, REVIEW_MS, Ready, review_due};
 pub use recover::Recovery;
+pub use search::{
+    CANDIDATES_MAX, Candidate, Found, FoundBy, FoundShare, SEARCHES_MAX, SEARCHES_MS, Search, enrolled_key,
+    enrolled_row,
+};
 pub use share::{ApprovalShare, Half, OpeningShare, Share};
 pub use watch::{EscrowCount, HeldKeys, ReviewCount, count_escrows};
 
@@ -153,14 +159,14 @@ impl Service {
         Ok(self.standing(&content)?.ok().map(|facts| facts.node))
     }
 
-    /// Does what break-glass waits to do: assembles releases, hands over what is held. What is due then is sent to each
+    /// Does what break-glass waits to do: assembles releases, hands over what is held, answers searches. What is due then is sent to each
     /// peer with all else that it is owed.
     pub(crate) fn emergency_turn(&mut self) -> Result<(), Fatal> {
         for (id, request) in self.open_requests()? {
             self.assemble_release(&id, &request)?;
             self.hand_over(&id, &request)?;
         }
-        Ok(())
+        self.answer_searches()
     }
 
     /// Wakes this part: something that it waits for has come.

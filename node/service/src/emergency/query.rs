@@ -41,6 +41,8 @@ pub struct Emergency {
     pub id: ContentId,
     /// What it says.
     pub request: RequestEntry,
+    /// The search by which the patient was found, where no card and no pseudonym named him.
+    pub search: Option<ContentId>,
     /// How far it is.
     pub state: EntryState,
     /// Who has approved, as far as this node knows.
@@ -110,6 +112,7 @@ impl Service {
         let mut emergency = Emergency {
             id: *id,
             request,
+            search: self.search_of(id)?,
             state,
             approved: self.approvals(id)?.into_iter().map(|a| a.person).collect(),
             release: None,

@@ -9,6 +9,7 @@ use hospes_protocol::wire::{Bytes, Wire};
 use hospes_protocol::{wire_enum, wire_struct, wire_union};
 use hospes_storage::{SealedKey, SealedRow, Write};
 
+use super::search::FoundShare;
 use crate::effects::Event;
 use crate::follow::Asked;
 use crate::messages::Request;
@@ -19,8 +20,8 @@ use crate::service::{Fatal, Service};
 const SHARES: Queue = Queue::new("shares-owed", "shares-owed-at");
 /// Shares in one request, at most; each is a few hundred bytes.
 const SHARES_PAGE: usize = 64;
-/// A share in bytes, at most.
-const SHARE_BYTES_MAX: usize = 1024;
+/// A share in bytes, at most: five people who were found, with names of 80 characters.
+const SHARE_BYTES_MAX: usize = 4096;
 /// Opening shares that came, by release.
 pub(super) const OPENINGS: &str = "openings";
 
@@ -59,12 +60,14 @@ wire_struct! {
 }
 
 wire_union! {
-    /// What guardians and validators give.
+    /// What guardians and validators give, and nodes that are asked for a patient.
     pub enum Share {
         /// An approval, before the release.
         Approval(ApprovalShare) = 1,
         /// An opening share, after it.
         Opening(OpeningShare) = 2,
+        /// Whom a search found.
+        Found(FoundShare) = 3,
     }
 }
 
@@ -76,6 +79,7 @@ impl Share {
             Self::Opening(s) => {
                 [&[2], &s.release.0[..], &s.half.code().to_be_bytes(), &s.index.to_be_bytes()].concat()
             }
+            Self::Found(s) => [&[3], &s.search.0[..]].concat(),
         }
     }
 }
@@ -129,6 +133,7 @@ impl Service {
         match share {
             Share::Approval(share) => self.take_approval(from, share),
             Share::Opening(share) => self.take_opening(from, share),
+            Share::Found(share) => self.take_found(from, share),
         }
     }
 

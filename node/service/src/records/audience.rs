@@ -124,7 +124,10 @@ impl Service {
     /// Whether a change of this kind moves the audience of other entries.
     fn moves_others(payload: &Personal) -> bool {
         // What is said of a record decides who may read it: an amendment moves its audience.
-        !matches!(payload.kind(), Kind::Record | Kind::Access | Kind::Receipt | Kind::Erasure | Kind::Review)
+        !matches!(
+            payload.kind(),
+            Kind::Record | Kind::Access | Kind::Receipt | Kind::Erasure | Kind::Review | Kind::Search
+        )
     }
 
     /// What notes that a kept or finalised entry changes others.

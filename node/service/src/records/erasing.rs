@@ -180,13 +180,13 @@ impl Service {
         index::read(&*self.objects, &bare(GONE, &access.patient.0))
     }
 
-    /// Under whose erasable key a body is kept: what outlives an erasure is under the node's.
+    /// Under whose erasable key a body is kept: what outlives an erasure is under the node's, and so is what is nobody's yet.
     pub(super) fn kept_under(
         &self,
         payload: &Personal,
         patient: PatientId,
     ) -> Result<Option<PatientId>, Fatal> {
-        let outlives = matches!(payload, Personal::Erasure(_) | Personal::Receipt(_));
+        let outlives = matches!(payload, Personal::Erasure(_) | Personal::Receipt(_) | Personal::Search(_));
         Ok(if outlives || self.is_gone(&patient.0)? { None } else { Some(patient) })
     }
 

@@ -187,7 +187,7 @@ impl Service {
         if let Personal::Patient(entry) = &payload {
             self.settle_home(&entry.patient)?;
         }
-        if matches!(payload, Personal::Release(_)) {
+        if matches!(payload, Personal::Release(_) | Personal::Search(_)) {
             self.wake_emergency();
         }
         if facts.void != before || matches!(payload, Personal::Patient(_)) {

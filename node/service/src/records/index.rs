@@ -17,6 +17,7 @@
 //! revocations  patient             -             content         Row of the revocation
 //! uses         grant               -             access          Use
 //! emergencies  -                   until         request         -
+//! searches     -                   at            search          who looks
 //! releases     request             -             release         -
 //! closes       release             -             close           -
 //! reviews      release             -             review          -
@@ -50,6 +51,7 @@ pub(super) const CODES: &str = "codes";
 pub(super) const REVOCATIONS: &str = "revocations";
 pub(super) const USES: &str = "uses";
 pub(crate) const EMERGENCIES: &str = "emergencies";
+pub(crate) const SEARCHES: &str = "searches";
 pub(crate) const RELEASES: &str = "releases";
 pub(crate) const CLOSES: &str = "closes";
 pub(crate) const REVIEWS: &str = "reviews";
@@ -227,6 +229,9 @@ pub(super) fn rows_of(content: ContentId, facts: &Facts, payload: &Personal) -> 
         | Personal::Recovery(_) => {}
         Personal::Request(e) => {
             rows.put(SealedKey::new(EMERGENCIES, &[], e.until, &content.0), Vec::new());
+        }
+        Personal::Search(e) => {
+            rows.put(SealedKey::new(SEARCHES, &[], e.at, &content.0), e.requester.encode());
         }
         Personal::Release(e) => rows.follows(RELEASES, &e.request),
         Personal::Close(e) => rows.follows(CLOSES, &e.release),

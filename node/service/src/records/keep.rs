@@ -264,7 +264,10 @@ impl Service {
                 self.settle_home(&verified.patient)?;
             }
             self.judge_again_after(verified.known.id)?;
-            if matches!(verified.known.entry, Personal::Request(_) | Personal::Release(_)) {
+            if matches!(
+                verified.known.entry,
+                Personal::Request(_) | Personal::Release(_) | Personal::Search(_)
+            ) {
                 self.wake_emergency();
             }
         }

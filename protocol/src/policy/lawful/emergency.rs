@@ -14,11 +14,12 @@ use crate::emergency::{
     AUDITOR_ROLE, Approval, ApprovalStatement, CloseEntry, ReleaseEntry, RequestEntry, ReviewEntry, Tier,
 };
 use crate::ids::{BlockHash, ContentId, OrganizationId, PersonId};
-use crate::limits::{EMERGENCY_BLOCKS_MAX, EMERGENCY_MS_MAX};
+use crate::limits::{EMERGENCY_BLOCKS_MAX, EMERGENCY_MS_MAX, SEARCH_MS_MAX, SIGNED_AHEAD_MS_MAX};
 use crate::mutant;
 use crate::personal::LockerEntry;
 use crate::policy::Personal;
 use crate::policy::view::{PatientView, Signed};
+use crate::search::SearchEntry;
 use crate::sign1::Sign1;
 use crate::wire::Wire;
 
@@ -45,6 +46,26 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         if e.tier == Tier::Recovery {
             self.recovers(e)?;
         }
+        self.searched(e)?;
+        Ok(by(vec![self.person_cards(&e.requester, &e.organization, Slot::Signature)?], None))
+    }
+
+    /// A request on a search is its searcher's, and made soon after.
+    fn searched(&self, e: &RequestEntry) -> Result<(), Rejected> {
+        for known in &self.stands_on {
+            let Personal::Search(search) = &known.entry else { continue };
+            ensure(search.requester == e.requester, Check::StandsOnWrong)?;
+            let soon = self.facts.signed_at <= search.at.saturating_add(SEARCH_MS_MAX);
+            ensure(soon, Check::PeriodForm)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn search(&self, e: &SearchEntry) -> Result<Wanted, Rejected> {
+        ensure(self.content.organization == e.organization, Check::NotAuthorized)?;
+        ensure(self.content.stands_on.is_empty(), Check::StandsOnWrong)?;
+        let now = e.at.abs_diff(self.facts.signed_at) <= SIGNED_AHEAD_MS_MAX;
+        ensure(now, Check::PeriodForm)?;
         Ok(by(vec![self.person_cards(&e.requester, &e.organization, Slot::Signature)?], None))
     }
 

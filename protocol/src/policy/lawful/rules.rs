@@ -68,6 +68,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
             Personal::Release(e) => self.release(e),
             Personal::Close(e) => self.close(e),
             Personal::Review(e) => self.review(e),
+            Personal::Search(e) => self.search(e),
             Personal::Recovery(e) => self.recovery(e),
         }
     }

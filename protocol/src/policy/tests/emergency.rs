@@ -34,10 +34,10 @@ pub(super) const fn committee_id(n: u8) -> ContentId {
 }
 
 /// Ann of City, who asks; guardians at the places 1 to 3 of every roster: Ann, Hal of Home, Ron of Rural.
-const ANN: PersonId = person(CITY, 1);
+pub(super) const ANN: PersonId = person(CITY, 1);
 pub(super) const HAL: PersonId = person(HOME, 1);
 pub(super) const RON: PersonId = person(RURAL, 1);
-const EVE: PersonId = person(CITY, 4);
+pub(super) const EVE: PersonId = person(CITY, 4);
 
 fn committee(n: u8, name: &str, roster: Roster, shares_needed: u64) -> StandingCommittee {
     let blocks = CeremonyBlocks { deal: 1, complain: 2, answer: 3, prove: 4 };
@@ -135,14 +135,14 @@ pub(super) fn content(
     }
 }
 
-struct Judged<'w> {
-    world: &'w World,
-    signed_at: u64,
-    height: Option<u64>,
+pub(super) struct Judged<'w> {
+    pub(super) world: &'w World,
+    pub(super) signed_at: u64,
+    pub(super) height: Option<u64>,
 }
 
 impl Judged<'_> {
-    fn check(&self, content: &Content, by: &[PersonId]) -> Option<Check> {
+    pub(super) fn check(&self, content: &Content, by: &[PersonId]) -> Option<Check> {
         let mut signatures = Vec::new();
         for person in by {
             let signed = sign_tap(&mut signer(slots(*person).1), &NET, ("text", "en"), &[content.id()]);
@@ -155,7 +155,7 @@ impl Judged<'_> {
     }
 }
 
-fn judged(world: &World) -> Judged<'_> {
+pub(super) fn judged(world: &World) -> Judged<'_> {
     Judged { world, signed_at: NOW, height: None }
 }
 

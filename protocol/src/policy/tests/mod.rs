@@ -6,4 +6,5 @@ mod reach;
 mod recovery;
 
 mod rules;
+mod search;
 pub(super) mod world;
