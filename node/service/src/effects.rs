@@ -105,12 +105,20 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether anybody but the runtime learns anything by it: then what it rests on is durable first.
+    /// Whether it tells anybody but the runtime something to rely on: then what it rests on is durable first.
+    ///
+    /// A fetch asks for what an order names, again after a crash, and the news that an object is here or gone is about
+    /// this instant: it is the receipt that promises to keep it. So many small objects share a sync.
     #[must_use]
     pub fn speaks(&self) -> bool {
         !matches!(
             self,
-            Self::SetTimer { .. } | Self::ClearTimer(_) | Self::CancelFetch(_) | Self::Blame { .. }
+            Self::SetTimer { .. }
+                | Self::ClearTimer(_)
+                | Self::Fetch { .. }
+                | Self::CancelFetch(_)
+                | Self::Blame { .. }
+                | Self::Event(Event::Object { .. })
         )
     }
 }

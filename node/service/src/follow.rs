@@ -82,8 +82,8 @@ pub(crate) enum Asked {
     Deliver(Vec<hospes_protocol::ids::ContentId>),
     /// Bodies of a patient who is signed in here.
     Collect,
-    /// Orders, by root.
-    Orders(Vec<hospes_protocol::ids::ObjectId>),
+    /// So many orders.
+    Orders(usize),
     /// Receipts.
     Receipts(Vec<(hospes_protocol::ids::ObjectId, [u8; 32])>),
     /// Shares of break-glass, by their names in the queue.

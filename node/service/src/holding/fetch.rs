@@ -279,7 +279,9 @@ impl Service {
         let note = self.objects.fetch(&running.root)?.map(|f| FetchNote::decode(&f.note)).transpose();
         let record = note.map_err(Fatal::Contradiction)?.and_then(|n| n.record);
         self.finish(&running.root, record, root)?;
-        self.start_fetches()
+        self.start_fetches()?;
+        // The last of many is durable at once, and those before it with it.
+        if self.running()?.is_empty() { self.settle() } else { Ok(()) }
     }
 
     fn finish(

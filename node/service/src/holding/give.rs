@@ -221,7 +221,7 @@ impl Service {
     /// Sends a peer the orders that wait for its receipt.
     pub(crate) fn owe_orders(&mut self, peer: NodeId) -> Result<(), Fatal> {
         let due = ORDERS.due(&*self.objects, &peer, self.now, ORDERS_PAGE)?;
-        let (mut orders, mut roots, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut orders, mut writes) = (Vec::new(), Vec::new());
         for item in &due {
             let root = root_of(item)?;
             let row = self.objects.sealed(&given_key(&root, &peer))?;
@@ -231,25 +231,19 @@ impl Service {
             };
             writes.extend(ORDERS.sent(&peer, item, self.now));
             orders.push(Given::decode(&row).map_err(Fatal::Contradiction)?.order);
-            roots.push(root);
         }
         self.write(&writes)?;
         if !orders.is_empty() {
-            self.ask(peer, &Request::Orders(orders), Asked::Orders(roots));
+            let sent = Asked::Orders(orders.len());
+            self.ask(peer, &Request::Orders(orders), sent);
         }
         Ok(())
     }
 
-    /// What a peer said of orders at once. An accepted one waits for its receipt, a refused one for its next
-    /// turn; both are rows already.
-    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "called with the other answers")]
-    pub(crate) fn on_order_verdicts(
-        &mut self,
-        _from: NodeId,
-        _roots: &[ObjectId],
-        _verdicts: &[u64],
-    ) -> Result<(), Fatal> {
-        Ok(())
+    /// A peer has these orders. An accepted one waits for its receipt, a refused one for its next turn; both are rows
+    /// already. More may wait behind a full page.
+    pub(crate) fn on_orders_taken(&mut self, from: NodeId, sent: usize) -> Result<(), Fatal> {
+        if sent < ORDERS_PAGE { Ok(()) } else { self.owe_orders(from) }
     }
 
     /// Sends a peer the receipts that it has not acknowledged.
@@ -268,7 +262,8 @@ impl Service {
         Ok(())
     }
 
-    /// A peer has these receipts, whatever it thinks of them. One that took their place meanwhile waits on.
+    /// A peer has these receipts, whatever it thinks of them. One that took their place meanwhile waits on. More may wait
+    /// behind a full page.
     pub(crate) fn on_receipts_taken(
         &mut self,
         from: NodeId,
@@ -282,7 +277,7 @@ impl Service {
             }
         }
         self.write(&writes)?;
-        Ok(())
+        if sent.len() < ORDERS_PAGE { Ok(()) } else { self.owe_receipts(from) }
     }
 
     /// Takes receipts; one number for each, 0 for accepted, else the check.

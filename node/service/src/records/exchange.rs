@@ -349,9 +349,7 @@ impl Service {
             (Asked::SubjectKeys { last, .. }, Answer::SubjectKeys(keys)) => {
                 self.on_subject_keys(from, &keys, &last)
             }
-            (Asked::Orders(roots), Answer::Verdicts(verdicts)) => {
-                self.on_order_verdicts(from, &roots, &verdicts)
-            }
+            (Asked::Orders(sent), Answer::Verdicts(_)) => self.on_orders_taken(from, sent),
             (Asked::Receipts(roots), Answer::Verdicts(_)) => self.on_receipts_taken(from, &roots),
             (asked, _) => self.on_unanswered(from, asked),
         }
