@@ -228,6 +228,14 @@ fn a_request_is_for_an_escrow_of_that_patient_and_that_tier() {
     assert_eq!(label(escrow(Tier::Summary).label(NET, &agreement(220), &RURAL)), refused, "of another home");
     let foreign = EscrowRef { salt: [6; 32], ..escrow(Tier::Summary) };
     assert_eq!(label(foreign.label(NET, &agreement(220), &HOME)), refused, "of an escrow nobody sealed");
+    let staged = EscrowPublic { key: agreement(170), staged: true, ..escrow(Tier::Summary).public };
+    let staged = EscrowRef { public: staged, ..escrow(Tier::Summary) };
+    let mut prepared = world.clone();
+    let escrows = vec![escrow(Tier::Summary), staged.clone()];
+    prepared.put(LOCKER, Personal::Locker(LockerEntry { escrows, ..locker() }), Some(3), Some(CARD));
+    let successor = RequestEntry { label: staged.label(NET, &agreement(220), &HOME), ..ask(Tier::Summary) };
+    assert_eq!(asks(&prepared, &successor), refused, "of an escrow that is staged");
+    assert_eq!(asks(&prepared, &ask(Tier::Summary)), None, "and of the one in force beside it");
     let form = Some(Check::ScopeForm);
     assert_eq!(label(escrow(Tier::Full).label(NET, &agreement(220), &HOME)), form, "of another tier");
     let with = |entry: RequestEntry| asks(&world, &entry);
@@ -578,6 +586,26 @@ fn a_close_and_a_review_are_by_those_who_may() {
     assert_eq!(review(person(RURAL, 3), RURAL), Some(Check::NotAuthorized), "and of no other");
     assert_eq!(review(EVE, CITY), Some(Check::NotAuthorized), "nobody without the role");
     assert_eq!(review(ANN, CITY), Some(Check::NotAuthorized), "not who asked");
+}
+
+#[test]
+fn an_auditor_reviews_nothing_that_the_same_person_asked_for_or_approved() {
+    let mut world = world();
+    world.change(|members| {
+        let of = |id: &PersonId| [ANN, HAL, EVE].contains(id);
+        members.people.iter_mut().filter(|(id, _)| of(id)).for_each(|(_, p)| p.roles.push("auditor".into()));
+    });
+    let release = full_release(&mut world);
+    world.put(RELEASE, Personal::Release(release), Some(21), None);
+    let review = |reviewer: PersonId, organization| {
+        let (outcome, text) = (Outcome::Justified, String::new());
+        let entry = ReviewEntry { patient: ADA, release: RELEASE, reviewer, organization, outcome, text };
+        judged(&world).check(&content(Kind::Review, &entry, organization, &[RELEASE]), &[reviewer])
+    };
+    assert_eq!(review(ANN, CITY), Some(Check::NotAuthorized), "who asked and did not approve");
+    assert_eq!(review(HAL, HOME), Some(Check::NotAuthorized), "who approved and did not ask, at home");
+    assert_eq!(review(EVE, CITY), Some(Check::NotAuthorized), "nor at the requester's");
+    assert_eq!(review(person(HOME, 3), HOME), None, "one who had no part in it does");
 }
 
 #[test]

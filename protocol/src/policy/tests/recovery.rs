@@ -7,10 +7,11 @@ use super::emergency::{HAL, LOCKER, REQUEST, RON};
 use super::emergency::{approval, ask, committee_id, content, escrow, locker, sorted, verify, world};
 use super::world::*;
 use crate::check::Check;
+use crate::control::Standing;
 use crate::emergency::{Reason, ReleaseEntry, RequestEntry, Tier};
 use crate::entry::{Content, Kind};
 use crate::ids::{BlockHash, ContentId, OrganizationId};
-use crate::personal::{LockerEntry, Revoked};
+use crate::personal::{CardEntry, LockerEntry, Revoked};
 use crate::policy::audience::{Audience, audience};
 use crate::policy::{HeaderFacts, Personal, judge_body};
 use crate::recovery::RecoveryEntry;
@@ -36,6 +37,11 @@ fn notice() -> RecoveryEntry {
 
 /// What a body comes to that these cards sign, in a header signed now.
 fn check(world: &World, content: &Content, signers: &[u8]) -> Option<Check> {
+    check_at(world, content, signers, None)
+}
+
+/// The same, final at a height.
+fn check_at(world: &World, content: &Content, signers: &[u8], height: Option<u64>) -> Option<Check> {
     let mut signatures = Vec::new();
     for seed in signers {
         let signed = sign_tap(&mut signer(*seed), &NET, ("text", "en"), &[content.id()]);
@@ -43,13 +49,19 @@ fn check(world: &World, content: &Content, signers: &[u8]) -> Option<Check> {
     }
     let body = Body { content: Bytes(content.encode()), signatures };
     let facts = HeaderFacts::about_to_sign(content, node_id(content.organization), NOW);
+    let facts = HeaderFacts { height, ..facts };
     judge_body(&world.view, &body, content, &facts).err().map(|r| r.check)
 }
 
 fn gives_notice(world: &World, entry: &RecoveryEntry, signers: &[u8]) -> Option<Check> {
+    gave_notice(world, entry, signers, None)
+}
+
+/// A notice that is final at a height.
+fn gave_notice(world: &World, entry: &RecoveryEntry, signers: &[u8], height: Option<u64>) -> Option<Check> {
     let mut content = content(Kind::Recovery, entry, HOME, &[PATIENT, CARD]);
     content.lock = Some(lock(NOTICE));
-    check(world, &content, signers)
+    check_at(world, &content, signers, height)
 }
 
 /// With an escrow for the way back, and the notice final at a height; blocks come every hour.
@@ -111,6 +123,28 @@ fn a_notice_is_signed_by_two_organizations_and_waits_as_long_as_the_federation_s
     assert_eq!(gives_notice(&world, &good, &[HOMES, CITYS]), None, "both of them, in time");
     world.change(|members| members.policy.recovery_delay_ms = 1_000);
     assert_eq!(gives_notice(&world, &hasty, &[HOMES, CITYS]), None, "a federation may set less");
+}
+
+#[test]
+fn what_a_notice_needs_when_it_is_given_it_needs_no_more_once_it_is_final() {
+    let mut world = world();
+    let both = [HOMES, CITYS];
+    let (hard, alone) = (notice(), RecoveryEntry { witness: None, ..notice() });
+    let soft = RecoveryEntry { card: CardEntry { attested: false, ..card_entry(235) }, ..notice() };
+    let hasty = RecoveryEntry { delay_ms: DAY - 1, ..notice() };
+    world.change(|members| members.policy.soft_cards = false);
+    let found = gives_notice(&world, &soft, &both);
+    row("a card of software where policy allows none", found, Check::NotAuthorized);
+    assert_eq!(gives_notice(&world, &hard, &both), None, "a card that is attested");
+    assert_eq!(gave_notice(&world, &soft, &both, Some(70)), None, "a policy of later takes nothing back");
+    assert_eq!(gave_notice(&world, &hasty, &both, Some(70)), None, "nor does a longer delay");
+    assert_eq!(gave_notice(&world, &alone, &[HOMES], Some(70)), None, "nor an organization that came later");
+    world.change(|members| {
+        members.policy.soft_cards = true;
+        let others = members.organizations.iter_mut().filter(|o| o.organization != HOME);
+        others.for_each(|o| o.standing = Standing::Removed);
+    });
+    assert_eq!(gives_notice(&world, &alone, &[HOMES]), None, "where home is the only one it signs alone");
 }
 
 #[test]
