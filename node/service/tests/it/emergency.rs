@@ -690,7 +690,9 @@ fn the_patients_card_and_the_validators_open_the_summary_for_one_doctor_alone() 
 
 #[test]
 fn each_party_may_lose_power_at_each_step_and_nothing_is_lost_or_given_early() {
-    for (seed, victim) in [(7_u64, AWAY), (8, 0), (9, 3)] {
+    for (seed, victim, whose) in
+        [(7_u64, AWAY, "requester's node"), (8, 0, "guardian's node"), (9, 3, "validator")]
+    {
         let mut stage = Stage::set(seed);
         let crash = |stage: &mut Stage| {
             stage.w.kill(victim);
@@ -698,13 +700,17 @@ fn each_party_may_lose_power_at_each_step_and_nothing_is_lost_or_given_early() {
             stage.w.start(victim);
             stage.w.run(700);
         };
+        // A row of the table of attacks (`tests/attacks`), once what it says was seen.
+        let row = |when: &str, seen: &str| println!("| any step | a {whose} loses power {when} | {seen} |");
         let request = stage.request(Tier::Summary, 3_600_000);
         crash(&mut stage);
         let id = stage.ask(&request);
         crash(&mut stage);
         stage.approve(0, id, &request).expect("one");
+        row("after the request", "the request stands, and is approved");
         crash(&mut stage);
         assert_eq!(stage.shares(&id), (0, 0), "victim {victim}: nothing early");
+        row("after one approval", "no share is given");
         stage.approve(1, id, &request).expect("two");
         crash(&mut stage);
         let ready = |w: &World| {
@@ -712,8 +718,10 @@ fn each_party_may_lose_power_at_each_step_and_nothing_is_lost_or_given_early() {
             ready.is_some_and(|r| r.guardians.len() >= 2 && r.ledger.len() >= 3)
         };
         assert!(stage.w.run_until(120_000, ready), "victim {victim}: every share comes");
+        row("while it is released and handed over", "every share comes, once it is final");
         crash(&mut stage);
         assert!(stage.open(&id).is_some(), "victim {victim}: it opens");
+        row("before it is opened", "it opens");
         stage.w.check();
     }
 }
