@@ -3,6 +3,7 @@
 //! A card blocks while it works (a person may look for the PIN), so each reader has a thread of the node.
 //! No method waits for insertion: polling gives events, and a call to an absent card says so.
 
+use hospes_protocol::ids::KeyId;
 use hospes_protocol::keys::{AgreementKey, KeyAgreement, KeyError, Signer, VerifyingKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
@@ -46,6 +47,36 @@ pub trait Card: Send {
     /// # Errors
     /// [`KeyError::PinNeeded`]; [`KeyError::Unsupported`] for a key of another curve.
     fn agree(&mut self, peer: &AgreementKey) -> Result<Zeroizing<[u8; 32]>, KeyError>;
+
+    /// Agreement keys that were in 9D before, newest first: what was sealed to them still opens.
+    ///
+    /// # Errors
+    /// As the trait says.
+    fn older_agreement_keys(&mut self) -> Result<Vec<AgreementKey>, KeyError> {
+        Ok(Vec::new())
+    }
+
+    /// The shared secret of one of these with `peer`.
+    ///
+    /// # Errors
+    /// As [`Card::agree`]; [`KeyError::Unsupported`] for a key that the card has not.
+    fn agree_by_older(
+        &mut self,
+        _own: &AgreementKey,
+        _peer: &AgreementKey,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        Err(KeyError::Unsupported("agreement by an older key"))
+    }
+
+    /// Makes another key in 9D, of the same curve, and keeps the one before among the older ones. A card that was pulled midway
+    /// has that one there, and none in 9D until this is called again.
+    ///
+    /// # Errors
+    /// [`KeyError::PinNeeded`]; [`KeyError::Unsupported`] where the card can't move keys or has no place left, which costs it
+    /// nothing.
+    fn renew_agreement(&mut self, _rng: &mut dyn CryptoRng) -> Result<AgreementKey, KeyError> {
+        Err(KeyError::Unsupported("another agreement key beside the one before"))
+    }
 
     /// An object's bytes; none if it was never written.
     ///
@@ -168,10 +199,12 @@ impl Signer for SlotSigner<'_> {
     }
 }
 
-/// The key-agreement slot of a card.
+/// The key-agreement slot of a card, and the keys that were in it before.
 pub struct SlotAgreement<'a> {
     card: &'a mut dyn Card,
     key: AgreementKey,
+    /// Whether `key` is one of those.
+    older: bool,
 }
 
 impl<'a> SlotAgreement<'a> {
@@ -183,7 +216,7 @@ impl<'a> SlotAgreement<'a> {
     /// The same, of a card that was asked before.
     pub(crate) fn of(card: &'a mut dyn Card, info: CardInfo) -> Result<Self, KeyError> {
         let key = info.key_management.ok_or(KeyError::Unsupported("key agreement"))?;
-        Ok(Self { card, key })
+        Ok(Self { card, key, older: false })
     }
 }
 
@@ -193,7 +226,17 @@ impl KeyAgreement for SlotAgreement<'_> {
     }
 
     fn agree(&mut self, peer: &AgreementKey) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-        self.card.agree(peer)
+        if self.older { self.card.agree_by_older(&self.key, peer) } else { self.card.agree(peer) }
+    }
+
+    fn turn_to(&mut self, id: &KeyId) -> Result<(), KeyError> {
+        let current = self.card.info()?.key_management.filter(|key| key.id() == *id);
+        if let Some(key) = current {
+            (self.key, self.older) = (key, false);
+        } else if let Some(key) = self.card.older_agreement_keys()?.into_iter().find(|key| key.id() == *id) {
+            (self.key, self.older) = (key, true);
+        }
+        Ok(())
     }
 }
 

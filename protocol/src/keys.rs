@@ -306,6 +306,14 @@ pub trait KeyAgreement {
     /// # Errors
     /// [`KeyError::Unsupported`] where `peer` is on another curve; otherwise as the card says.
     fn agree(&mut self, peer: &AgreementKey) -> Result<Zeroizing<[u8; 32]>, KeyError>;
+
+    /// Turns to the key with this id, if the holder of several has it; the public half says which one it is.
+    ///
+    /// # Errors
+    /// As the card says.
+    fn turn_to(&mut self, _id: &KeyId) -> Result<(), KeyError> {
+        Ok(())
+    }
 }
 
 /// An Ed25519 key in memory: a node's, or a test's.

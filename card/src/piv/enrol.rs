@@ -24,6 +24,9 @@ const FIRST_PIN: &[u8] = b"123456";
 const FIRST_PUK: &[u8] = b"12345678";
 const FIRST_MANAGEMENT: [u8; 24] = [1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 
+/// PIN policy of keys that a verified PIN opens until the card forgets it (Yubico).
+pub(super) const PIN_ONCE: u8 = 2;
+
 /// In the order in which they get their keys.
 const SLOTS: [Slot; 4] =
     [Slot::Authentication, Slot::Signature, Slot::KeyManagement, Slot::CardAuthentication];
@@ -82,9 +85,19 @@ impl Applet {
         let kind = KeyKind::of_slot(slot, profile);
         let pin_policy = match (slot.needs_pin(), slot.needs_pin_always()) {
             (false, _) => 1,
-            (true, false) => 2,
+            (true, false) => PIN_ONCE,
             (true, true) => 3,
         };
+        self.generate_in(slot, kind, pin_policy)
+    }
+
+    /// Makes a key of a kind in a slot, which the PIN guards so (Yubico: 1 never, 2 once, 3 always).
+    pub(super) fn generate_in(
+        &mut self,
+        slot: Slot,
+        kind: KeyKind,
+        pin_policy: u8,
+    ) -> Result<RawKey, KeyError> {
         let mut inner = tlv::object(0x80, &[kind as u8]);
         tlv::put(&mut inner, 0xAA, &[pin_policy]);
         let made = self.send([0x47, 0x00, reference(slot)], &tlv::object(0xAC, &inner))?;
@@ -105,7 +118,7 @@ impl Applet {
         let signing = made.iter().find(|(slot, _)| *slot == Slot::Authentication);
         let Some(by) = signing.and_then(|(_, key)| key.verifying()) else { return Ok(()) };
         for (slot, key) in made {
-            if !self.tells_key(*slot)? {
+            if self.told_key(reference(*slot))?.is_none() {
                 self.write_certificate(*slot, key, &by)?;
             }
         }

@@ -40,7 +40,8 @@ impl KeyKind {
         }
     }
 
-    fn of_curve(curve: Curve) -> Self {
+    /// What agrees on this curve.
+    pub(super) fn of_curve(curve: Curve) -> Self {
         match curve {
             Curve::P256 => Self::P256,
             Curve::X25519 => Self::X25519,
@@ -118,10 +119,10 @@ impl Applet {
         }
     }
 
-    /// Whether the card tells the key in a slot without a certificate.
-    pub(super) fn tells_key(&mut self, slot: Slot) -> Result<bool, KeyError> {
-        let told = self.send([0xF7, 0x00, reference(slot)], &[])?;
-        Ok(told.status == status::OK && of_metadata(&told.data).is_some())
+    /// The public key in a place as the card tells it without a certificate; none if it doesn't, or there is none.
+    pub(super) fn told_key(&mut self, place: u8) -> Result<Option<RawKey>, KeyError> {
+        let told = self.send([0xF7, 0x00, place], &[])?;
+        Ok(if told.status == status::OK { of_metadata(&told.data) } else { None })
     }
 
     /// An object's value; none if it isn't there.
@@ -150,10 +151,13 @@ impl Applet {
         Ok(signature)
     }
 
-    /// The shared secret of 9D with a public key on its curve.
-    pub(super) fn agree(&mut self, peer: &AgreementKey) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
-        let kind = KeyKind::of_curve(peer.curve());
-        let answer = self.authenticate(kind, reference(Slot::KeyManagement), 0x85, peer.as_bytes())?;
+    /// The shared secret of the key in a place, 9D or a retired one, with a public key on its curve.
+    pub(super) fn agree_in(
+        &mut self,
+        place: u8,
+        peer: &AgreementKey,
+    ) -> Result<zeroize::Zeroizing<[u8; 32]>, KeyError> {
+        let answer = self.authenticate(KeyKind::of_curve(peer.curve()), place, 0x85, peer.as_bytes())?;
         shared_secret(&answer)
     }
 

@@ -84,11 +84,16 @@ impl Applet {
         value: &[u8],
         rng: &mut dyn CryptoRng,
     ) -> Result<(), KeyError> {
+        self.show_protected(rng)?;
+        self.put_data(tag, value)
+    }
+
+    /// Shows the management key that lies behind the PIN, within a PIN session.
+    pub(super) fn show_protected(&mut self, rng: &mut dyn CryptoRng) -> Result<(), KeyError> {
         let unprotected =
             KeyError::Unsupported("writing to a card whose management key is not behind its PIN");
         let key = self.protected_key()?.ok_or(unprotected)?;
-        self.show_management(&key, rng)?;
-        self.put_data(tag, value)
+        self.show_management(&key, rng)
     }
 
     /// PUT DATA, once the management key was shown.

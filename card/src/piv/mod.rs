@@ -9,9 +9,10 @@ mod enrol;
 mod info;
 pub(crate) mod keys;
 mod management;
+mod retired;
 mod roots;
 
-use hospes_protocol::keys::{AgreementKey, KeyError, VerifyingKey};
+use hospes_protocol::keys::{AgreementKey, Curve, KeyError, VerifyingKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -61,7 +62,29 @@ impl Family for Piv {
     }
 
     fn agree(&self, applet: &mut Applet, peer: &AgreementKey) -> Result<Zeroizing<[u8; 32]>, KeyError> {
-        applet.agree(peer)
+        applet.agree_in(keys::reference(Slot::KeyManagement), peer)
+    }
+
+    fn older(&self, applet: &mut Applet) -> Result<Vec<(u8, AgreementKey)>, KeyError> {
+        applet.retired_keys()
+    }
+
+    fn agree_in(
+        &self,
+        applet: &mut Applet,
+        place: u8,
+        peer: &AgreementKey,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        applet.agree_in(place, peer)
+    }
+
+    fn renew_agreement(
+        &self,
+        applet: &mut Applet,
+        curve: Curve,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), KeyError> {
+        applet.renew_agreement(curve, rng)
     }
 
     fn read(&self, applet: &mut Applet, object: Object) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {

@@ -29,6 +29,8 @@ pub struct SmartCard {
     session: Option<Session>,
     /// What it said when it was last asked, for what doesn't change while it is in.
     known: Option<CardInfo>,
+    /// The same of keys that were in 9D before, by place.
+    older: Option<Vec<(u8, AgreementKey)>>,
 }
 
 impl std::fmt::Debug for SmartCard {
@@ -43,7 +45,7 @@ impl SmartCard {
     /// A handle without PIN session on the card that `applet` reaches.
     #[must_use]
     pub fn new(applet: Arc<Mutex<Applet>>) -> Self {
-        Self { applet, session: None, known: None }
+        Self { applet, session: None, known: None, older: None }
     }
 
     fn applet(&self) -> MutexGuard<'_, Applet> {
@@ -86,6 +88,20 @@ impl SmartCard {
         }
     }
 
+    fn older(&mut self) -> Result<Vec<(u8, AgreementKey)>, KeyError> {
+        if let Some(older) = &self.older {
+            return Ok(older.clone());
+        }
+        let older = self.run(|applet| applet.family().older(applet))?;
+        self.older = Some(older.clone());
+        Ok(older)
+    }
+
+    /// Another card may be in, or this one be otherwise.
+    fn forget(&mut self) {
+        (self.session, self.known, self.older) = (None, None, None);
+    }
+
     /// Makes a card from the factory what `spec` says. Everything that was in its slots is gone then.
     ///
     /// # Errors
@@ -107,7 +123,7 @@ impl SmartCard {
         &mut self,
         work: impl FnOnce(&mut Applet) -> Result<R, E>,
     ) -> Result<R, E> {
-        (self.session, self.known) = (None, None);
+        self.forget();
         self.applet().run_alone(work)
     }
 
@@ -115,7 +131,7 @@ impl SmartCard {
     fn run<R>(&mut self, work: impl FnOnce(&mut Applet) -> Result<R, KeyError>) -> Result<R, KeyError> {
         let result = self.applet().run(work);
         if matches!(result, Err(KeyError::Removed | KeyError::Absent)) {
-            (self.session, self.known) = (None, None);
+            self.forget();
         }
         result
     }
@@ -138,7 +154,7 @@ impl Card for SmartCard {
         self.info_known()?;
         let begun = self.applet().begin(|applet| applet.family().verify(applet, pin));
         if matches!(begun, Err(KeyError::Removed | KeyError::Absent)) {
-            self.known = None;
+            self.forget();
         }
         self.session = Some(Session { number: begun?, signature_allowed: true });
         Ok(())
@@ -156,7 +172,7 @@ impl Card for SmartCard {
         }
         let begun = self.applet().begin(|applet| applet.family().verify_on_pad(applet));
         if matches!(begun, Err(PadError::Key(KeyError::Removed | KeyError::Absent))) {
-            self.known = None;
+            self.forget();
         }
         self.session = Some(Session { number: begun?, signature_allowed: true });
         Ok(())
@@ -191,6 +207,41 @@ impl Card for SmartCard {
         }
         self.needs_session()?;
         self.run(|applet| applet.family().agree(applet, peer))
+    }
+
+    fn older_agreement_keys(&mut self) -> Result<Vec<AgreementKey>, KeyError> {
+        Ok(self.older()?.into_iter().map(|(_, key)| key).collect())
+    }
+
+    fn agree_by_older(
+        &mut self,
+        own: &AgreementKey,
+        peer: &AgreementKey,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        if own.curve() != peer.curve() {
+            return Err(KeyError::Unsupported("key agreement with a key of another curve"));
+        }
+        self.needs_session()?;
+        let older = self.older()?.into_iter().find(|(_, key)| key == own);
+        let (place, _) = older.ok_or(KeyError::Unsupported("agreement by a key that it has not"))?;
+        self.run(|applet| applet.family().agree_in(applet, place, peer))
+    }
+
+    fn renew_agreement(&mut self, rng: &mut dyn CryptoRng) -> Result<AgreementKey, KeyError> {
+        self.needs_session()?;
+        // Of a card that was pulled midway the newest of the older ones tells the curve.
+        let before = match self.info_known()?.key_management {
+            Some(key) => Some(key),
+            None => self.older_agreement_keys()?.into_iter().next(),
+        };
+        let curve = before.ok_or(KeyError::Unsupported("key agreement"))?.curve();
+        let renewed = self.run(|applet| applet.family().renew_agreement(applet, curve, rng));
+        // Whatever became of it, what is known may be otherwise.
+        (self.known, self.older) = (None, None);
+        renewed?;
+        let info = self.run(|applet| applet.family().read_info(applet))?;
+        self.known = Some(info.clone());
+        info.key_management.ok_or_else(|| KeyError::Failed("what it made is no key".to_owned()))
     }
 
     fn read_object(&mut self, object: Object) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError> {

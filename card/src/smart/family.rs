@@ -1,7 +1,7 @@
 //! What the families of cards differ in: how each act goes over the wire. Sessions and what may be done in one are `card`'s.
 
 use hospes_protocol::ids::{NetworkId, OrganizationId};
-use hospes_protocol::keys::{AgreementKey, KeyError, VerifyingKey};
+use hospes_protocol::keys::{AgreementKey, Curve, KeyError, VerifyingKey};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -57,6 +57,31 @@ pub(crate) trait Family: Sync {
 
     /// The shared secret of 9D with a public key on its curve.
     fn agree(&self, applet: &mut Applet, peer: &AgreementKey) -> Result<Zeroizing<[u8; 32]>, KeyError>;
+
+    /// Keys that were in 9D before, with the places that they are in now, newest first.
+    fn older(&self, _applet: &mut Applet) -> Result<Vec<(u8, AgreementKey)>, KeyError> {
+        Ok(Vec::new())
+    }
+
+    /// The shared secret of the key in one of these places.
+    fn agree_in(
+        &self,
+        _applet: &mut Applet,
+        _place: u8,
+        _peer: &AgreementKey,
+    ) -> Result<Zeroizing<[u8; 32]>, KeyError> {
+        Err(KeyError::Unsupported("agreement by an older key"))
+    }
+
+    /// Moves the key of 9D there, if there is one, and makes another of this curve.
+    fn renew_agreement(
+        &self,
+        _applet: &mut Applet,
+        _curve: Curve,
+        _rng: &mut dyn CryptoRng,
+    ) -> Result<(), KeyError> {
+        Err(KeyError::Unsupported("another agreement key beside the one before"))
+    }
 
     /// An object; none if it was never written, or is empty.
     fn read(&self, applet: &mut Applet, object: Object) -> Result<Option<Zeroizing<Vec<u8>>>, KeyError>;

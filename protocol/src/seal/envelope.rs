@@ -154,6 +154,9 @@ impl Envelope {
         context: Context,
         network: &NetworkId,
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        if key.agreement_key().id() != self.recipient {
+            key.turn_to(&self.recipient)?;
+        }
         let own = key.agreement_key();
         ensure(own.id() == self.recipient && own.curve() == self.curve(), Check::SealBroken)?;
         let shared = key.agree(&self.ephemeral)?;

@@ -10,6 +10,7 @@ mod attestation;
 mod daemon;
 mod openpgp;
 mod pulled;
+mod retired;
 mod robust;
 mod slots;
 mod wire;
