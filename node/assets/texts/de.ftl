@@ -84,6 +84,13 @@ erase-agree = Zustimmen muss: { $list }.
 erase-stays = Nach dem Gesetz bleibt vermerkt, dass gelöscht wurde. Drei Jahre lang bleibt auch vermerkt, wer Ihre Unterlagen gelesen hat, ohne deren Namen.
 take-back = Sie nehmen Ihre Anordnung zurück: Nichts von Ihnen wird vernichtet.
 
+## A lost card
+recovery-notice = Mitteilung von { $list } nach Prüfung, wer Sie sind: Eine neue Karte soll an die Stelle der verlorenen treten.
+recovery-wait = So viele Stunden lang kann die alte Karte oder das Haus, das Ihre Akte führt, widersprechen: { $hours }. Danach dürfen Vertrauenspersonen den Weg zurück öffnen, nur für diese neue Karte. Heben Sie den gedruckten Ersatzcode gut auf: Er öffnet Ihre Akte, wenn auch diese Karte verloren geht.
+recovery-contest = Sie widersprechen: Keine andere Karte tritt an die Stelle der verlorenen, und für sie wird nichts geöffnet. Klären Sie das in dem Haus, das die Akte führt.
+recovery-request = { $organization } bittet drei Vertrauenspersonen, den Weg zurück von einer verlorenen Karte zu der neuen Karte zu öffnen, die in der Mitteilung steht. Bis { $until }. Der Patient sieht, wer zugestimmt hat.
+recovery-finish = { $organization } setzt diese neue Karte an die Stelle der verlorenen: Sie öffnet Ihre Akte, und die verlorene Karte öffnet ab jetzt nichts mehr.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Notfall: { $grantee } will { $what } sehen.

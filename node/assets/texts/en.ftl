@@ -85,6 +85,13 @@ erase-agree = Must agree: { $list }.
 erase-stays = By law it stays on record that this was done. For three years it also stays who had read your papers, without their names.
 take-back = You take your order back: nothing of yours is destroyed.
 
+## A lost card
+recovery-notice = Notice by { $list }, who looked at who this patient is: a new card is to take the place of the lost one.
+recovery-wait = For so many hours the old card or the home can contest it: { $hours }. Then guardians may open the way back, to this new card alone. Keep the recovery code that is printed: it opens your record if this card is lost too.
+recovery-contest = You contest that another card takes the place of the lost one: nothing is opened for it. Go to the patient's home to settle it.
+recovery-request = { $organization } asks three guardians to open the way back of a lost card to the new card that its notice names. Until { $until }. The patient will see who approved.
+recovery-finish = { $organization } puts this new card in the place of the lost one: it opens your record, and the lost card is dead from now on.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Emergency: { $grantee } asks to see { $what }.

@@ -84,6 +84,13 @@ erase-agree = Debe estar de acuerdo: { $list }.
 erase-stays = Por ley queda anotado que esto se hizo. Durante tres años también queda anotado quién leyó sus documentos, sin los nombres de estos.
 take-back = Usted anula su petición: no se destruye nada suyo.
 
+## A lost card
+recovery-notice = Aviso de { $list }, tras comprobar quién es usted: una tarjeta nueva va a sustituir a la perdida.
+recovery-wait = La tarjeta antigua o el centro que guarda su historia puede oponerse durante este número de horas: { $hours }. Después, personas de confianza pueden abrir de nuevo el acceso, solo para esta tarjeta nueva. Guarde bien el código de recuperación impreso: abre su historia si también pierde esta tarjeta.
+recovery-contest = Usted se opone a que otra tarjeta sustituya a la perdida: no se abre nada para ella. Vaya al centro que guarda la historia para resolverlo.
+recovery-request = { $organization } pide a tres personas de confianza que abran de nuevo el acceso de una tarjeta perdida, para la tarjeta nueva que nombra el aviso. Hasta { $until }. El paciente verá quién lo aprobó.
+recovery-finish = { $organization } pone esta tarjeta nueva en lugar de la perdida: abre su historia, y la tarjeta perdida ya no abre nada.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Urgencia: { $grantee } pide ver { $what }.

@@ -84,6 +84,13 @@ erase-agree = Doit donner son accord : { $list }.
 erase-stays = La loi veut que cette destruction reste notée. Pendant trois ans, il reste aussi noté qui a lu vos documents, sans leurs noms.
 take-back = Vous annulez votre demande : rien de ce qui est à vous n’est détruit.
 
+## A lost card
+recovery-notice = Avis de { $list }, après avoir vérifié qui vous êtes : une nouvelle carte doit remplacer la carte perdue.
+recovery-wait = L'ancienne carte ou l'établissement qui garde votre dossier peut s'y opposer pendant ce nombre d'heures : { $hours }. Ensuite, des personnes de confiance peuvent rouvrir l'accès, pour cette nouvelle carte seulement. Conservez bien le code de secours imprimé : il ouvre votre dossier si cette carte est perdue aussi.
+recovery-contest = Vous vous opposez à ce qu'une autre carte remplace la carte perdue : rien ne lui est ouvert. Allez à l'établissement qui garde le dossier pour régler cela.
+recovery-request = { $organization } demande à trois personnes de confiance de rouvrir l'accès d'une carte perdue, pour la nouvelle carte que l'avis désigne. Jusqu'au { $until }. Le patient verra qui a accepté.
+recovery-finish = { $organization } met cette nouvelle carte à la place de la carte perdue : elle ouvre votre dossier, et la carte perdue n'ouvre plus rien désormais.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Urgence : { $grantee } demande à voir { $what }.

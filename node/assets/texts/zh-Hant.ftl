@@ -84,6 +84,13 @@ erase-agree = 還需要同意的是：{ $list }。
 erase-stays = 依法律規定，會留下已經銷毀的紀錄。誰讀過您的文件也會保留三年，但不含文件名稱。
 take-back = 您收回要求：您的資料不會被銷毀。
 
+## A lost card
+recovery-notice = { $list }確認您的身分後通知：新卡片將取代遺失的卡片。
+recovery-wait = 舊卡片或保管您紀錄的機構可以提出異議的時數：{ $hours }。之後，受託人可以重新開啟，只限這張新卡片。請收好列印的復原碼：這張卡片也遺失時，可以用它打開您的紀錄。
+recovery-contest = 您反對用另一張卡片取代遺失的卡片：不會為它打開任何內容。請到保管紀錄的機構處理。
+recovery-request = { $organization }請三位受託人把遺失卡片的存取權重新開啟給通知中所寫的新卡片。期限：{ $until }。病人會看到誰同意了。
+recovery-finish = { $organization }用這張新卡片取代遺失的卡片：它能打開您的紀錄，遺失的卡片從現在起打不開任何內容。
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] 緊急情況：{ $grantee } 要求查看{ $what }。

@@ -144,7 +144,8 @@ pub(crate) struct PinGiven {
 
 /// Gives the PIN.
 ///
-/// A wrong one leaves the tap waiting, with fewer tries. On a keypad, cancelling cancels the tap.
+/// A wrong one leaves the tap waiting, with fewer tries; the detail of the problem is in the language of the tap. On a keypad,
+/// cancelling cancels the tap.
 #[utoipa::path(post, path = "/taps/{id}/pin", params(("id" = String, Path, description = "The tap.")), tag = "taps",
     request_body = PinGiven,
     responses((status = 200, body = Tap), (status = 403, description = "A wrong PIN.", body = Problem),
@@ -168,7 +169,19 @@ pub(crate) async fn pin(
     };
     let pin = read_pin(&Zeroizing::new(body.to_vec())).ok_or_else(wrong)?;
     drop(body);
-    Ok(Json(Tap::of(api.parts.desk.give_pin(&id, pin).await?)))
+    let desk = &api.parts.desk;
+    match desk.give_pin(&id, pin).await {
+        Ok(view) => Ok(Json(Tap::of(view))),
+        // Whoever typed the PIN reads it.
+        Err(error) => {
+            let said = desk.says(&id, &error);
+            let problem = Problem::from(error);
+            Err(match said {
+                Some(said) => problem.detail(said),
+                None => problem,
+            })
+        }
+    }
 }
 
 // What serde says of a wrong body quotes it, so it goes nowhere.

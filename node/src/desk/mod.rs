@@ -201,6 +201,13 @@ impl Desk {
         self.0.taps.give_pin(id, pin.into()).await
     }
 
+    /// What the screen of a tap says of an error, in the language of the tap; none where that is English, which the error's own
+    /// words are in, and where there is no such tap.
+    pub(crate) fn says(&self, tap: &str, error: &DeskError) -> Option<String> {
+        let language = self.0.taps.get(tap)?.language;
+        (language != Language::English).then(|| patient_text::not_done(language, error))
+    }
+
     /// Cancels a tap that waits.
     ///
     /// # Errors

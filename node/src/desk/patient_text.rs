@@ -17,6 +17,7 @@ use super::error::DeskError;
 use super::language::{Language, Value};
 use super::sign_in::name_of;
 use super::taps::Shown;
+use super::text;
 use crate::words::{self, ANONYMITY, CATEGORIES, LABELS, OUTCOMES, PURPOSES, REASONS};
 
 /// Digits of a study's id that are shown.
@@ -304,6 +305,34 @@ fn emergency_of(grantee: &str, notice: &EmergencyNotice<'_>, language: Language)
     let outcome = notice.review.map_or("none", |found| words::name(&OUTCOMES, &found));
     sentences.push(choose("emergency-review", "outcome", outcome));
     language.sentences(&sentences)
+}
+
+/// Notice of these organizations that a new card is to take the place of a lost one.
+pub(super) fn recovery_notice(language: Language, organizations: &[String], delay_ms: u64) -> Shown {
+    let names: Vec<_> = organizations.iter().map(|name| language.name(name)).collect();
+    let (list, hours) = (language.list(&names), delay_ms.div_ceil(3_600_000).to_string());
+    let sentences = [
+        language.say("recovery-notice", &[("list", Value::Words(&list))]),
+        language.say("recovery-wait", &[("hours", Value::Words(&hours))]),
+    ];
+    shown(language, &sentences)
+}
+
+/// A contest of a notice.
+pub(super) fn recovery_contest(language: Language) -> Shown {
+    shown(language, &[language.say("recovery-contest", &[])])
+}
+
+/// Asking guardians for the way back.
+pub(super) fn recovery_request(language: Language, organization: &str, until: u64) -> Shown {
+    let until = language.name(&text::minute(until));
+    let values = [("organization", Value::Name(organization)), ("until", Value::Words(&until))];
+    shown(language, &[language.say("recovery-request", &values)])
+}
+
+/// A new card in the place of a lost one.
+pub(super) fn recovery_finish(language: Language, organization: &str) -> Shown {
+    about(language, "recovery-finish", "organization", Value::Name(organization))
 }
 
 /// What the screen says when an act was not done, by its code; what concerns no patient is told at the desk.

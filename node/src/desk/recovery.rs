@@ -34,6 +34,7 @@ use super::break_glass::{ground, person};
 use super::compose::{Entry, Place, file, sign_in_turn};
 use super::error::DeskError;
 use super::glass::{Parts, signature};
+use super::patient_text::language_of;
 use super::patients::{card_entry, write_secret};
 use super::renewal::{Lockers, renew_with, standing_of};
 use super::revocations::reveals;
@@ -41,7 +42,7 @@ use super::sessions::{Opened, Session, Who};
 use super::sign_in::{CardSecret, read_secret};
 use super::taps::{Shown, Tap, TapView, blocking};
 use super::unseal::take_packet;
-use super::{Desk, random, text};
+use super::{Desk, patient_text, random};
 use crate::runtime::actor::clock_ms;
 
 /// What contests the notices that this node gave: item is the notice.
@@ -148,8 +149,10 @@ impl Desk {
         let on = [ground.enrolment, ground.basis.card];
         let mut entry = self.0.place.entry(Kind::Recovery, &on, &payload, Some(ground.key), &mut rng);
         entry.content.lock = Some(Lock::of(&reveal));
-        let witness = ground.witness.as_ref().map(|(_, name, _)| name.as_str());
-        let shown = text::give_notice(&own.name, witness, ground.delay_ms);
+        let language = self.ask(move |service| language_of(service, &patient)).await?;
+        let witness = ground.witness.as_ref().map(|(_, name, _)| name.clone());
+        let organizations: Vec<_> = std::iter::once(own.name.clone()).chain(witness).collect();
+        let shown = patient_text::recovery_notice(language, &organizations, ground.delay_ms);
         let (desk, signed, delay_ms) = (self.clone(), shown.clone(), ground.delay_ms);
         self.0.taps.begin("recovery-notice", shown, serial, move |mut tap| async move {
             let signers = std::iter::once(serial).chain(ground.witness.map(|(.., card)| card));
@@ -209,7 +212,12 @@ impl Desk {
         let mut entry =
             self.0.place.entry(Kind::Revocation, &on, &payload, Some(key), &mut random::generator()?);
         entry.reveal = vec![reveal];
-        self.sign_as("recovery-contest", text::contest(), (entry, serial), "contest")
+        self.sign_as(
+            "recovery-contest",
+            patient_text::recovery_contest(session.language),
+            (entry, serial),
+            "contest",
+        )
     }
 
     /// Asks guardians for the way back, once the notice was heard: `{request}`.
@@ -266,7 +274,7 @@ impl Desk {
         let on = [basis.enrolment, basis.card, basis.locker, notice];
         let mut rng = random::generator()?;
         let entry = self.0.place.entry(Kind::BreakGlassRequest, &on, &payload, Some(key), &mut rng);
-        let shown = text::ask_recovery(&ground.organization, payload.until);
+        let shown = patient_text::recovery_request(session.language, &ground.organization, payload.until);
         self.sign_as("recovery-request", shown, (entry, session.card), "request")
     }
 
@@ -306,16 +314,22 @@ impl Desk {
         let (place, home) = (self.0.place, self.0.parts.organization);
         let mut rng = random::generator()?;
         let reader = parts.ready.request.label.escrow;
-        let (now, enrolment, key) = self
+        let (now, enrolment, key, language) = self
             .ask(move |service| {
                 let enrolled = service.view().patient(&patient)?.ok_or(DeskError::Unknown("this patient"))?;
                 let none = DeskError::NotHere("this node has no key for this patient's entries");
                 let key = service.subject_key(&patient)?.ok_or(none)?;
-                Ok((standing_of(service, (patient, home), (lost, card), &reader)?, enrolled.id, key))
+                let language = language_of(service, &patient)?;
+                Ok((
+                    standing_of(service, (patient, home), (lost, card), &reader)?,
+                    enrolled.id,
+                    key,
+                    language,
+                ))
             })
             .await?;
         let entry = place.entry(Kind::Card, &[enrolment], &now.card, Some(key), &mut rng);
-        let shown = text::finish_recovery(&own.name);
+        let shown = patient_text::recovery_finish(language, &own.name);
         let (desk, signed) = (self.clone(), shown.clone());
         self.0.taps.begin("recovery-finish", shown, serial, move |tap| {
             desk.run_finish(tap, (serial, organization_card), Heir { parts, lost, now, entry }, signed)

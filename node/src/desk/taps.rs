@@ -496,7 +496,7 @@ impl Tap {
 }
 
 /// What became of a PIN at the keypad: who cancels there cancels the tap.
-fn of_keypad(error: PadError) -> DeskError {
+pub(super) fn of_keypad(error: PadError) -> DeskError {
     match error {
         PadError::Cancelled => DeskError::TapCancelled,
         PadError::TimedOut => DeskError::TapExpired,

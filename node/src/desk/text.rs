@@ -180,43 +180,6 @@ pub(super) fn approve_emergency(
     ))
 }
 
-/// Notice that a new card is to take the place of a lost one.
-pub(super) fn give_notice(organization: &str, witness: Option<&str>, delay_ms: u64) -> Shown {
-    let who = witness.map_or_else(String::new, |other| format!(" and {other}"));
-    Shown::english(format!(
-        "{organization}{who} looked at who this patient is, and give notice that a new card is to take the place of the lost \
-         one. For {} hours the old card or the home can contest it. Then guardians may open the way back, to this new card \
-         alone. Keep the recovery code that is printed: it opens your record if this card is lost too.",
-        delay_ms.div_ceil(3_600_000),
-    ))
-}
-
-/// A contest of a notice.
-pub(super) fn contest() -> Shown {
-    Shown::english(
-        "You contest that another card takes the place of the lost one: nothing is opened for it. Go to the patient's home to \
-         settle it."
-            .to_owned(),
-    )
-}
-
-/// Asking guardians for the way back.
-pub(super) fn ask_recovery(organization: &str, until: u64) -> Shown {
-    Shown::english(format!(
-        "{organization} asks three guardians to open the way back of a lost card to the new card that its notice names. \
-         Until {}. The patient will see who approved.",
-        minute(until),
-    ))
-}
-
-/// A new card in the place of a lost one.
-pub(super) fn finish_recovery(organization: &str) -> Shown {
-    Shown::english(format!(
-        "{organization} puts this new card in the place of the lost one: it opens your record, and the lost card is dead from \
-         now on."
-    ))
-}
-
 /// Closing what was released.
 pub(super) fn close_emergency(wrong_patient: bool) -> Shown {
     let why = if wrong_patient { "It was the wrong patient." } else { "The emergency is over." };

@@ -1,5 +1,10 @@
 //! What each language says: whole, short, plain, and different where what is signed differs.
 
+use std::collections::BTreeSet;
+
+use hospes_card::PadError;
+
+use super::super::taps::of_keypad;
 use super::*;
 
 /// 2026-02-03 and 2026-02-21, the first instant after the period.
@@ -118,6 +123,11 @@ fn everything(language: Language) -> Vec<String> {
         erase(language, &titles, UNTIL, &names),
         erase(language, &[], UNTIL, &names[..1]),
         take_back(language),
+        recovery_notice(language, &names, 86_400_000),
+        recovery_notice(language, &names[..1], 86_400_000),
+        recovery_contest(language),
+        recovery_request(language, "City Hospital", UNTIL),
+        recovery_finish(language, "City Hospital"),
     ]);
     shown.extend(PURPOSES.map(|(_, purpose)| access(language, purpose)));
     shown.extend(
@@ -290,4 +300,49 @@ fn a_patient_reads_of_an_emergency_who_what_why_and_what_a_review_found() {
         let foreign = language == Language::English || all.is_disjoint(&english.iter().cloned().collect());
         assert!(foreign, "{}: none is English", language.tag());
     }
+}
+
+#[test]
+fn a_lost_cards_way_back_is_read_in_each_language() {
+    let names = ["City Hospital".to_owned(), "Green Hill Clinic".to_owned()];
+    let said = |language| {
+        let notice = recovery_notice(language, &names, 86_400_000);
+        assert!(names.iter().all(|name| notice.text.contains(name)), "who gives it: {}", notice.text);
+        assert!(notice.text.contains("24"), "how long it can be contested: {}", notice.text);
+        let request = recovery_request(language, &names[0], UNTIL);
+        assert!(request.text.contains("2026-02-21 00:00 UTC"), "until when: {}", request.text);
+        [notice, recovery_contest(language), request, recovery_finish(language, &names[0])].map(|shown| {
+            assert_eq!(shown.language, language, "what is signed says its language");
+            shown.text
+        })
+    };
+    let all: BTreeSet<String> = Language::ALL.into_iter().flat_map(said).collect();
+    assert_eq!(all.len(), 4 * Language::ALL.len(), "no two languages and no two acts say the same");
+    let english = said(Language::English);
+    assert!(
+        english[0].starts_with("Notice by City Hospital and Green Hill Clinic, who looked"),
+        "{}",
+        english[0]
+    );
+}
+
+#[test]
+fn who_cancels_at_a_keypad_or_never_comes_is_told_in_each_language() {
+    let mut all = BTreeSet::new();
+    for language in Language::ALL {
+        for at_pad in [PadError::Cancelled, PadError::TimedOut] {
+            let said = not_done(language, &of_keypad(at_pad));
+            assert_ne!(said, not_done(language, &DeskError::Random), "it has words of its own: {said}");
+            assert!(all.insert(said.clone()), "{}: {said}", language.tag());
+        }
+        let wrong = PadError::Key(KeyError::WrongPin { tries_left: 2 });
+        let typed = not_done(language, &DeskError::Key(KeyError::WrongPin { tries_left: 2 }));
+        assert_eq!(
+            not_done(language, &of_keypad(wrong)),
+            typed,
+            "a wrong PIN reads as one that was typed here"
+        );
+    }
+    let english = not_done(Language::English, &of_keypad(PadError::Cancelled));
+    assert_eq!(english, "This was cancelled. Nothing has changed.", "what is said");
 }

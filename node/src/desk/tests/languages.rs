@@ -82,8 +82,13 @@ async fn what_goes_wrong_at_a_tap_is_said_in_the_patients_language() {
     let said = |id: &str| world.desk.tap(id).unwrap().error.map(|e| e.said).unwrap_or_default();
     let pulled = world.desk.sign_in(card, None).await.unwrap();
     assert!(pulled.text.starts_with("Anmelden bei City Hospital."), "before the PIN: {}", pulled.text);
-    let refused = world.desk.give_pin(&pulled.id, Pin::new("000000").unwrap()).await;
-    assert!(refused.is_err(), "the card refuses");
+    let refused = world.desk.give_pin(&pulled.id, Pin::new("000000").unwrap()).await.unwrap_err();
+    let answered = world.desk.says(&pulled.id, &refused);
+    assert_eq!(
+        answered.as_deref(),
+        Some("Die PIN war falsch. Sie haben noch 2 Versuche."),
+        "to who typed it"
+    );
     assert_eq!(said(&pulled.id), "Die PIN war falsch. Sie haben noch 2 Versuche.", "two are left");
     world.put_away("greta").await;
     world.wait_over(&pulled.id).await;
@@ -106,8 +111,12 @@ async fn what_goes_wrong_at_a_tap_is_said_in_the_patients_language() {
     assert_eq!(over.error.map(|e| e.code).as_deref(), Some("pin-blocked"), "the code is no language's");
 
     let staff = world.desk.sign_in(cast.doctor.card, None).await.unwrap();
-    let refused = world.desk.give_pin(&staff.id, Pin::new("000000").unwrap()).await;
-    assert!(refused.is_err(), "the doctor's card refuses too");
+    let refused = world.desk.give_pin(&staff.id, Pin::new("000000").unwrap()).await.unwrap_err();
+    assert_eq!(
+        world.desk.says(&staff.id, &refused),
+        None,
+        "the doctor's card refuses, in the error's own words"
+    );
     let said = world.desk.tap(&staff.id).unwrap().error.map(|e| e.said).unwrap_or_default();
     assert_eq!(said, "The PIN was wrong. You have 2 tries left.", "staff reads English");
     let _right = world.desk.give_pin(&staff.id, Pin::new(PIN).unwrap()).await;
