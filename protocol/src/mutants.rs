@@ -76,6 +76,10 @@ mutants! {
     ReleaseEndless,
     /// The patient's home is not told of a request.
     NoticeUnsent,
+    /// Any card releases in place of the patient's.
+    PresenceUnread,
+    /// What a recovery opens is sealed to whatever key the request names.
+    OpenerUnbound,
     /// An erasure leaves blobs where they are.
     BlobsOutlive,
     /// An erasure leaves the patient's erasable key, and K under it.

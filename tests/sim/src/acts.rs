@@ -11,8 +11,8 @@ use hospes_protocol::entry::{Content, FORMAT, Kind, is_control};
 use hospes_protocol::ids::{ContentId, ObjectId, PersonId, RecordId, Reveal};
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareSigner};
 use hospes_protocol::personal::{
-    AccessEntry, After, Anonymity, Author, CardEntry, GrantEntry, Grantee, Label, LockerEntry, PacketRef,
-    PatientEntry, Purpose, RecordEntry, RevocationEntry, Right, Scope, SubjectKey,
+    AccessEntry, After, Anonymity, Author, GrantEntry, Grantee, Label, LockerEntry, PacketRef, PatientEntry,
+    Purpose, RecordEntry, RevocationEntry, Right, Scope, SubjectKey,
 };
 use hospes_protocol::policy::{Act as Asked, Actor, Decision, Request};
 use hospes_protocol::seal::blob::{DataKey, Sealer};
@@ -51,6 +51,11 @@ impl Draft {
         Self { content, signers, reveal: Vec::new(), packets: Vec::new() }
     }
 
+    /// With values that its header shows.
+    pub(crate) fn revealing(self, reveal: Vec<Reveal>) -> Self {
+        Self { reveal, ..self }
+    }
+
     /// With the sealed packets that its body names.
     pub(crate) fn with(self, packets: Vec<Vec<u8>>) -> Self {
         Self { packets, ..self }
@@ -78,9 +83,15 @@ impl World {
             Act::Ceremonies => self.hold_ceremonies(),
             Act::HandOn { full, without } => self.hand_on_key(full, without),
             Act::Escrows { patient } => self.make_escrows(patient, true),
-            Act::Ask { nth, by, patient, full, for_ms } => {
-                self.ask_glass(nth, Ask { by, patient, full, for_ms });
+            Act::Ask { nth, by, patient, tier, for_ms } => {
+                self.ask_glass(nth, Ask { by, patient, tier, for_ms });
             }
+            Act::Present { nth, forged } => self.present_card(nth, forged),
+            Act::Notice { patient, witness } => self.give_notice(patient, witness),
+            Act::Contest { patient } => self.contest_notice(patient),
+            Act::Recover { nth, patient, thief } => self.ask_way_back(nth, patient, thief),
+            Act::Lie { guardian, how } => self.turn_liar(guardian, how),
+            Act::Recast { full, without } => self.recast(full, without),
             Act::Approve { nth, guardian } => self.approve_glass(nth, guardian),
             Act::Open { nth } => self.open_glass(nth),
             Act::Close { nth } => self.close_glass(nth),
@@ -226,16 +237,7 @@ impl World {
         };
         let enrolled = self.draft(at, Kind::Patient, &[], &entry);
         let patient = &self.people.patients[p];
-        let card = CardEntry {
-            patient: patient.id,
-            signature: patient.card.signer().verifying_key(),
-            authentication: patient.card.authentication().verifying_key(),
-            agreement: patient.card.agreement().agreement_key(),
-            presence: patient.card.authentication().verifying_key(),
-            recovery: patient.card.agreement().agreement_key(),
-            attested: false,
-            generation: 1,
-        };
+        let card = patient.card.entry(patient.id);
         let salt = patient.card_salt;
         let lock = patient.secret.lock_key().reveal(&salt).lock();
         let mut content = self.draft(at, Kind::Card, &[enrolled.id()], &card);
@@ -496,12 +498,12 @@ impl World {
     }
 
     // The home knows the reveal of the card: it shows it with an entry that changes nothing.
-    fn suspend(&mut self, p: usize) {
+    pub(crate) fn suspend(&mut self, p: usize) {
         let Some(at) = self.people.patients[p].home.filter(|at| self.is_open(*at)) else { return };
         let reveal = self.people.patients[p].secret.lock_key().reveal(&self.people.patients[p].card_salt);
         self.people.patients[p].suspended = true;
         let draft = self.role_draft(at, "suspends");
-        if self.tap(at, None, vec![Draft { reveal: vec![reveal], ..draft }]).is_some() {
+        if self.tap(at, None, vec![draft.revealing(vec![reveal])]).is_some() {
             self.coverage.revocations += 1;
             self.tell(format!("the card of patient {p} is suspended at {at}"));
         }

@@ -34,6 +34,12 @@ pub struct Coverage {
     pub releases: u64,
     /// Escrows that were opened.
     pub openings: u64,
+    /// Notices that lost cards are to be replaced.
+    pub notices: u64,
+    /// Those of them that were contested.
+    pub contests: u64,
+    /// New cards that took over what a lost one had sealed.
+    pub recoveries: u64,
     /// Approvals and openings that were refused, and readings beyond a release.
     pub glass_refusals: u64,
     /// Changes of membership that were filed.
@@ -92,6 +98,9 @@ impl Coverage {
         self.releases += other.releases;
         self.openings += other.openings;
         self.glass_refusals += other.glass_refusals;
+        self.notices += other.notices;
+        self.contests += other.contests;
+        self.recoveries += other.recoveries;
         self.changes += other.changes;
         self.decisions += other.decisions;
         self.messages += other.messages;
@@ -125,6 +134,10 @@ impl fmt::Display for Coverage {
             let (requests, releases) = (self.requests, self.releases);
             let (openings, refusals) = (self.openings, self.glass_refusals);
             write!(f, " emergencies {requests} released {releases} opened {openings} refused {refusals}")?;
+        }
+        if self.notices > 0 {
+            let (contests, recoveries) = (self.contests, self.recoveries);
+            write!(f, " lost cards {} contested {contests} replaced {recoveries}", self.notices)?;
         }
         for (kind, count) in &self.faults {
             write!(f, " [{kind} {count}]")?;

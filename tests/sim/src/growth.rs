@@ -5,7 +5,7 @@
 //! node's service used, storage in memory included, the simulator's own work not; it is noisy, signatures and inputs are
 //! not. `hospes-sim --growth yes` calls it.
 
-use hospes_protocol::limits::COOLING_OFF_MS_DEFAULT;
+use hospes_protocol::limits::{COOLING_OFF_MS_DEFAULT, RECOVERY_DELAY_MS_DEFAULT};
 use std::io::{self, Write};
 
 use crate::book::{Book, Cost, quantile};
@@ -51,6 +51,8 @@ pub(crate) fn federation_of(validators: usize) -> Plan {
         lease_ms: 72 * 3_600_000,
         idle_block_ms: 3_600_000,
         cooling_off_ms: COOLING_OFF_MS_DEFAULT,
+        recovery_delay_ms: RECOVERY_DELAY_MS_DEFAULT,
+        contested: false,
         glass: false,
     };
     Plan { seed: 1, shape, items: Vec::new() }

@@ -14,6 +14,7 @@ mod erase;
 mod glass;
 pub mod growth;
 pub mod history;
+mod lies;
 mod model;
 mod morning;
 mod mutants;

@@ -1,6 +1,9 @@
 //! The morning after: once all is well again, a patient is treated as if nothing had been. What is permitted must
 //! work now, and what is taken back must be refused, whatever the night did.
 
+use hospes_protocol::emergency::Tier;
+use hospes_protocol::limits::RECOVERY_DELAY_MS_DEFAULT;
+
 use crate::glass::{Ask, SUMMARY};
 use crate::plan::{GUARDIANS, Taken, To};
 use crate::run::settle;
@@ -9,6 +12,10 @@ use crate::world::World;
 
 /// The number of the emergency of the morning.
 const MORNING: usize = 99;
+/// Requests for the way back: before the delay is over, for another card, and as it should be.
+const TOO_EARLY: usize = 100;
+const STOLEN: usize = 101;
+const IN_TIME: usize = 102;
 
 impl World {
     /// A record, a consent, a reading elsewhere, a revocation, a refusal, among honest members.
@@ -50,7 +57,7 @@ impl World {
         self.make_escrows(p, false);
         self.file_record(p, SUMMARY, 700);
         settle(self);
-        let ask = Ask { by: reader, patient: p, full: false, for_ms: 3_600_000 };
+        let ask = Ask { by: reader, patient: p, tier: Tier::Summary, for_ms: 3_600_000 };
         for _ in 0..4 {
             self.ask_glass(MORNING, ask);
             self.run_to(self.now + 1_000);
@@ -71,6 +78,51 @@ impl World {
         self.close_glass(MORNING);
         settle(self);
         self.open_glass(MORNING);
+        if self.plan.shape.recovery_delay_ms < RECOVERY_DELAY_MS_DEFAULT && self.watch.violation.is_none() {
+            self.lost_card_after(p, reader, honest);
+        }
+    }
+
+    /// Then the card is lost: before the delay nothing opens, nor for another card; after it the new card does, unless that
+    /// is contested.
+    fn lost_card_after(&mut self, p: usize, witness: usize, honest: &[usize]) {
+        let Some(home) = self.people.patients[p].home else { return };
+        let others = honest.iter().copied().filter(|g| *g < GUARDIANS && *g != home);
+        let others: Vec<usize> = others.filter(|g| self.holds_full(home, *g)).collect();
+        if others.len() < 3 || !self.has_way_back(p) {
+            return;
+        }
+        self.give_notice(p, witness);
+        settle(self);
+        let before = self.coverage.openings;
+        self.try_way_back((TOO_EARLY, p, false), &others);
+        self.run_to(self.now + self.plan.shape.recovery_delay_ms + 2_000);
+        self.try_way_back((STOLEN, p, true), &others);
+        let contested = self.plan.shape.contested;
+        self.ask_way_back(IN_TIME, p, false);
+        if contested {
+            self.run_to(self.now + 3_000);
+            self.contest_notice(p);
+        }
+        self.try_way_back((IN_TIME, p, false), &others);
+        if !contested && self.coverage.openings == before && self.watch.violation.is_none() {
+            self.watch.violated(WORKS, "three guardians approve, and the new card opens nothing".to_owned());
+        }
+        settle(self);
+    }
+
+    /// Asks for the way back, and where that is lawful has guardians approve and the card open.
+    fn try_way_back(&mut self, (nth, p, thief): (usize, usize, bool), guardians: &[usize]) {
+        self.ask_way_back(nth, p, thief);
+        if !self.glass.emergencies.contains_key(&nth) || self.watch.violation.is_some() {
+            return;
+        }
+        for guardian in guardians {
+            self.run_to(self.now + 2_000);
+            self.approve_glass(nth, *guardian);
+        }
+        self.run_to(self.now + 8_000);
+        self.open_glass(nth);
     }
 
     /// Whether all that an emergency needs is here, after another ceremony where the night left none.

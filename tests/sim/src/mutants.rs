@@ -52,8 +52,12 @@ mod living {
         plan.items.iter().any(|i| matches!(i.what, What::Fault(Fault::Full { pages: ..=10, .. })))
     }
 
+    fn acts(plan: &Plan, of: impl Fn(&Act) -> bool) -> bool {
+        plan.items.iter().any(|i| matches!(&i.what, What::Act(act) if of(act)))
+    }
+
     fn removes(plan: &Plan) -> bool {
-        plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Remove { .. })))
+        acts(plan, |act| matches!(act, Act::Remove { .. }))
     }
 
     fn copies(plan: &Plan) -> bool {
@@ -61,7 +65,7 @@ mod living {
     }
 
     fn erases(plan: &Plan) -> bool {
-        plan.items.iter().any(|i| matches!(i.what, What::Act(Act::Erase { .. })))
+        acts(plan, |act| matches!(act, Act::Erase { .. }))
     }
 
     /// Whether somebody breaks the glass of a patient of such a home.
@@ -87,6 +91,8 @@ mod living {
                 | Mutant::NoticeUnsent
                 | Mutant::BlobsOutlive
                 | Mutant::KeyOutlives
+                | Mutant::PresenceUnread
+                | Mutant::OpenerUnbound
         )
     }
 
@@ -109,6 +115,8 @@ mod living {
             | Mutant::ScopeUnread
             | Mutant::CloseUnread
             | Mutant::ReleaseEndless => breaks_glass(plan, |_| true),
+            Mutant::PresenceUnread => acts(plan, |a| matches!(a, Act::Present { forged: true, .. })),
+            Mutant::OpenerUnbound => acts(plan, |a| matches!(a, Act::Recover { thief: true, .. })),
             Mutant::StrandedCounts | Mutant::OrphansStay => removes(plan),
             Mutant::LeaseUnread => plan.shape.lease_ms < plan.shape.active_ms,
             _ => true,

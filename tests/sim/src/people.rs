@@ -11,7 +11,7 @@ use hospes_protocol::ids::{
 };
 use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement, SoftwareSigner};
 use hospes_protocol::patient::PatientSecret;
-use hospes_protocol::personal::{Category, Grantee};
+use hospes_protocol::personal::{CardEntry, Category, Grantee};
 use zeroize::Zeroizing;
 
 use crate::dice::Dice;
@@ -49,6 +49,20 @@ impl Card {
     /// Slot 9D.
     pub(crate) fn agreement(&self) -> SoftwareAgreement {
         SoftwareAgreement::from_secret(&self.agreement)
+    }
+
+    /// What an entry says of a patient's card.
+    pub(crate) fn entry(&self, patient: PatientId) -> CardEntry {
+        CardEntry {
+            patient,
+            signature: self.signer().verifying_key(),
+            authentication: self.authentication().verifying_key(),
+            agreement: self.agreement().agreement_key(),
+            presence: self.authentication().verifying_key(),
+            recovery: self.agreement().agreement_key(),
+            attested: false,
+            generation: 1,
+        }
     }
 }
 
@@ -253,6 +267,7 @@ impl People {
             lease_ms: shape.lease_ms,
             idle_block_ms: shape.idle_block_ms,
             cooling_off_ms: shape.cooling_off_ms,
+            recovery_delay_ms: shape.recovery_delay_ms,
             ..default_policy()
         };
         Genesis {

@@ -6,9 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use hospes_protocol::limits::COOLING_OFF_MS_DEFAULT;
+use hospes_protocol::emergency::Tier;
+use hospes_protocol::limits::{COOLING_OFF_MS_DEFAULT, RECOVERY_DELAY_MS_DEFAULT};
 
 use crate::dice::Dice;
+pub use crate::lies::Lie;
 use crate::stories::{STORIES_FROM, add_stories};
 
 /// How large the federation is and how long it runs.
@@ -32,6 +34,10 @@ pub struct Shape {
     pub idle_block_ms: u64,
     /// The policy's cooling-off before an erasure, in milliseconds.
     pub cooling_off_ms: u64,
+    /// The policy's delay before a lost card is replaced, in milliseconds.
+    pub recovery_delay_ms: u64,
+    /// Whether the notice of a new card is contested.
+    pub contested: bool,
     /// Whether committees are set, and the glass is broken.
     pub glass: bool,
 }
@@ -222,10 +228,52 @@ pub enum Act {
         by: usize,
         /// Whose record.
         patient: usize,
-        /// The whole record, or the summary.
-        full: bool,
+        /// What is to be opened; a way back is asked for by [`Act::Recover`].
+        tier: Tier,
         /// For how long, in milliseconds.
         for_ms: u64,
+    },
+    /// The requester has the patient's card in the reader, and releases by it.
+    Present {
+        /// What.
+        nth: usize,
+        /// It is the requester's own card.
+        forged: bool,
+    },
+    /// The patient's home and another organization give notice that a lost card is to be replaced.
+    Notice {
+        /// Whose.
+        patient: usize,
+        /// The other organization.
+        witness: usize,
+    },
+    /// The home contests the notice.
+    Contest {
+        /// Whose card it is about.
+        patient: usize,
+    },
+    /// The home asks for the way back to the new card.
+    Recover {
+        /// Its number in the run.
+        nth: usize,
+        /// Whose.
+        patient: usize,
+        /// To the requester's own card.
+        thief: bool,
+    },
+    /// From here on a guardian lies in ceremonies.
+    Lie {
+        /// The guardian's organization.
+        guardian: usize,
+        /// How.
+        how: Lie,
+    },
+    /// A committee of guardians is set once more without one of them, whether its key stands or is being made.
+    Recast {
+        /// That of whole records, or that of summaries.
+        full: bool,
+        /// The organization of the one who is left out.
+        without: usize,
     },
     /// A guardian approves.
     Approve {
@@ -525,6 +573,8 @@ fn shape(dice: &mut Dice) -> Shape {
         lease_ms: if short_lease { 8_000 } else { 72 * 3_600_000 },
         idle_block_ms: if short_lease { 3_000 } else { 3_600_000 },
         cooling_off_ms: COOLING_OFF_MS_DEFAULT,
+        recovery_delay_ms: RECOVERY_DELAY_MS_DEFAULT,
+        contested: false,
         glass: false,
     }
 }

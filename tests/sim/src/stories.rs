@@ -1,13 +1,20 @@
-//! Stories that seeds from a number on have besides: copied disks, emergencies, erasures. Each is drawn from dice of its
+//! Stories that seeds from a number on have besides: copied disks, emergencies, recoveries, erasures. Each is drawn from dice of its
 //! own, so that the rest of a plan is what it was.
 
-use crate::dice::Dice;
-use crate::plan::{Act, CATEGORIES, Fault, GUARDIANS, Item, Plan, SETTLED_MS, Shape, To, What, a_fault};
+use hospes_protocol::emergency::Tier;
 
-/// Seeds from here on have stories besides: copied disks, emergencies, erasures.
+use crate::dice::Dice;
+use crate::plan::{Act, CATEGORIES, Fault, GUARDIANS, Item, Lie, Plan, SETTLED_MS, Shape, To, What, a_fault};
+
+/// Seeds from here on have stories besides.
 pub(crate) const STORIES_FROM: u64 = 1_000_000;
 /// In so many of a thousand of these the glass is broken.
 const GLASS_PERMILLE: u64 = 160;
+/// Numbers of emergencies besides those of guardians: by the patient's card, for a lost card too early or stolen, for one
+/// in time.
+const BY_CARD: usize = 10;
+const TOO_EARLY: usize = 11;
+const IN_TIME: usize = 12;
 /// The category of emergency summaries, by its place.
 const SUMMARY: usize = CATEGORIES;
 
@@ -22,6 +29,19 @@ pub(crate) fn add_stories(plan: &mut Plan) {
     if plan.shape.validators <= 5 && dice.permille(GLASS_PERMILLE) {
         let items = emergencies(&mut plan.shape, &mut dice);
         plan.items.extend(items);
+        let mut dice = Dice::of(&[seed, 45]);
+        if dice.permille(400) {
+            plan.items.extend(by_card(&plan.shape, &mut dice));
+        }
+        let mut dice = Dice::of(&[seed, 46]);
+        if dice.permille(400) {
+            let items = recovery(&mut plan.shape, &mut dice);
+            plan.items.extend(items);
+        }
+        let mut dice = Dice::of(&[seed, 47]);
+        if dice.permille(500) {
+            plan.items.extend(lies(&mut dice));
+        }
     }
     let mut dice = Dice::of(&[seed, 44]);
     let copies = plan.items.iter().any(|i| matches!(i.what, What::Fault(Fault::Copy { .. })));
@@ -65,7 +85,7 @@ fn emergencies(shape: &mut Shape, dice: &mut Dice) -> Vec<Item> {
     ];
     items.extend([100, 4_500, 9_000].map(|at| act(at, Act::Committees)));
     items.extend((1..shape.active_ms / 300).map(|n| act(300 * n, Act::Ceremonies)));
-    items.extend((0..8).map(|n| act(4_000 + 900 * n, Act::Escrows { patient })));
+    items.extend((0..10).map(|n| act(4_000 + 900 * n, Act::Escrows { patient })));
     for nth in 0..1 + dice.place(2) {
         let by = (home + 1 + dice.place(orgs - 1)) % orgs;
         items.extend(an_emergency(nth, (by, patient), dice).into_iter().map(|(at, what)| act(at, what)));
@@ -84,7 +104,8 @@ fn emergencies(shape: &mut Shape, dice: &mut Dice) -> Vec<Item> {
 fn an_emergency(nth: usize, (by, patient): (usize, usize), dice: &mut Dice) -> Vec<(u64, Act)> {
     let (full, for_ms) = (dice.permille(400), dice.pick(&[2_500, 3_600_000, 3_600_000]));
     let at = dice.range(5_500, 10_000);
-    let ask = Act::Ask { nth, by, patient, full, for_ms };
+    let tier = if full { Tier::Full } else { Tier::Summary };
+    let ask = Act::Ask { nth, by, patient, tier, for_ms };
     let mut acts: Vec<_> = [0, 150, 400, 900, 1_800, 2_700].map(|after| (at + after, ask)).into();
     let needed = if full { 3 } else { 2 };
     let many = dice.pick(&[needed - 1, needed, needed, GUARDIANS]);
@@ -99,6 +120,70 @@ fn an_emergency(nth: usize, (by, patient): (usize, usize), dice: &mut Dice) -> V
         acts.push((at + dice.range(1_500, 4_000), Act::Close { nth }));
     }
     acts
+}
+
+// A practitioner elsewhere opens the summary by the patient's card in the reader; some try it by a card of their own first.
+fn by_card(shape: &Shape, dice: &mut Dice) -> Vec<Item> {
+    let (nth, patient) = (BY_CARD, shape.patients - 1);
+    let (by, for_ms) = (dice.place(shape.organizations()), dice.pick(&[2_500, 3_600_000]));
+    let at = SETTLED_MS + dice.range(6_000, 10_000);
+    let act = |after, act| Item { at: at + after, what: What::Act(act) };
+    let ask = Act::Ask { nth, by, patient, tier: Tier::Card, for_ms };
+    let mut items: Vec<_> = [0, 150, 400, 900, 1_800].map(|after| act(after, ask)).into();
+    let present = |forged| Act::Present { nth, forged };
+    if dice.permille(500) {
+        items.extend([500, 1_000].map(|after| act(after, present(true))));
+    }
+    if dice.permille(700) {
+        items.extend([1_100, 1_400, 2_000].map(|after| act(after, present(false))));
+    }
+    items.extend([900, 1_700, 2_300, 3_000].map(|after| act(after, Act::Open { nth })));
+    if dice.permille(300) {
+        items.push(act(dice.range(1_500, 4_000), Act::Close { nth }));
+    }
+    items
+}
+
+// The patient's card is lost. Home asks for the way back too early, some for a card of their own, and then when the delay
+// is over; some notices are contested.
+fn recovery(shape: &mut Shape, dice: &mut Dice) -> Vec<Item> {
+    shape.recovery_delay_ms = dice.pick(&[1_500, 2_500]);
+    shape.active_ms = shape.active_ms.max(17_000);
+    let (patient, delay) = (shape.patients - 1, shape.recovery_delay_ms);
+    let at = SETTLED_MS + dice.range(7_000, 9_000);
+    let act = |after, act| Item { at: at + after, what: What::Act(act) };
+    let notice = Act::Notice { patient, witness: dice.place(shape.organizations()) };
+    let mut items: Vec<_> = [0, 500, 1_200].map(|after| act(after, notice)).into();
+    let thief = dice.permille(400);
+    let early = if thief { delay } else { 0 };
+    for (nth, thief, from) in [(TOO_EARLY, thief, early + 250), (IN_TIME, false, delay + 900)] {
+        let ask = Act::Recover { nth, patient, thief };
+        items.extend([0, 300, 800, 1_500, 2_500].map(|after| act(from + after, ask)));
+        let first = dice.place(GUARDIANS);
+        for n in 0..GUARDIANS {
+            let approve = Act::Approve { nth, guardian: (first + n) % GUARDIANS };
+            let tap = from + dice.range(200, 1_200);
+            items.extend([0, 500, 1_200, 2_400].map(|after| act(tap + after, approve)));
+        }
+        items.extend([1_200, 2_000, 3_000, 4_200].map(|after| act(from + after, Act::Open { nth })));
+    }
+    shape.contested = dice.permille(400);
+    if shape.contested {
+        items.push(act(dice.range(200, delay + 4_000), Act::Contest { patient }));
+    }
+    items
+}
+
+// A guardian lies while keys are made; sometimes the roster changes meanwhile.
+fn lies(dice: &mut Dice) -> Vec<Item> {
+    let act = |at, act| Item { at: SETTLED_MS + at, what: What::Act(act) };
+    let lie = Act::Lie { guardian: dice.place(GUARDIANS), how: dice.pick(&Lie::ALL) };
+    let mut items = vec![act(80, lie)];
+    if dice.permille(300) {
+        let recast = Act::Recast { full: dice.permille(500), without: dice.place(GUARDIANS) };
+        items.push(act(dice.range(300, 3_000), recast));
+    }
+    items
 }
 
 // The first organization has a second node. Then the disk of its first is copied, and people work at both machines: what

@@ -1,15 +1,12 @@
 //! What people do in a day and not in the short runs: amendments, cards replaced, consultations, certificates
 //! renewed, an organization admitted.
 
-use hospes_protocol::control::{NodeEntry, Standing};
-use hospes_protocol::entry::Kind;
-use hospes_protocol::keys::{KeyAgreement, Signer};
-use hospes_protocol::personal::CardEntry;
-
 use crate::acts::Draft;
 use crate::people::{Card, node_entry, organization_entry};
 use crate::world::node::Off;
 use crate::world::{T0, World};
+use hospes_protocol::control::{NodeEntry, Standing};
+use hospes_protocol::entry::Kind;
 
 /// A renewed certificate holds for so long, in milliseconds.
 const CERTIFIED_MS: u64 = 365 * 24 * 3_600_000;
@@ -38,20 +35,16 @@ impl World {
 
     /// The home gives a new card with new keys, under a lock of its own. The secret stays the patient's.
     pub(crate) fn replace_card(&mut self, p: usize) {
+        let card = Card::of(&[self.plan.seed, 15, p as u64, self.now]);
+        self.give_card(p, card);
+    }
+
+    pub(crate) fn give_card(&mut self, p: usize, card: Card) {
         let Some(at) = self.people.patients[p].home.filter(|at| self.is_open(*at)) else { return };
         let Some(enrolment) = self.people.patients[p].enrolment else { return };
-        let (card, salt) = (Card::of(&[self.plan.seed, 15, p as u64, self.now]), self.people.salt());
+        let salt = self.people.salt();
         let patient = &self.people.patients[p];
-        let entry = CardEntry {
-            patient: patient.id,
-            signature: card.signer().verifying_key(),
-            authentication: card.authentication().verifying_key(),
-            agreement: card.agreement().agreement_key(),
-            presence: card.authentication().verifying_key(),
-            recovery: card.agreement().agreement_key(),
-            attested: false,
-            generation: 1,
-        };
+        let entry = card.entry(patient.id);
         let lock = patient.secret.lock_key().reveal(&salt).lock();
         let mut content = self.draft(at, Kind::Card, &[enrolment], &entry);
         content.salt = salt;

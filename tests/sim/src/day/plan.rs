@@ -5,7 +5,7 @@
 
 use crate::dice::Dice;
 use crate::plan::{Act, CATEGORIES, Fault, Item, Left, Plan, Shape, Taken, To, Trick, What};
-use hospes_protocol::limits::COOLING_OFF_MS_DEFAULT;
+use hospes_protocol::limits::{COOLING_OFF_MS_DEFAULT, RECOVERY_DELAY_MS_DEFAULT};
 
 /// A minute, in virtual milliseconds.
 pub(crate) const MINUTE: u64 = 60_000;
@@ -49,6 +49,8 @@ pub(crate) fn day_of(seed: u64) -> Plan {
         lease_ms: 72 * HOUR,
         idle_block_ms: HOUR,
         cooling_off_ms: COOLING_OFF_MS_DEFAULT,
+        recovery_delay_ms: RECOVERY_DELAY_MS_DEFAULT,
+        contested: false,
         glass: false,
     };
     let mut day = Day { items: Vec::new(), dice: &mut dice };

@@ -11,7 +11,7 @@ use hospes_service::committees::{DealerSeed, Duty, Part, Stage};
 use super::COMMITTEES;
 use crate::acts::Draft;
 use crate::dice::Dice;
-use crate::plan::GUARDIANS;
+use crate::plan::{GUARDIANS, Lie};
 use crate::world::World;
 
 /// Blocks of each phase.
@@ -94,12 +94,26 @@ impl World {
         }
     }
 
+    /// A committee of guardians is set once more, without one of them, and makes a key of its own.
+    pub(crate) fn recast(&mut self, full: bool, without: usize) {
+        let Some(at) = (0..self.plan.shape.validators).find(|at| self.is_open(*at)) else { return };
+        let (name, needed) = COMMITTEES[1 + usize::from(full)];
+        let left_out = self.people.organizations[without].person;
+        let roster: Vec<_> =
+            self.guardians(GUARDIANS).into_iter().filter(|person| Some(*person) != left_out).collect();
+        if let Some(needed) = needed.filter(|needed| roster.len() as u64 >= *needed) {
+            self.set_committee(at, name, Roster::Guardians(roster), needed, None);
+        }
+    }
+
     /// Guardians do what they owe to ceremonies now.
     pub(crate) fn hold_ceremonies(&mut self) {
         for committee in self.glass.set.clone() {
             for guardian in 0..GUARDIANS.min(self.people.organizations.len()) {
-                for entry in self.owed_by(guardian, &committee) {
-                    self.say_in_ceremony(guardian, &entry);
+                for (said, entry) in self.owed_by(guardian, &committee) {
+                    for again in 0..self.repeats(guardian, &said) {
+                        self.say_in_ceremony(guardian, &entry, again);
+                    }
                 }
             }
         }
@@ -117,33 +131,57 @@ impl World {
         self.part(guardian, committee)?.share(&mut card).ok()
     }
 
-    fn owed_by(&self, guardian: usize, committee: &ContentId) -> Vec<DkgEntry> {
+    fn owed_by(&self, guardian: usize, committee: &ContentId) -> Vec<(Said, DkgEntry)> {
         let Some(part) = Some(guardian).filter(|g| self.is_open(*g)).and_then(|g| self.part(g, committee))
         else {
             return Vec::new();
         };
         let duties = part.duties();
         let said = duties.into_iter().flat_map(|duty| self.does(guardian, &part, duty));
-        said.map(|said| part.entry(&said)).collect()
+        let entry = |said| {
+            let entry = part.entry(&said);
+            (said, entry)
+        };
+        said.map(entry).collect()
     }
 
     fn does(&self, guardian: usize, part: &Part, duty: Duty) -> Vec<Said> {
+        let lie = self.glass.liars.get(&guardian).copied();
         let mut card = self.people.organizations[guardian].practitioner.agreement();
         let id = u64::from_be_bytes(part.committee.0[..8].try_into().unwrap_or_default());
         let seed = DealerSeed::new(Dice::of(&[self.plan.seed, 63, id, guardian as u64]).bytes());
         let old = || part.previous.and_then(|previous| self.guardian_share(guardian, &previous));
         match duty {
-            Duty::Deal => part.deal(&seed, old().as_ref()).into_iter().collect(),
+            Duty::Deal => self.deals(guardian, part, &seed, old().as_ref()),
+            Duty::Look if matches!(lie, Some(Lie::Accuse | Lie::Flood)) => Self::accusations(part, GUARDIANS),
             Duty::Look => part.complaints(&mut card).unwrap_or_default(),
+            Duty::Answer if lie == Some(Lie::Withhold) => Vec::new(),
             Duty::Answer => part.answers(&seed, old().as_ref()).unwrap_or_default(),
             Duty::Prove => part.share(&mut card).map(|share| part.proof(&share)).into_iter().collect(),
         }
     }
 
-    fn say_in_ceremony(&mut self, guardian: usize, entry: &DkgEntry) {
+    fn deals(&self, guardian: usize, part: &Part, seed: &DealerSeed, old: Option<&KeyShare>) -> Vec<Said> {
+        let Some(entry) =
+            self.service(guardian).and_then(|s| s.state().membership.committees.get(&part.committee))
+        else {
+            return Vec::new();
+        };
+        let mut seeds = vec![seed.clone()];
+        if self.glass.liars.get(&guardian) == Some(&Lie::Equivocate) {
+            seeds.push(DealerSeed::new(sha256(&[&seed[..]])));
+        }
+        let deal = |seed: &DealerSeed| match part.deal(seed, old) {
+            Ok(Said::Deal(deal)) => Some(Said::Deal(self.spoil_deal(guardian, part, deal, &entry.entry))),
+            _ => None,
+        };
+        seeds.iter().filter_map(deal).collect()
+    }
+
+    fn say_in_ceremony(&mut self, guardian: usize, entry: &DkgEntry, again: usize) {
         let mut content = self.draft(guardian, Kind::Dkg, &[], entry);
         // The same word is the same entry.
-        content.salt = sha256(&[&entry.encode()]);
+        content.salt = sha256(&[&entry.encode(), &again.to_be_bytes()]);
         let id = content.id();
         if self.glass.said.contains(&id) {
             return;

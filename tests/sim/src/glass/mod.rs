@@ -1,29 +1,28 @@
-//! Break-glass in the simulator: committees and their ceremonies, escrows, requests, approvals, openings, each at a desk of
-//! its own and over the same lines as all else.
+//! Break-glass in the simulator: committees and their ceremonies, escrows, requests, approvals, openings, the way back to a
+//! new card, each at a desk of its own and over the same lines as all else.
 //!
 //! An act that can't be done yet is left out and comes again in the plan; what was signed is kept here as the truth that
 //! `watch` judges by. Guardians are the practitioners of the first organizations.
 
+mod alone;
 mod committees;
+mod escrows;
+mod liars;
 mod open;
+mod recover;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hospes_breakglass::escrow::{EscrowKeys, SealedEscrow};
 use hospes_breakglass::threshold::Purpose;
 use hospes_protocol::context::Context;
 use hospes_protocol::control::{FULL_COMMITTEE, LEDGER_COMMITTEE, SUMMARY_COMMITTEE};
-use hospes_protocol::emergency::{
-    Approval, ApprovalStatement, CloseEntry, EscrowLabel, EscrowPublic, EscrowRef, Reason, RequestEntry, Tier,
-};
+use hospes_protocol::emergency::{Approval, ApprovalStatement, CloseEntry, Reason, RequestEntry, Tier};
 use hospes_protocol::entry::Kind;
-use hospes_protocol::ids::{ContentId, ObjectId};
-use hospes_protocol::keys::{KeyAgreement, Signer, SoftwareAgreement};
-use hospes_protocol::personal::{Category, Label, LockerEntry, PacketRef, SubjectKey};
+use hospes_protocol::ids::ContentId;
+use hospes_protocol::keys::{AgreementKey, KeyAgreement, Signer, SoftwareAgreement};
+use hospes_protocol::personal::SubjectKey;
 use hospes_protocol::seal::envelope::seal_to;
-use hospes_protocol::seal::locker::fresh_epoch;
-use hospes_protocol::seal::packet::{Packet, seal_packet};
 use hospes_protocol::sign1::sign1;
 use hospes_protocol::wire::{Bytes, Wire};
 use hospes_service::emergency::Basis;
@@ -32,8 +31,10 @@ use hospes_service::service::Service;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use self::recover::Notice;
 use crate::acts::Draft;
 use crate::dice::Dice;
+use crate::plan::Lie;
 use crate::world::World;
 
 /// The place of emergency summaries in the list of categories.
@@ -48,7 +49,7 @@ pub(crate) struct Emergency {
     /// The requester's organization.
     pub(crate) by: usize,
     pub(crate) patient: usize,
-    pub(crate) full: bool,
+    pub(crate) tier: Tier,
     /// Exclusive, in milliseconds since 1970 UTC.
     pub(crate) until: u64,
     pub(crate) request: RequestEntry,
@@ -56,6 +57,8 @@ pub(crate) struct Emergency {
     pub(crate) tapped: BTreeSet<usize>,
     /// Those of them whose nodes took it.
     pub(crate) taken: BTreeSet<usize>,
+    /// Whether the patient's card, in the reader, released it, and whether the node took that.
+    presented: Option<bool>,
     /// What closed it, if anything.
     pub(crate) closed: Option<ContentId>,
     /// Releases of it that some node has shown.
@@ -74,6 +77,10 @@ pub(crate) struct Glass {
     said: BTreeSet<ContentId>,
     /// Patients whose lockers have escrows.
     escrowed: BTreeSet<usize>,
+    /// Notices that lost cards are to be replaced, by patient.
+    notices: BTreeMap<usize, Notice>,
+    /// Guardians who lie in ceremonies.
+    liars: BTreeMap<usize, Lie>,
 }
 
 /// How a practitioner asks.
@@ -81,7 +88,7 @@ pub(crate) struct Glass {
 pub(crate) struct Ask {
     pub(crate) by: usize,
     pub(crate) patient: usize,
-    pub(crate) full: bool,
+    pub(crate) tier: Tier,
     pub(crate) for_ms: u64,
 }
 
@@ -96,90 +103,16 @@ impl World {
         self.nodes[i].service.as_ref()
     }
 
-    /// The patient's home seals lockers to escrows, once the keys stand there: those of all tiers, or at least of the summary.
-    pub(crate) fn make_escrows(&mut self, p: usize, all: bool) {
-        let Some(at) = self.people.patients[p].home.filter(|at| self.is_open(*at)) else { return };
-        let Some(card) = self.people.patients[p].card_entry else { return };
-        if self.glass.escrowed.contains(&p) {
-            return;
-        }
-        let epoch = self.people.patients[p].epochs + 1;
-        let Some((entry, packets)) = self.escrowed_epoch(at, p, epoch) else { return };
-        if entry.escrows.len() < if all { 2 } else { 1 } {
-            return;
-        }
-        self.people.patients[p].epochs = epoch;
-        let signer = self.people.patients[p].card.signer();
-        let content = self.draft(at, Kind::Locker, &[card], &entry);
-        let draft = Draft::by(content, vec![signer]).with(packets);
-        if self.tap(at, Some(p), vec![draft]).is_some() {
-            self.glass.escrowed.insert(p);
-            self.tell(format!("patient {p} has escrows"));
-        }
-    }
-
-    fn escrowed_epoch(&self, at: usize, p: usize, epoch: u64) -> Option<(LockerEntry, Vec<Vec<u8>>)> {
-        let (network, service, patient) =
-            (self.genesis.network(), self.service(at)?, &self.people.patients[p]);
-        let standing = |name: &str| service.committee_key(name).ok().flatten();
-        let ledger = standing(LEDGER_COMMITTEE)?;
-        let mut rng = self.rng(&[1, p as u64]);
-        let all = [Category::Laboratory, Category::EmergencySummary].map(|c| (c, Label::Normal));
-        let (lockers, secrets) = fresh_epoch(all, epoch, &mut rng);
-        let (mut packets, mut sealed, mut refs, mut escrows) = (vec![], vec![], vec![], vec![]);
-        for (nth, tier, name) in [(1_u8, Tier::Summary, SUMMARY_COMMITTEE), (2, Tier::Full, FULL_COMMITTEE)] {
-            let Some(guardians) = standing(name) else { continue };
-            let keys = EscrowKeys { guardians: guardians.key.public(), ledger: ledger.key.public() };
-            let secret = Dice::of(&[self.plan.seed, 61, p as u64, epoch, u64::from(nth)]).bytes();
-            let key = SoftwareAgreement::from_secret(&secret).agreement_key();
-            let public = EscrowPublic { tier, key, staged: false };
-            let holder = (&patient.card.agreement().agreement_key(), &self.people.organizations[at].id);
-            let label = EscrowLabel::new(network, keys.id(), &public, &[nth; 32], holder);
-            let escrow = SealedEscrow::seal(&secret, &label, &keys, &mut rng).encode();
-            let opens = |c: Category| tier == Tier::Full || c == Category::EmergencySummary;
-            let within = secrets.iter().filter(|s| opens(s.name.category)).cloned().collect();
-            let packet = Packet { patient: patient.id, epoch, secrets: within };
-            let packet = seal_packet(&public.key, &packet, &network, &mut rng).ok()?;
-            let of = ObjectId::of_structured(&packet);
-            refs.push(PacketRef { reader: public.key.id(), packet: of, organization: None });
-            escrows.push(EscrowRef {
-                public,
-                guardians: guardians.committee,
-                ledger: ledger.committee,
-                keys: keys.id(),
-                salt: [nth; 32],
-                sealed: ObjectId::of_structured(&escrow),
-            });
-            packets.push(packet);
-            sealed.push(escrow);
-        }
-        packets.extend(sealed);
-        let (rests_on, subject_keys) = (Vec::new(), Vec::new());
-        let patient = patient.id;
-        let entry = LockerEntry {
-            patient,
-            epoch,
-            lockers,
-            rests_on,
-            packets: refs,
-            subject_keys,
-            staged: false,
-            escrows,
-        };
-        Some((entry, packets))
-    }
-
     /// A practitioner asks for an escrow; first for what the request stands on, where that is not here.
     pub(crate) fn ask_glass(&mut self, nth: usize, ask: Ask) {
-        let Ask { by, patient, full, .. } = ask;
+        let Ask { by, patient, tier, .. } = ask;
         if self.glass.emergencies.contains_key(&nth) || !self.is_open(by) {
             return;
         }
-        let tier = if full { Tier::Full } else { Tier::Summary };
         let id = self.people.patients[patient].id;
         let basis = self.service(by).and_then(|s| s.escrow_of(&id, tier).ok().flatten());
         match basis {
-            Some(basis) => self.file_request(nth, ask, &basis),
+            Some(basis) => self.file_request(nth, ask, &basis, None),
             None => self.find_patient(by, patient),
         }
     }
@@ -196,10 +129,16 @@ impl World {
         });
     }
 
-    fn file_request(&mut self, nth: usize, ask: Ask, basis: &Basis) {
-        let Ask { by, patient, full, for_ms } = ask;
-        let Some(request) = self.request_entry(ask, basis) else { return };
-        let on = [request.enrolment, request.card, request.locker];
+    /// Files a request; one for the way back stands on its notice, and is sealed to a key that it brings.
+    fn file_request(&mut self, nth: usize, ask: Ask, basis: &Basis, back: Option<(ContentId, AgreementKey)>) {
+        let Ask { by, patient, tier, for_ms } = ask;
+        let Some(mut request) = self.request_entry(ask, basis) else { return };
+        let mut on = vec![request.enrolment, request.card, request.locker];
+        if let Some((notice, opener)) = back {
+            on.push(notice);
+            (request.opener, request.sealed_opener) = (opener, Bytes::default());
+            request.reason = Reason::CardUnusable;
+        }
         let content = self.draft(by, Kind::BreakGlassRequest, &on, &request);
         let (id, until) = (content.id(), request.until);
         let signer = self.people.organizations[by].practitioner.signer();
@@ -208,11 +147,12 @@ impl World {
             id,
             by,
             patient,
-            full,
+            tier,
             until,
             request,
             tapped: BTreeSet::new(),
             taken: BTreeSet::new(),
+            presented: None,
             closed: None,
             releases: BTreeSet::new(),
             opened: false,
@@ -220,8 +160,7 @@ impl World {
         self.glass.emergencies.insert(nth, emergency);
         if self.tap(by, Some(patient), vec![Draft::by(content, vec![signer])]).is_some() {
             self.coverage.requests += 1;
-            let what = if full { "whole record" } else { "summary" };
-            self.tell(format!("emergency {nth}: {by} asks for the {what} of patient {patient}, {for_ms} ms"));
+            self.tell(format!("emergency {nth}: {by} asks for {tier:?} of patient {patient}, {for_ms} ms"));
         }
     }
 
@@ -240,18 +179,17 @@ impl World {
             }
         };
         let card = organization.practitioner.agreement().agreement_key();
-        let standing = |name: &str| service.committee_key(name).ok().flatten();
-        let tier = basis.escrow.public.tier;
+        let holder = |of: &ContentId| service.key_since(of).ok().flatten();
         Some(RequestEntry {
             patient: basis.patient,
             requester: organization.person?,
             organization: organization.id,
-            tier,
+            tier: ask.tier,
             enrolment: basis.enrolment,
             card: basis.card,
             locker: basis.locker,
-            guardians: standing(tier.committee()?.0)?.committee,
-            ledger: standing(LEDGER_COMMITTEE)?.committee,
+            guardians: holder(&basis.escrow.guardians)?.committee,
+            ledger: holder(&basis.escrow.ledger)?.committee,
             label: basis.escrow.label(network, &basis.card_key, &basis.home),
             reason: Reason::Unconscious,
             text: String::new(),

@@ -1,12 +1,13 @@
 //! Opening: the shares that came for a release, both halves of the escrow, its secret, the lockers in its packet; and then
 //! reading what the release permits, each access filed first.
 
-use hospes_breakglass::escrow::{EscrowKeys, Openings, SealedEscrow};
+use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, Openings, SealedEscrow};
 use hospes_breakglass::threshold::{Purpose, Signature, SignatureShare, ThresholdKey};
 use hospes_protocol::context::Context;
+use hospes_protocol::emergency::{RequestEntry, Tier};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, PersonId};
-use hospes_protocol::keys::SoftwareAgreement;
+use hospes_protocol::keys::{KeyAgreement, SoftwareAgreement};
 use hospes_protocol::personal::{AccessEntry, Category, Purpose as For, Right};
 use hospes_protocol::policy::{Act as Asked, Actor, Decision, Request};
 use hospes_protocol::seal::envelope::Envelope;
@@ -38,10 +39,12 @@ impl World {
                 self.coverage.openings += 1;
                 self.tell(format!("emergency {nth} opens {categories:?}"));
                 self.watch_opening(nth, &categories);
-                if let Some(emergency) = self.glass.emergencies.get_mut(&nth) {
-                    emergency.opened = true;
+                let Some(emergency) = self.glass.emergencies.get_mut(&nth) else { return };
+                emergency.opened = true;
+                match (emergency.tier, emergency.patient) {
+                    (Tier::Recovery, p) => self.finish_recovery(p),
+                    _ => self.read_released(nth),
                 }
-                self.read_released(nth);
             }
         }
     }
@@ -52,10 +55,7 @@ impl World {
         let service = self.service(by)?;
         let ready = service.opening_shares(&emergency.id).ok()??;
         let request = &ready.request;
-        let mut card = self.people.organizations[by].practitioner.agreement();
-        let opener = Envelope::parse(&request.sealed_opener).ok()?;
-        let opener = opener.open(&mut card, Context::Opener, &network).ok()?;
-        let mut opener = SoftwareAgreement::from_secret(opener.as_slice().try_into().ok()?);
+        let mut opener = self.opener_of(emergency, request)?;
         let mut half = |committee: &ContentId, shares: &Gathered| -> Option<(ThresholdKey, Signature)> {
             let key = service.threshold_key(committee).ok()??;
             let open = |(_, sealed): &(u64, Vec<u8>)| {
@@ -66,17 +66,35 @@ impl World {
             let signature = key.combine(Purpose::Opening, &request.label.opening(), &shares).ok()?;
             Some((key, signature))
         };
-        let guardians = half(&request.guardians, &ready.guardians)?;
         let ledger = half(&request.ledger, &ready.ledger)?;
         let escrow = service.escrow_in(&request.locker, &request.label.escrow).ok()??;
         let sealed = self.nodes[by].store.as_ref()?.object(&escrow.sealed).ok()??;
-        let keys = EscrowKeys { guardians: guardians.0.public(), ledger: ledger.0.public() };
-        let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
-        let secret = SealedEscrow::decode(&sealed).ok()?.open(&request.label, &keys, &openings).ok()?;
+        let secret = if emergency.tier == Tier::Card {
+            let halves = (&self.on_card(emergency.patient), &ledger.0.public());
+            CardSealedEscrow::decode(&sealed).ok()?.open(&request.label, halves, &ledger.1).ok()?
+        } else {
+            let guardians = half(&request.guardians, &ready.guardians)?;
+            let keys = EscrowKeys { guardians: guardians.0.public(), ledger: ledger.0.public() };
+            let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
+            SealedEscrow::decode(&sealed).ok()?.open(&request.label, &keys, &openings).ok()?
+        };
         let mut reader = SoftwareAgreement::from_secret(&secret);
         let packets = service.packets_for(&request.label.escrow, &request.patient).ok()?;
-        let packet = open_packet(packets.first()?, &request.patient, &mut reader, &network).ok()?;
+        let open = |packet: &Vec<u8>| open_packet(packet, &request.patient, &mut reader, &network).ok();
+        let packet = packets.iter().find_map(open)?;
         Some(packet.secrets.iter().map(|s| s.name.category).collect())
+    }
+
+    /// The key to which a request's shares are sealed, out of the card that has it: for the way back the card that takes it.
+    fn opener_of(&self, emergency: &Emergency, request: &RequestEntry) -> Option<SoftwareAgreement> {
+        let mut card = self.people.organizations[emergency.by].practitioner.agreement();
+        if emergency.tier == Tier::Recovery {
+            let new = self.new_card(emergency.patient).agreement();
+            return [card, new].into_iter().find(|card| card.agreement_key() == request.opener);
+        }
+        let sealed = Envelope::parse(&request.sealed_opener).ok()?;
+        let opened = sealed.open(&mut card, Context::Opener, &self.genesis.network()).ok()?;
+        Some(SoftwareAgreement::from_secret(opened.as_slice().try_into().ok()?))
     }
 
     /// What a requester asks when a record is to be read under a release.

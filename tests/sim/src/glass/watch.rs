@@ -6,10 +6,12 @@
 //! | no release by fewer people than its tier takes | whenever a node learned something |
 //! | nothing opens beyond the scope asked for | each opening; each decision under a release |
 //! | nothing opens after the close or the end | the same |
+//! | what a lost card had sealed opens to the card that the notice names | each opening |
 //! | what was opened is in the patient's list | at the end, at the patient's home |
 //! | what is released opens | at the end, where enough who hold shares are well |
 
-use hospes_protocol::control::{LEDGER_COMMITTEE, SUMMARY_COMMITTEE};
+use hospes_protocol::control::{FULL_COMMITTEE, LEDGER_COMMITTEE, SUMMARY_COMMITTEE};
+use hospes_protocol::emergency::Tier;
 use hospes_protocol::ids::ContentId;
 use hospes_protocol::personal::Category;
 use hospes_service::emergency::Emergency as Seen;
@@ -24,21 +26,37 @@ const FINAL: &str = "nothing opens without a final release";
 const PEOPLE: &str = "no release by fewer people than its tier takes";
 const SCOPE: &str = "nothing opens beyond the scope asked for";
 const OVER: &str = "nothing opens after the close or the end";
+const NEW_CARD: &str = "what a lost card had sealed opens to the card that the notice names";
 const LISTED: &str = "what was opened is in the patient's list";
 const OPENS: &str = "what is released opens";
 
 impl Emergency {
+    /// Whether it lets records of a category be read.
     fn covers(&self, category: usize) -> bool {
-        self.full || category == SUMMARY
+        match self.tier {
+            Tier::Full => true,
+            Tier::Recovery => false,
+            _ => category == SUMMARY,
+        }
     }
 
     const fn people(&self) -> usize {
-        if self.full { 3 } else { 2 }
+        match self.tier {
+            Tier::Card => 0,
+            Tier::Full | Tier::Recovery => 3,
+            _ => 2,
+        }
     }
 
-    /// How many of these count for it: who asks for the whole record is none of them.
+    /// How many of these count for it: who asks for more than the summary is none of them.
     fn counted<'a>(&self, guardians: impl IntoIterator<Item = &'a usize>) -> usize {
-        guardians.into_iter().filter(|g| !self.full || **g != self.by).count()
+        let own = matches!(self.tier, Tier::Full | Tier::Recovery);
+        guardians.into_iter().filter(|g| !own || **g != self.by).count()
+    }
+
+    /// Whether so many people let it be, or the patient's card was there, where that is enough.
+    fn is_let(&self, people: usize) -> bool {
+        people >= self.people() && (self.tier != Tier::Card || self.presented.is_some())
     }
 }
 
@@ -60,19 +78,28 @@ impl World {
     pub(super) fn watch_opening(&mut self, nth: usize, categories: &[Category]) {
         self.note_releases(self.glass.emergencies.get(&nth).map_or(0, |e| e.by));
         let Some(emergency) = self.glass.emergencies.get(&nth) else { return };
-        let beyond = |c: &Category| !emergency.full && *c != CATEGORIES[SUMMARY];
+        let whole = matches!(emergency.tier, Tier::Full | Tier::Recovery);
+        let beyond = |c: &Category| !whole && *c != CATEGORIES[SUMMARY];
         let why = if !self.is_released(emergency, u64::MAX) {
             FINAL
-        } else if emergency.counted(&emergency.tapped) < emergency.people() {
+        } else if !emergency.is_let(emergency.counted(&emergency.tapped)) {
             PEOPLE
         } else if categories.iter().any(beyond) {
             SCOPE
         } else if self.is_over(emergency.by, emergency) {
             OVER
+        } else if self.is_stolen(emergency) {
+            NEW_CARD
         } else {
             return;
         };
         self.watch.violated(why, format!("emergency {nth} opened {categories:?}"));
+    }
+
+    /// Whether what a lost card had sealed opens to another card than the one that its notice names.
+    fn is_stolen(&self, emergency: &Emergency) -> bool {
+        let notice = self.glass.notices.get(&emergency.patient);
+        emergency.tier == Tier::Recovery && notice.is_none_or(|n| n.to != emergency.request.opener)
     }
 
     /// Looks at releases that a node shows, and at what it permits under them.
@@ -115,7 +142,7 @@ impl World {
             release.approvals.iter().any(|a| Some(a.person) == person)
         };
         let approved = emergency.counted(emergency.tapped.iter().filter(person));
-        let short = approved < emergency.people() || approved < release.approvals.len();
+        let short = !emergency.is_let(approved) || approved < release.approvals.len();
         short.then(|| (PEOPLE, format!("released by {approved} of {} approvals", release.approvals.len())))
     }
 
@@ -178,9 +205,11 @@ impl World {
     pub(crate) fn open_what_is_released(&mut self) {
         let nodes = self.settled_nodes();
         let ready = |e: &Emergency| {
-            let well = e.counted(e.taken.iter().filter(|g| nodes.contains(g))) >= e.people();
+            let people = e.counted(e.taken.iter().filter(|g| nodes.contains(g))) >= e.people();
+            let well = people && (e.tier != Tier::Card || e.presented == Some(true));
             let ends = self.nodes[e.by].service.as_ref().is_none_or(|s| s.now() + 1_000 >= e.until);
-            well && !ends && e.closed.is_none() && nodes.contains(&e.by) && self.ledger_is_well(e, &nodes)
+            let stands = e.closed.is_none() && !self.is_withdrawn(e);
+            well && !ends && stands && nodes.contains(&e.by) && self.ledger_is_well(e, &nodes)
         };
         let due: Vec<usize> =
             self.glass.emergencies.iter().filter(|(_, e)| ready(e)).map(|(nth, _)| *nth).collect();
@@ -191,6 +220,14 @@ impl World {
                 self.watch.violated(OPENS, format!("emergency {nth} was released and does not open"));
             }
         }
+    }
+
+    /// Whether the ground of an emergency may be gone: its notice contested, or the card suspended on which it stands.
+    fn is_withdrawn(&self, emergency: &Emergency) -> bool {
+        let patient = &self.people.patients[emergency.patient];
+        let contested = self.glass.notices.get(&emergency.patient).is_some_and(|n| n.contested);
+        let replaced = patient.suspended || patient.card_entry != Some(emergency.request.card);
+        replaced || emergency.tier == Tier::Recovery && contested
     }
 
     /// Whether the keys of summaries stand at a home, and enough honest people and nodes hold shares of them.
@@ -206,6 +243,19 @@ impl World {
         let validators = self.settled_nodes();
         let holders = validators.iter().filter(share).count() as u64;
         honest.iter().filter(guardian).count() >= 2 && holders >= ledger.entry.shares_needed
+    }
+
+    /// Whether a guardian holds a share of the key of whole records that stands at a home.
+    pub(crate) fn holds_full(&self, home: usize, guardian: usize) -> bool {
+        let standing = self.service(home).and_then(|s| s.committee_key(FULL_COMMITTEE).ok()?);
+        standing.is_some_and(|full| self.guardian_share(guardian, &full.committee).is_some())
+    }
+
+    /// Whether a patient has an escrow for a new card.
+    pub(crate) fn has_way_back(&self, p: usize) -> bool {
+        let (patient, home) = (&self.people.patients[p].id, self.people.patients[p].home);
+        let escrow = |at| self.service(at)?.escrow_of(patient, Tier::Recovery).ok()?;
+        home.and_then(escrow).is_some()
     }
 
     fn ledger_is_well(&self, emergency: &Emergency, nodes: &[usize]) -> bool {
