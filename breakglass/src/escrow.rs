@@ -2,12 +2,18 @@
 //!
 //! A secret is sealed with a key of two halves, so that whoever has one of them has nothing: one half stands under the
 //! guardians' threshold key (or, where the patient's card is in the reader, on that card), the other under the
-//! validators', who give theirs only for a release that is final. The label is the identity of the sealing (DESIGN 9): an escrow copied under another name, network, tier or
+//! validators', who give theirs only for a release that is final; at a hospital without a line, under its witness card, which
+//! signs first what it lets be opened. The label is the identity of the sealing (DESIGN 9): an escrow copied under another name, network, tier or
 //! key opens nothing, because the threshold signature that opens it is over this label.
 
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, KeyInit};
+use hospes_protocol::check::Rejected;
+use hospes_protocol::context::Context;
 pub use hospes_protocol::emergency::{EscrowLabel, EscrowPublic, Tier};
-use hospes_protocol::ids::{KeyId, sha256};
+use hospes_protocol::ids::{KeyId, OrganizationId, sha256};
+use hospes_protocol::keys::AgreementKey;
+use hospes_protocol::seal::envelope::seal_to;
+use hospes_protocol::wire::Bytes;
 use hospes_protocol::wire_struct;
 use rand_core::CryptoRng;
 use sha2::Sha256;
@@ -60,6 +66,74 @@ wire_struct! {
         pub ledger: LabelBox,
         /// As in [`SealedEscrow`].
         pub ciphertext: [u8; 48],
+    }
+}
+
+wire_struct! {
+    /// An escrow's secret under the key of one hospital's guardians and its witness card.
+    pub struct WitnessSealedEscrow {
+        /// The guardians' half of the key.
+        pub guardians: LabelBox,
+        /// The other half: COSE_Encrypt to the witness card, context `witness-half`.
+        pub witness: Bytes,
+        /// As in [`SealedEscrow`].
+        pub ciphertext: [u8; 48],
+    }
+}
+
+/// What an offline escrow is sealed under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WitnessKeys {
+    /// The hospital.
+    pub organization: OrganizationId,
+    /// Its guardians' key.
+    pub guardians: PublicKey,
+    /// Its witness card's 9D.
+    pub witness: AgreementKey,
+}
+
+impl WitnessKeys {
+    /// The name of all of it, as labels have it: an escrow of one hospital is none of another's.
+    #[must_use]
+    pub fn id(&self) -> KeyId {
+        KeyId(sha256(&[&self.organization.0, &self.guardians.to_bytes(), self.witness.as_bytes()]))
+    }
+}
+
+impl WitnessSealedEscrow {
+    /// Seals the secret of an escrow pair.
+    ///
+    /// # Errors
+    /// As sealing to the witness card's key.
+    pub fn seal(
+        secret: &[u8; 32],
+        label: &EscrowLabel,
+        keys: &WitnessKeys,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Self, Rejected> {
+        let halves = [fresh_half(rng), fresh_half(rng)];
+        let opening = label.opening();
+        let witness = seal_to(&keys.witness, Context::WitnessHalf, &label.network, &*halves[1], rng)?;
+        Ok(Self {
+            guardians: LabelBox::seal(&keys.guardians, &opening, &halves[0], rng),
+            witness: Bytes(witness),
+            ciphertext: seal_under([&halves[0], &halves[1]], &opening, secret),
+        })
+    }
+
+    /// The secret, by the guardians' signature over its label and the half that the witness card opened.
+    ///
+    /// # Errors
+    /// As [`SealedEscrow::open`]; another half is [`ThresholdError::Broken`].
+    pub fn open(
+        &self,
+        label: &EscrowLabel,
+        (guardians, signature): (&PublicKey, &Signature),
+        witness: &[u8; 32],
+    ) -> Result<Zeroizing<[u8; 32]>, ThresholdError> {
+        let opening = label.opening();
+        let half = self.guardians.open(guardians, &opening, signature)?;
+        open_under([&half, witness], &opening, &self.ciphertext)
     }
 }
 

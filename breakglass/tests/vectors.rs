@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 
 use hospes_breakglass::ceremony::{Answer, Deal, Said};
 use hospes_breakglass::escrow::{
-    CardSealedEscrow, EscrowKeys, EscrowLabel, EscrowPublic, SealedEscrow, Tier,
+    CardSealedEscrow, EscrowKeys, EscrowLabel, EscrowPublic, SealedEscrow, Tier, WitnessKeys,
+    WitnessSealedEscrow,
 };
 use hospes_breakglass::threshold::{
     Dealing, DealtShare, Index, KeyShare, PublicKey, Purpose, Signature, Sum, Threshold, ThresholdKey,
@@ -104,6 +105,11 @@ fn cbor_rows() -> Vec<String> {
     let mut rng = ChaCha20Rng::seed_from_u64(5);
     let index = Index::new(2).expect("the second");
     let deal = Deal { dealing: made.first.clone(), sealed: vec![Bytes(vec![6; 3]); 3] };
+    let own =
+        WitnessKeys { organization: OrganizationId([2; 32]), guardians: keys.guardians, witness: agreement };
+    let at_hospital = EscrowLabel { key: own.id(), tier: Tier::Offline, ..label };
+    let mut witness_rng = ChaCha20Rng::seed_from_u64(6);
+    let offline = WitnessSealedEscrow::seal(&[7; 32], &at_hospital, &own, &mut witness_rng).expect("a key");
     let row = |name: &str, bytes: Vec<u8>| {
         format!("    {{\"name\": \"{name}\", \"kind\": \"cbor\", \"bytes\": \"{}\"}}", hex(&bytes))
     };
@@ -115,6 +121,7 @@ fn cbor_rows() -> Vec<String> {
             "CardSealedEscrow",
             CardSealedEscrow::seal(&[7; 32], &label, (&[8; 32], &keys.ledger), &mut rng).encode(),
         ),
+        row("WitnessSealedEscrow", offline.encode()),
         row("Said::Deal", Said::Deal(deal).encode()),
         row("Said::Complain", Said::Complain(index).encode()),
         row("Said::Answer", Said::Answer(Answer { to: index, share: [9; 32] }).encode()),

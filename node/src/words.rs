@@ -55,8 +55,13 @@ pub(crate) const STANDING: [(&str, Standing); 3] =
     [("active", Standing::Active), ("suspended", Standing::Suspended), ("removed", Standing::Removed)];
 
 /// What of break-glass is asked for.
-pub(crate) const TIERS: [(&str, Tier); 4] =
-    [("card", Tier::Card), ("summary", Tier::Summary), ("full", Tier::Full), ("recovery", Tier::Recovery)];
+pub(crate) const TIERS: [(&str, Tier); 5] = [
+    ("card", Tier::Card),
+    ("summary", Tier::Summary),
+    ("full", Tier::Full),
+    ("recovery", Tier::Recovery),
+    ("offline", Tier::Offline),
+];
 
 /// Why the glass is broken.
 pub(crate) const REASONS: [(&str, Reason); 6] = [

@@ -62,6 +62,10 @@ contexts! {
     Approval = "approval";
     /// The release of a break-glass request, signed by the patient's card in the reader.
     Presence = "presence";
+    /// A link of a hospital's log of what was opened without a line, signed by its witness card.
+    WitnessLink = "witness-link";
+    /// A half of an offline escrow's key, sealed to a witness card, then to the key of the request.
+    WitnessHalf = "witness-half";
     /// The secret of a break-glass request's key, sealed to the requester's card.
     Opener = "opener";
     /// A share that opens an escrow, sealed to the key of its request.

@@ -225,11 +225,32 @@ pub const SUMMARY_COMMITTEE: &str = "summary";
 pub const FULL_COMMITTEE: &str = "full";
 /// The committee of the validators.
 pub const LEDGER_COMMITTEE: &str = "ledger";
+/// How names of hospitals' own committees begin.
+pub const LOCAL_COMMITTEE: &str = "local-";
 
 wire_struct! {
-    /// Kind 7. A committee that makes a threshold key, or takes one over, by more than two thirds of the organizations.
+    /// Whose a committee is that opens without a line, and its witness card.
+    pub struct LocalCommittee {
+        /// The hospital, whose people it is of.
+        pub organization: OrganizationId,
+        /// 9C of the witness card, which signs the log of what is opened.
+        pub witness: VerifyingKey,
+        /// 9D of the witness card, under which one half of each escrow stands.
+        pub agreement: AgreementKey,
+    }
+}
+
+/// The name of a hospital's own committee.
+#[must_use]
+pub fn local_committee(organization: &OrganizationId) -> String {
+    format!("{LOCAL_COMMITTEE}{organization}")
+}
+
+wire_struct! {
+    /// Kind 7. A committee that makes a threshold key, or takes one over, by more than two thirds of the organizations; one
+    /// hospital's, by that organization's card and the witness card.
     pub struct CommitteeEntry {
-        /// Its name: [`SUMMARY_COMMITTEE`], [`FULL_COMMITTEE`], [`LEDGER_COMMITTEE`] or one hospital's.
+        /// Its name: [`SUMMARY_COMMITTEE`], [`FULL_COMMITTEE`], [`LEDGER_COMMITTEE`], or [`local_committee`]'s.
         pub name: String,
         /// Its members.
         pub roster: Roster,
@@ -241,6 +262,8 @@ wire_struct! {
         pub previous: Option<ContentId>,
         /// When its ceremony goes on.
         pub blocks: CeremonyBlocks,
+        /// The hospital that it is of; null for the federation's.
+        pub local: Option<LocalCommittee>,
     }
 }
 

@@ -7,12 +7,13 @@
 
 use crate::check::{Check, Rejected, ensure};
 use crate::ids::{
-    BlockHash, ContentId, KeyId, NetworkId, ObjectId, OrganizationId, PatientId, PersonId, sha256,
+    BlockHash, ContentId, KeyId, NetworkId, NodeId, ObjectId, OrganizationId, PatientId, PersonId, sha256,
 };
 use crate::keys::AgreementKey;
 use crate::limits::COMMITTEE_MEMBERS_MAX;
 use crate::personal::{Category, SubjectKey};
 use crate::policy::ReleaseFacts;
+use crate::sign1::Sign1;
 use crate::wire::{Bytes, Wire};
 use crate::{wire_enum, wire_struct};
 
@@ -63,7 +64,8 @@ impl Tier {
         matches!(self, Self::Full | Self::Recovery)
     }
 
-    /// The committee whose guardians release it, and how many of them at least; null where a request is not the way.
+    /// The committee of the federation whose guardians release it, and how many of them at least; null where it is a
+    /// hospital's own.
     /// Where the patient's card is in the reader nobody is asked, and the validators' committee stands in that place.
     #[must_use]
     pub const fn committee(self) -> Option<(&'static str, usize)> {
@@ -72,6 +74,15 @@ impl Tier {
             Self::Summary => Some((crate::control::SUMMARY_COMMITTEE, 2)),
             Self::Full | Self::Recovery => Some((crate::control::FULL_COMMITTEE, 3)),
             Self::Offline => None,
+        }
+    }
+
+    /// How many people must approve at least, besides what the committee needs.
+    #[must_use]
+    pub const fn people(self) -> usize {
+        match self.committee() {
+            Some((_, people)) => people,
+            None => 2,
         }
     }
 }
@@ -133,7 +144,7 @@ wire_struct! {
         pub public: EscrowPublic,
         /// The guardians' committee when it was sealed; the validators' where a card stands in for guardians.
         pub guardians: ContentId,
-        /// The validators' committee.
+        /// The validators' committee; the hospital's own where its witness card stands in for validators.
         pub ledger: ContentId,
         /// The id of the threshold keys, as labels have it.
         pub keys: KeyId,
@@ -200,7 +211,7 @@ wire_struct! {
         pub locker: ContentId,
         /// The guardians' committee; the validators' where no guardian is asked.
         pub guardians: ContentId,
-        /// The validators' committee.
+        /// The validators' committee; the hospital's own, again, without a line.
         pub ledger: ContentId,
         /// The escrow's label.
         pub label: EscrowLabel,
@@ -284,15 +295,64 @@ impl RequestEntry {
         }
     }
 
-    /// Judges the form: a tier that is requested, a text where the reason needs one.
+    /// Judges the form: a label of its tier, a text where the reason needs one.
     ///
     /// # Errors
     /// [`Check::ScopeForm`], [`Check::TooLarge`].
     pub fn judge(&self) -> Result<(), Rejected> {
-        ensure(self.tier.committee().is_some() && self.label.tier == self.tier, Check::ScopeForm)?;
-        ensure(self.tier != Tier::Card || self.guardians == self.ledger, Check::ScopeForm)?;
+        ensure(self.label.tier == self.tier, Check::ScopeForm)?;
+        let one = matches!(self.tier, Tier::Card | Tier::Offline);
+        ensure(!one || self.guardians == self.ledger, Check::ScopeForm)?;
         ensure(self.text.len() <= TEXT_BYTES_MAX, Check::TooLarge)?;
         ensure(self.reason != Reason::Other || !self.text.trim().is_empty(), Check::ScopeForm)
+    }
+}
+
+wire_struct! {
+    /// One link of the log of a witness card: what it let be opened without a line. Each names the one before by its hash, so
+    /// that one that is left out, changed or made twice shows wherever two copies meet.
+    pub struct WitnessLink {
+        /// The network.
+        pub network: NetworkId,
+        /// The hospital.
+        pub organization: OrganizationId,
+        /// The node in whose reader the card was.
+        pub node: NodeId,
+        /// The witness card's 9C: whose log it is.
+        pub witness: KeyId,
+        /// From 1, without gaps.
+        pub counter: u64,
+        /// SHA-256 of the link before, as [`WitnessLink::hash`]; zeros before the first.
+        pub previous: [u8; 32],
+        /// The request.
+        pub request: ContentId,
+        /// For whom.
+        pub requester: PersonId,
+        /// SHA-256 of the escrow's label, which binds the patient and names nobody.
+        pub label: [u8; 32],
+        /// When, in milliseconds since 1970 UTC.
+        pub at: u64,
+        /// The newest certified block at that desk when it was asked for: height and hash.
+        pub after: (u64, BlockHash),
+    }
+}
+
+impl WitnessLink {
+    /// By what the next link names it.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        sha256(&[&self.encode()])
+    }
+
+    /// Reads a link that a witness card signed; whose card that must be is the caller's to judge.
+    ///
+    /// # Errors
+    /// [`Check::Malformed`] and the like; [`Check::WrongSigner`] where it names another card's log.
+    pub fn read(signed: &[u8]) -> Result<(Sign1<'_>, Self), Rejected> {
+        let signed = Sign1::parse(signed)?;
+        let link = Self::decode(signed.payload())?;
+        ensure(link.witness == signed.kid(), Check::WrongSigner)?;
+        Ok((signed, link))
     }
 }
 
@@ -311,6 +371,8 @@ wire_struct! {
         /// COSE_Sign1 of the patient's card over the [`ReleaseStatement`], by the key that needs no PIN (9E); null where
         /// guardians approved.
         pub presence: Option<Bytes>,
+        /// COSE_Sign1 of the hospital's witness card over a [`WitnessLink`]; null where it was released on the line.
+        pub link: Option<Bytes>,
     }
 }
 
@@ -323,6 +385,7 @@ impl ReleaseEntry {
         ensure(self.approvals.len() <= usize::from(COMMITTEE_MEMBERS_MAX), Check::TooLarge)?;
         let by_card = self.approvals.is_empty() && self.signature.is_none();
         ensure(self.presence.is_none() || by_card, Check::ScopeForm)?;
+        ensure(self.link.is_none() || self.signature.is_some(), Check::ScopeForm)?;
         ensure(self.approvals.windows(2).all(|w| w[0].person < w[1].person), Check::ScopeForm)?;
         let mut indexes: Vec<_> = self.approvals.iter().map(|a| a.index).collect();
         indexes.sort_unstable();

@@ -48,6 +48,8 @@ pub const EMERGENCY_BLOCKS_MAX: u64 = 14_400;
 pub const SEARCH_NODES_MAX: usize = 128;
 /// How long after a search a request may rest on it, in milliseconds: as long as a release opens.
 pub const SEARCH_MS_MAX: u64 = EMERGENCY_MS_MAX;
+/// How old the newest certified block may be where a hospital opens without a line: a month, within which a line is mended.
+pub const OFFLINE_MS_MAX: u64 = 30 * 24 * 60 * 60 * 1000;
 /// How far consent may reach without a newer certified block, in milliseconds (policy may shorten it).
 pub const LEASE_MS_DEFAULT: u64 = 72 * 60 * 60 * 1000;
 /// Idle blocks come at this interval, in milliseconds.

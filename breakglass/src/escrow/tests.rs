@@ -5,6 +5,7 @@ use crate::threshold::{Dealing, Index, KeyShare, Purpose, Sum, Threshold, Thresh
 use hospes_protocol::ids::{NetworkId, OrganizationId};
 use hospes_protocol::keys::AgreementKey;
 use hospes_protocol::keys::{KeyAgreement, SoftwareAgreement};
+use hospes_protocol::seal::envelope::Envelope;
 use hospes_protocol::wire::Wire as _;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -133,4 +134,53 @@ fn a_card_s_half_opens_nothing_without_the_validators() {
         "guardians are not asked here"
     );
     assert_eq!(CardSealedEscrow::decode(&sealed.encode()), Ok(sealed.clone()), "reads back");
+}
+
+#[test]
+fn an_offline_escrow_opens_by_its_guardians_and_its_witness_card_and_at_no_other_hospital() {
+    let (key, share) = sole_key(21);
+    let mut card = SoftwareAgreement::from_secret(&[22; 32]);
+    let keys = |hospital: u8, witness: AgreementKey| WitnessKeys {
+        organization: OrganizationId([hospital; 32]),
+        guardians: key.public(),
+        witness,
+    };
+    let ours = keys(1, card.agreement_key());
+    let label = |keys: &WitnessKeys| {
+        let escrow = EscrowPublic { tier: Tier::Offline, key: self::key(5), staged: false };
+        let holder = (&self::key(6), &OrganizationId([9; 32]));
+        EscrowLabel::new(NetworkId([3; 32]), keys.id(), &escrow, &[4; 32], holder)
+    };
+    let sealed =
+        WitnessSealedEscrow::seal(&[7; 32], &label(&ours), &ours, &mut ChaCha20Rng::seed_from_u64(23))
+            .expect("a key that agrees");
+    let envelope = Envelope::parse(&sealed.witness).expect("an envelope");
+    let opened = envelope.open(&mut card, Context::WitnessHalf, &NetworkId([3; 32])).expect("to this card");
+    let half: [u8; 32] = opened.as_slice().try_into().expect("32 bytes");
+    let open = |keys: &WitnessKeys, half: &[u8; 32]| {
+        let label = label(keys);
+        let signature = share.sign(Purpose::Opening, &label.opening()).signature;
+        sealed.open(&label, (&key.public(), &signature), half)
+    };
+    assert_eq!(open(&ours, &half).as_deref(), Ok(&[7; 32]), "both halves open it");
+    assert_eq!(
+        open(&ours, &[8; 32]),
+        Err(ThresholdError::Broken),
+        "without the witness card's half it stays shut"
+    );
+    println!("| offline | the guardians without their witness card | the half that stands under it |");
+    for other in [keys(2, card.agreement_key()), keys(1, self::key(24))] {
+        assert_ne!(other.id(), ours.id(), "another hospital or witness card is another name");
+        assert_eq!(open(&other, &half), Err(ThresholdError::Broken), "under another name it opens nothing");
+    }
+    println!(
+        "| offline | the label of another hospital's escrow, or of another witness card | the sealing, whose identity it is |"
+    );
+    let mut stranger = SoftwareAgreement::from_secret(&[25; 32]);
+    let refused = Envelope::parse(&sealed.witness).expect("an envelope").open(
+        &mut stranger,
+        Context::WitnessHalf,
+        &NetworkId([3; 32]),
+    );
+    assert!(refused.is_err(), "another card opens no half");
 }

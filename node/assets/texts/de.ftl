@@ -91,6 +91,12 @@ recovery-contest = Sie widersprechen: Keine andere Karte tritt an die Stelle der
 recovery-request = { $organization } bittet drei Vertrauenspersonen, den Weg zurück von einer verlorenen Karte zu der neuen Karte zu öffnen, die in der Mitteilung steht. Bis { $until }. Der Patient sieht, wer zugestimmt hat.
 recovery-finish = { $organization } setzt diese neue Karte an die Stelle der verlorenen: Sie öffnet Ihre Akte, und die verlorene Karte öffnet ab jetzt nichts mehr.
 
+## Emergencies without a line
+emergency-at = Sie bestimmen, wo Ihre Notfalldaten auch dann geöffnet werden dürfen, wenn alle Leitungen ausgefallen sind: { $hospitals }.
+emergency-at-how = Dort können mindestens zwei benannte Personen sie öffnen, wenn Sie nicht antworten können. Sie brauchen dazu auch eine besondere Karte des Krankenhauses.
+emergency-at-seen = Diese Krankenhäuser erhalten jetzt eine Kopie Ihrer Notfalldaten. Sobald die Leitung wieder da ist, sehen Sie, wer sie geöffnet hat. Sie können das an jedem Schalter ändern.
+emergency-at-none = Sie bestimmen, dass Ihre Notfalldaten nirgends geöffnet werden, solange Leitungen ausgefallen sind. Kopien in Krankenhäusern bleiben versiegelt.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Notfall: { $grantee } will { $what } sehen.

@@ -92,6 +92,12 @@ recovery-contest = You contest that another card takes the place of the lost one
 recovery-request = { $organization } asks three guardians to open the way back of a lost card to the new card that its notice names. Until { $until }. The patient will see who approved.
 recovery-finish = { $organization } puts this new card in the place of the lost one: it opens your record, and the lost card is dead from now on.
 
+## Emergencies without a line
+emergency-at = You choose where your emergency summary may be opened even if all lines are down: { $hospitals }.
+emergency-at-how = There, at least two people whom the hospital has named can open it when you cannot answer. They also need a special card of the hospital.
+emergency-at-seen = These hospitals get a copy of your emergency summary now. As soon as the line is back you see who opened it. You can change this at any desk.
+emergency-at-none = You choose that your emergency summary is opened nowhere while lines are down. Copies that hospitals have stay sealed.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Emergency: { $grantee } asks to see { $what }.

@@ -91,6 +91,12 @@ recovery-contest = Usted se opone a que otra tarjeta sustituya a la perdida: no 
 recovery-request = { $organization } pide a tres personas de confianza que abran de nuevo el acceso de una tarjeta perdida, para la tarjeta nueva que nombra el aviso. Hasta { $until }. El paciente verá quién lo aprobó.
 recovery-finish = { $organization } pone esta tarjeta nueva en lugar de la perdida: abre su historia, y la tarjeta perdida ya no abre nada.
 
+## Emergencies without a line
+emergency-at = Usted elige dónde se puede abrir su resumen de urgencia aunque todas las líneas estén cortadas: { $hospitals }.
+emergency-at-how = Allí, al menos dos personas nombradas por el hospital pueden abrirlo cuando usted no pueda responder. También necesitan una tarjeta especial del hospital.
+emergency-at-seen = Estos hospitales reciben ahora una copia de su resumen de urgencia. En cuanto vuelva la línea, usted verá quién lo abrió. Puede cambiarlo en cualquier mostrador.
+emergency-at-none = Usted elige que su resumen de urgencia no se abra en ningún lugar mientras las líneas estén cortadas. Las copias de los hospitales siguen selladas.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Urgencia: { $grantee } pide ver { $what }.

@@ -91,6 +91,12 @@ recovery-contest = Vous vous opposez à ce qu'une autre carte remplace la carte 
 recovery-request = { $organization } demande à trois personnes de confiance de rouvrir l'accès d'une carte perdue, pour la nouvelle carte que l'avis désigne. Jusqu'au { $until }. Le patient verra qui a accepté.
 recovery-finish = { $organization } met cette nouvelle carte à la place de la carte perdue : elle ouvre votre dossier, et la carte perdue n'ouvre plus rien désormais.
 
+## Emergencies without a line
+emergency-at = Vous choisissez où votre résumé d’urgence peut être ouvert même si toutes les lignes sont coupées : { $hospitals }.
+emergency-at-how = Là, au moins deux personnes désignées par l’hôpital peuvent l’ouvrir quand vous ne pouvez pas répondre. Il leur faut aussi une carte spéciale de l’hôpital.
+emergency-at-seen = Ces hôpitaux reçoivent maintenant une copie de votre résumé d’urgence. Dès que la ligne est rétablie, vous voyez qui l’a ouvert. Vous pouvez changer cela à tout guichet.
+emergency-at-none = Vous choisissez que votre résumé d’urgence ne soit ouvert nulle part tant que les lignes sont coupées. Les copies des hôpitaux restent scellées.
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] Urgence : { $grantee } demande à voir { $what }.

@@ -91,6 +91,12 @@ recovery-contest = 您反對用另一張卡片取代遺失的卡片：不會為�
 recovery-request = { $organization }請三位受託人把遺失卡片的存取權重新開啟給通知中所寫的新卡片。期限：{ $until }。病人會看到誰同意了。
 recovery-finish = { $organization }用這張新卡片取代遺失的卡片：它能打開您的紀錄，遺失的卡片從現在起打不開任何內容。
 
+## Emergencies without a line
+emergency-at = 您選擇在所有線路中斷時，仍可在哪裡開啟您的緊急摘要：{ $hospitals }。
+emergency-at-how = 在那裡，當您無法回答時，至少兩位醫院指定的人可以開啟它。他們還需要醫院的一張特別的卡。
+emergency-at-seen = 這些醫院現在會得到您的緊急摘要副本。線路恢復後，您會看到誰開啟過。您可以在任何櫃檯更改。
+emergency-at-none = 您選擇在線路中斷時，不在任何地方開啟您的緊急摘要。醫院裡的副本仍然是封存的。
+
 ## Emergencies, in a patient's list
 emergency = { $state ->
     [asked] 緊急情況：{ $grantee } 要求查看{ $what }。

@@ -36,7 +36,8 @@ pub(crate) struct EmergencyShown {
     pub(crate) patient: String,
     /// Who asks.
     pub(crate) requester: Party,
-    /// `card` (by the patient's card and the requester alone), `summary`, `full` or `recovery`.
+    /// `card` (by the patient's card and the requester alone), `summary`, `full`, `recovery` or `offline` (at one hospital
+    /// without a line).
     pub(crate) tier: &'static str,
     /// Why.
     pub(crate) reason: &'static str,
@@ -227,7 +228,7 @@ pub(crate) struct EmergencyAsked {
     /// Whom a search of the caller's found: its content id, a colon, and the place in its list.
     found: Option<String>,
     /// `card` (the summary, by the patient's card in the reader and the requester alone), `summary` (two guardians) or
-    /// `full` (three); `summary` where absent.
+    /// `full` (three), or `offline` (guardians of this hospital and its witness card, without a line); `summary` where absent.
     tier: Option<String>,
     /// `unconscious`, `allergy-or-medicine`, `urgent-surgery`, `lack-of-capacity`, `card-unusable`, `other`.
     reason: String,

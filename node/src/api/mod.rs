@@ -15,6 +15,7 @@
 //! | `patients`, `records`, `content`, `amendments`, `erasures`, `imports`, `grants`, `accesses` | the record |
 //! | `searches` | patients who have no card with them |
 //! | `breakglass` | requests, approvals, opening, reviews |
+//! | `offline` | the same without a line: hospitals' own committees, witness cards, whom a patient names |
 //! | `recoveries` | lost cards without their printed code |
 //! | `oversight` | who broke the glass how often, what an auditor asks, counts in status |
 //! | `events` | what happens, as it happens |
@@ -41,6 +42,7 @@ mod input;
 mod ledger;
 mod members;
 mod metrics;
+mod offline;
 mod openapi;
 mod oversight;
 mod page;
@@ -95,7 +97,7 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(proposals::vote))
         .routes(routes!(proposals::file))
         .routes(routes!(proposals::checkpoint))
-        .routes(routes!(committees::committees))
+        .routes(routes!(committees::committees, offline::set_committee))
         .routes(routes!(committees::tap))
         .routes(routes!(patients::find, patients::create))
         .routes(routes!(patients::show))
@@ -117,6 +119,8 @@ fn keyed() -> OpenApiRouter<Api> {
         .routes(routes!(breakglass::open))
         .routes(routes!(breakglass::close))
         .routes(routes!(breakglass::review))
+        .routes(routes!(offline::witness))
+        .routes(routes!(offline::name_hospitals))
         .routes(routes!(oversight::report))
         .routes(routes!(oversight::audit))
 }

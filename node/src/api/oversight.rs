@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use super::breakglass::{concerning, state_name};
 use super::caller::Caller;
 use super::codes::Code;
+use super::offline::{LogAlarm, log_alarms};
 use super::page::Page;
 use super::problem::{Answer, Problem};
 use super::shown::Party;
@@ -174,6 +175,8 @@ pub(crate) struct Audit {
     pub(crate) bounds: Bounds,
     /// How each was bounded, and how things returned to normal.
     pub(crate) requests: Vec<Returned>,
+    /// What copies of hospitals' logs of openings without a line say that they shouldn't.
+    pub(crate) alarms: Vec<LogAlarm>,
 }
 
 /// An auditor's four questions about break-glass: who may start it, who did, what limits held, how things returned to normal.
@@ -203,6 +206,7 @@ pub(crate) async fn audit(State(api): State<Api>, caller: Caller) -> Answer<Repl
                 never: vec!["private-notes"],
             },
             requests: list.iter().map(|found| returned(service, found)).collect::<Answer<_>>()?,
+            alarms: log_alarms(service)?,
         }))
     })
     .await

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::codes::Code;
 use super::committees::{CommitteeStatus, committee_status};
+use super::offline::{LogAlarm, log_alarms};
 use super::oversight::{EmergencyStatus, emergency_status};
 use super::problem::{Answer, Problem};
 use super::state::Api;
@@ -197,6 +198,7 @@ impl Status {
         // As for the past: a store that can't be read shows elsewhere.
         let (committees, warnings) = committee_status(service).unwrap_or_default();
         (status.committees, status.warnings) = (committees, [status.warnings, warnings].concat());
+        status.warnings.extend(log_alarms(service).unwrap_or_default().iter().map(LogAlarm::warning));
         if let Some(own) = state.membership.node(&facts.node) {
             status.certificate(own.expires, now);
         }

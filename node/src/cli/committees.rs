@@ -13,9 +13,11 @@ use super::show::{fields, table, text};
 pub(crate) enum CommitteeCommand {
     /// Propose a committee; more than two thirds of the organizations must vote for it.
     Propose(ProposeArgs),
+    /// Set this hospital's own committee, which opens without a line, by the organization's card and the witness card.
+    Set(SetArgs),
     /// Committees, or those of one name: stage, who is missing, until when.
     Show {
-        /// The name.
+        /// The name; the beginning of one is enough.
         name: Option<String>,
         #[command(flatten)]
         card: CardArgs,
@@ -30,7 +32,7 @@ pub(crate) enum CommitteeCommand {
 /// Options of `breakglass committee propose`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProposeArgs {
-    /// `summary`, `full`, `ledger`, or a hospital's own.
+    /// `summary`, `full` or `ledger`.
     name: String,
     /// A guardian's id, in the order of the shares; once for each.
     #[arg(long = "guardian", value_name = "PERSON", conflicts_with = "validators")]
@@ -52,6 +54,47 @@ pub(crate) struct ProposeArgs {
     fresh: bool,
     #[command(flatten)]
     proposal: ProposalArgs,
+}
+
+/// Options of `breakglass committee set`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetArgs {
+    /// It is this hospital's own; the federation's are proposed and voted on.
+    #[arg(long, required = true)]
+    local: bool,
+    /// A guardian's id, one of this hospital's people; once for each, in the order of the shares.
+    #[arg(long = "guardian", value_name = "PERSON", required = true)]
+    guardians: Vec<String>,
+    /// The witness card in a reader: serial, the beginning of one, or holder.
+    #[arg(long, value_name = "CARD")]
+    witness_card: String,
+    /// Shares needed; 2 where absent.
+    #[arg(long, value_name = "N")]
+    needed: Option<u64>,
+    /// Members that must prove their shares before the key stands; all where absent.
+    #[arg(long, value_name = "N")]
+    provers: Option<u64>,
+    /// Blocks that each of the four phases takes.
+    #[arg(long, value_name = "N", default_value_t = 72)]
+    phase_blocks: u64,
+    /// Make a new key although one stands: what was sealed to that one is not opened by it.
+    #[arg(long)]
+    fresh: bool,
+    #[command(flatten)]
+    card: CardArgs,
+}
+
+fn set(global: &Global, args: &SetArgs) -> Outcome<Done> {
+    let seat = Seat::take(global, &args.card)?;
+    let body = json!({
+        "guardians": args.guardians,
+        "witness_card": seat.serial(&args.witness_card)?,
+        "shares_needed": args.needed,
+        "provers_needed": args.provers,
+        "phase_blocks": args.phase_blocks,
+        "fresh": args.fresh,
+    });
+    seat.act("/committees", &body)
 }
 
 fn propose_committee(global: &Global, args: &ProposeArgs) -> Outcome<Done> {
@@ -85,7 +128,7 @@ fn named(member: &Value) -> String {
 
 fn show(global: &Global, name: Option<&str>, card: &CardArgs) -> Outcome<Done> {
     let mut rows = Seat::take(global, card)?.client().list("/committees")?;
-    rows.retain(|row| name.is_none_or(|name| text(row, "name") == name));
+    rows.retain(|row| name.is_none_or(|name| text(row, "name").starts_with(name)));
     let mut shown = rows.clone();
     for row in &mut shown {
         let missing = row["missing"].as_array().map(|all| all.iter().map(named).collect::<Vec<_>>());
@@ -113,6 +156,7 @@ fn tap(global: &Global, card: &CardArgs) -> Outcome<Done> {
 pub(crate) fn run(global: &Global, command: &CommitteeCommand) -> Outcome<Done> {
     match command {
         CommitteeCommand::Propose(args) => propose_committee(global, args),
+        CommitteeCommand::Set(args) => set(global, args),
         CommitteeCommand::Show { name, card } => show(global, name.as_deref(), card),
         CommitteeCommand::Tap { card } => tap(global, card),
     }

@@ -27,6 +27,13 @@ pub(crate) enum EmergencyCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// Put a request without a line before the hospital's witness card, once guardians have approved it.
+    Witness {
+        /// The request.
+        request: String,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// Approve a request as a guardian, by the own card.
     Approve {
         /// The request.
@@ -90,6 +97,9 @@ pub(crate) struct RequestArgs {
     /// card or 0 (the patient's card in the reader, and nobody else), summary or 1 (two guardians), full or 2 (three).
     #[arg(long, default_value = "summary")]
     tier: String,
+    /// Without a line: guardians of this hospital, which the patient named, and its witness card.
+    #[arg(long, conflicts_with = "tier")]
+    offline: bool,
     /// unconscious, allergy-or-medicine, urgent-surgery, lack-of-capacity, card-unusable or other.
     #[arg(long)]
     reason: String,
@@ -145,6 +155,8 @@ const RETURNED: &[(&str, &str)] = &[
     ("REVIEW DUE", "review_due"),
     ("SEALED ANEW", "sealed_anew"),
 ];
+const ALARMS: &[(&str, &str)] =
+    &[("HOSPITAL", "organization_name"), ("LINK", "counter"), ("WHAT", "what"), ("NODES", "nodes")];
 const RECORDS: &[(&str, &str)] = &[("RECORD", "content"), ("CATEGORY", "category"), ("TITLE", "title")];
 
 /// `hospes breakglass`.
@@ -154,6 +166,9 @@ pub(crate) fn run(global: &Global, command: &EmergencyCommand) -> Outcome<Done> 
         EmergencyCommand::Request(args) => request(global, args),
         EmergencyCommand::Find(args) => searches::find(global, args),
         EmergencyCommand::Found { search, card } => searches::found(global, search.as_deref(), card),
+        EmergencyCommand::Witness { request, card } => {
+            Seat::take(global, card)?.act(&path(request, "/witness"), &json!({}))
+        }
         EmergencyCommand::Approve { request, card } => {
             Seat::take(global, card)?.act(&path(request, "/approve"), &json!({}))
         }
@@ -184,7 +199,8 @@ fn request(global: &Global, args: &RequestArgs) -> Outcome<Done> {
     body.extend(args.patient.iter().map(|patient| ("patient".to_owned(), json!(patient))));
     body.extend(args.found.iter().map(|found| ("found".to_owned(), json!(found))));
     body.extend(args.minutes.iter().map(|minutes| ("minutes".to_owned(), json!(minutes))));
-    body.insert("tier".into(), json!(tier(&args.tier)));
+    let tier = if args.offline { "offline" } else { tier(&args.tier) };
+    body.insert("tier".into(), json!(tier));
     body.insert("reason".into(), json!(args.reason));
     body.insert("text".into(), json!(args.text));
     let mut done = seat.act("/breakglass", &Value::Object(body))?;
@@ -214,7 +230,11 @@ fn still_needed(now: &Value) -> String {
     }
     let missing = usize::try_from(needed).unwrap_or_default().saturating_sub(count("approved"));
     let waiting: Vec<_> = rows(now, "waiting").iter().map(party_name).collect();
-    format!("{missing} guardians are still needed, of: {}.", waiting.join("; "))
+    let then = match text(now, "tier") {
+        "offline" => " Then put it before the witness card: hospes breakglass witness.",
+        _ => "",
+    };
+    format!("{missing} guardians are still needed, of: {}.{then}", waiting.join("; "))
 }
 
 /// Opens, and lists what is readable now.
@@ -257,6 +277,7 @@ fn four_answers(audit: &Value) -> String {
     let people = rows(audit, "people");
     if people.is_empty() {
         lines.push("\nWho did: nobody.".into());
+        lines.extend(Some(alarms(audit)).filter(|said| !said.is_empty()));
         return lines.join("\n");
     }
     lines.push(format!("\nWho did:\n{}", table(PEOPLE, &people)));
@@ -270,7 +291,17 @@ fn four_answers(audit: &Value) -> String {
         table(LIMITS, &requests)
     ));
     lines.push(format!("\nHow things returned to normal:\n{}", table(RETURNED, &requests)));
+    lines.extend(Some(alarms(audit)).filter(|said| !said.is_empty()));
     lines.join("\n")
+}
+
+/// What is wrong with hospitals' logs of openings without a line; empty where nothing is.
+fn alarms(audit: &Value) -> String {
+    let rows = rows(audit, "alarms");
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!("\nALARM: the log of openings without a line is not whole:\n{}", table(ALARMS, &rows))
 }
 
 fn released_by(tier: &Value) -> String {

@@ -24,6 +24,18 @@ pub(crate) enum PatientCommand {
         #[command(flatten)]
         card: CardArgs,
     },
+    /// The patient who signs in names hospitals at which the emergency summary may be opened without a line, in place of
+    /// those named before.
+    EmergencyAt {
+        /// A hospital that has a committee of its own (repeatable, at most four).
+        #[arg(value_name = "ORGANIZATION", required_unless_present = "none")]
+        organizations: Vec<String>,
+        /// Nowhere.
+        #[arg(long, conflicts_with = "organizations")]
+        none: bool,
+        #[command(flatten)]
+        card: CardArgs,
+    },
     /// Order that everything of the patient who signs in is destroyed everywhere.
     Erase {
         #[command(flatten)]
@@ -83,6 +95,10 @@ pub(crate) fn run(global: &Global, command: &PatientCommand) -> Outcome<Done> {
         PatientCommand::Find { family, birth_date, card } => {
             let query = query(&[("family", family.clone()), ("birth_date", birth_date.clone())]);
             list(global, card, &format!("/patients{query}"), "patients", FOUND)
+        }
+        PatientCommand::EmergencyAt { organizations, none: _, card } => {
+            let body = json!({"organizations": organizations});
+            Seat::take(global, card)?.act("/emergency-hospitals", &body)
         }
         PatientCommand::Erase { card } => super::erasures::order(global, card, &[]),
         PatientCommand::Recover(command) => super::recoveries::run(global, command),

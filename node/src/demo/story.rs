@@ -41,6 +41,10 @@ pub(crate) enum Who {
     Dora,
     /// An auditor of the patient's home.
     Vera,
+    /// A guardian of the clinic's own committee.
+    Gus,
+    /// Another.
+    Ina,
     /// A patient, in the order of the samples; 0 is the patient of the story.
     Patient(usize),
 }

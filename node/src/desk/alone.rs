@@ -83,6 +83,7 @@ impl Desk {
                 approvals: Vec::new(),
                 signature: None,
                 presence: Some(Bytes(presence)),
+                link: None,
             };
             let mut rng = random::generator()?;
             entries.push(desk.0.place.entry(Kind::Release, &[id, request.card], &release, key, &mut rng));

@@ -28,6 +28,7 @@ use super::alone::may_alone;
 use super::compose::{Entry, file, sign_in_turn};
 use super::error::DeskError;
 use super::lockers::{Treating, seal_subject_keys};
+use super::offline::CUT_OFF_TOO_LONG;
 use super::search::{Choice, chosen};
 use super::sessions::{Session, Who};
 use super::sign_in::name_of;
@@ -149,6 +150,9 @@ impl Desk {
                 if tier == Tier::Card {
                     may_alone(service, &requester, &organization)?;
                 }
+                if tier == Tier::Offline && service.is_cut_off_too_long() {
+                    return Err(CUT_OFF_TOO_LONG);
+                }
                 if tier == Tier::Full && service.owes_reviews(&requester)? {
                     return Err(DeskError::NotAllowed("a review of an earlier emergency access is overdue"));
                 }
@@ -210,6 +214,11 @@ impl Desk {
         let look = move |service: &mut Service| basis_of(service, of, key, tier);
         if let Some(basis) = self.ask(look).await? {
             return Ok(basis);
+        }
+        if tier == Tier::Offline {
+            return Err(DeskError::NotHere(
+                "this patient did not name this hospital for emergencies without a line",
+            ));
         }
         let missing = DeskError::NotHere("no escrow of this patient is in reach");
         let Some(key) = key else { return Err(missing) };

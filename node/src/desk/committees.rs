@@ -70,6 +70,7 @@ impl CommitteeRequest {
             provers_needed: self.provers_needed.unwrap_or(provers),
             previous: standing.map(|standing| standing.committee),
             blocks: CeremonyBlocks { deal: after(1), complain: after(2), answer: after(3), prove: after(4) },
+            local: None,
         })
     }
 }

@@ -1,5 +1,5 @@
 //! Opening what was released: the requester's card opens the key of the request, the shares under it open both halves of
-//! the escrow (one of them, where the patient's card has the other), and the escrow's secret opens the packet of lockers, as
+//! the escrow (one of them, where the patient's card or a hospital's witness card has the other), and the escrow's secret opens the packet of lockers, as
 //! any reader's key does.
 //!
 //! What it opened stays in the session until the card leaves. Each record is decided and its access filed by `reading`,
@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, Openings, SealedEscrow};
+use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, Openings, SealedEscrow, WitnessSealedEscrow};
 use hospes_breakglass::threshold::{Purpose, Signature, SignatureShare, ThresholdError, ThresholdKey};
 use hospes_protocol::context::Context;
 use hospes_protocol::emergency::{EscrowRef, Tier};
@@ -44,8 +44,10 @@ pub(super) struct Parts {
     pub(super) sealed: Vec<u8>,
     /// Null where the patient's card stands in for guardians.
     pub(super) guardians: Option<ThresholdKey>,
-    /// The validators' key.
-    pub(super) ledger: ThresholdKey,
+    /// The validators' key; null where the hospital's witness card stands in for them.
+    pub(super) ledger: Option<ThresholdKey>,
+    /// The witness card's half, sealed to the key of the request.
+    witness: Option<Vec<u8>>,
     /// What the escrow reads.
     pub(super) packets: Vec<Vec<u8>>,
 }
@@ -54,8 +56,14 @@ fn parts(service: &Service, objects: &dyn Objects, request: &ContentId) -> Resul
     let Some(ready) = service.opening_shares(request)? else { return Ok(None) };
     let enough =
         |key: &ThresholdKey, shares: &Gathered| shares.len() >= usize::from(key.threshold().shares_needed());
-    let ledger = service.threshold_key(&ready.request.ledger)?;
-    let Some(ledger) = ledger.filter(|key| enough(key, &ready.ledger)) else { return Ok(None) };
+    let (ledger, witness) = if ready.request.tier == Tier::Offline {
+        let Some(half) = service.witness_half(request)? else { return Ok(None) };
+        (None, Some(half))
+    } else {
+        let key = service.threshold_key(&ready.request.ledger)?;
+        let Some(key) = key.filter(|key| enough(key, &ready.ledger)) else { return Ok(None) };
+        (Some(key), None)
+    };
     let guardians = if ready.request.tier == Tier::Card {
         None
     } else {
@@ -68,7 +76,7 @@ fn parts(service: &Service, objects: &dyn Objects, request: &ContentId) -> Resul
     };
     let Some(sealed) = objects.object(&escrow.sealed)? else { return Ok(None) };
     let packets = service.packets_for(&escrow.public.key.id(), &ready.request.patient)?;
-    Ok(Some(Parts { ready, escrow, sealed, guardians, ledger, packets }))
+    Ok(Some(Parts { ready, escrow, sealed, guardians, ledger, witness, packets }))
 }
 
 impl Desk {
@@ -76,7 +84,7 @@ impl Desk {
     ///
     /// # Errors
     /// [`DeskError::NotAllowed`] for anyone but the requester; [`DeskError::SignerAbsent`] where the patient's card has a
-    /// half and is not in; [`DeskError::NotHere`] while it is not final or shares are missing; [`DeskError::SessionOver`].
+    /// half and is not in; [`DeskError::NotHere`] while it is not final, or not signed by the witness card where that must, or shares are missing; [`DeskError::SessionOver`].
     pub(crate) async fn open_emergency(
         &self,
         session: &Arc<Session>,
@@ -142,17 +150,27 @@ fn open(
     let mut half = |key: &ThresholdKey, shares: &Gathered| {
         signature(key, shares, &label.opening(), (&mut opener, network))
     };
-    let ledger = half(&parts.ledger, &parts.ready.ledger)?;
-    let secret = match &parts.guardians {
-        Some(key) => {
-            let openings = Openings { guardians: half(key, &parts.ready.guardians)?, ledger };
-            let keys = EscrowKeys { guardians: key.public(), ledger: parts.ledger.public() };
+    let guardians = parts.guardians.as_ref().map(|key| half(key, &parts.ready.guardians)).transpose()?;
+    let ledger = parts.ledger.as_ref().map(|key| half(key, &parts.ready.ledger)).transpose()?;
+    let guardians = parts.guardians.as_ref().map(ThresholdKey::public).zip(guardians);
+    let ledger = parts.ledger.as_ref().map(ThresholdKey::public).zip(ledger);
+    let secret = match (guardians, ledger) {
+        (Some(guardians), Some(ledger)) => {
+            let openings = Openings { guardians: guardians.1, ledger: ledger.1 };
+            let keys = EscrowKeys { guardians: guardians.0, ledger: ledger.0 };
             SealedEscrow::decode(&parts.sealed)?.open(label, &keys, &openings)
         }
-        None => {
-            let keys = (on_card.ok_or(BROKEN)?, &parts.ledger.public());
-            CardSealedEscrow::decode(&parts.sealed)?.open(label, keys, &ledger)
+        (None, Some((ledger, signature))) => {
+            let keys = (on_card.ok_or(BROKEN)?, &ledger);
+            CardSealedEscrow::decode(&parts.sealed)?.open(label, keys, &signature)
         }
+        (Some((guardians, signature)), None) => {
+            let sealed = Envelope::parse(parts.witness.as_ref().ok_or(BROKEN)?)?;
+            let witness = sealed.open(&mut opener, Context::WitnessHalf, network)?;
+            let half = Zeroizing::new(<[u8; 32]>::try_from(witness.as_slice()).map_err(|_| BROKEN)?);
+            WitnessSealedEscrow::decode(&parts.sealed)?.open(label, (&guardians, &signature), &half)
+        }
+        (None, None) => return Err(BROKEN),
     };
     let secret = secret.map_err(|_| BROKEN)?;
     let mut escrow = SoftwareAgreement::from_secret(&secret);

@@ -5,12 +5,14 @@
 //! named one by one, or filed while no epoch was live) travels as a bundle: record id and data key, 64 bytes each,
 //! sealed as a data key is. Nothing here asks a card or files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use hospes_breakglass::escrow::{CardSealedEscrow, EscrowKeys, SealedEscrow};
+use hospes_breakglass::escrow::{
+    CardSealedEscrow, EscrowKeys, SealedEscrow, WitnessKeys, WitnessSealedEscrow,
+};
 use hospes_breakglass::threshold::PublicKey;
 use hospes_protocol::context::Context;
-use hospes_protocol::control::LEDGER_COMMITTEE;
+use hospes_protocol::control::{LEDGER_COMMITTEE, local_committee};
 use hospes_protocol::emergency::{EscrowLabel, EscrowPublic, EscrowRef, Tier};
 use hospes_protocol::ids::{ContentId, KeyId, NetworkId, ObjectId, OrganizationId};
 use hospes_protocol::keys::{AgreementKey, KeyAgreement as _, SoftwareAgreement};
@@ -104,6 +106,8 @@ pub(super) enum Under {
     Guardians(EscrowKeys),
     /// A value on the patient's card, and the validators' key.
     Card(PublicKey),
+    /// A hospital's guardians and its witness card.
+    Witness(WitnessKeys),
 }
 
 impl Under {
@@ -111,6 +115,15 @@ impl Under {
         match self {
             Self::Guardians(keys) => keys.id(),
             Self::Card(ledger) => CardSealedEscrow::keys(ledger),
+            Self::Witness(keys) => keys.id(),
+        }
+    }
+
+    /// The one hospital at which it opens.
+    pub(super) fn hospital(&self) -> Option<OrganizationId> {
+        match self {
+            Self::Witness(keys) => Some(keys.organization),
+            Self::Guardians(_) | Self::Card(_) => None,
         }
     }
 }
@@ -122,18 +135,30 @@ pub(super) struct EscrowPlan {
     pub(super) tier: Tier,
     /// The guardians' committee; the validators' where a card stands in for guardians.
     pub(super) guardians: ContentId,
-    /// The validators'.
+    /// The validators'; the hospital's own where its witness card stands in for them.
     pub(super) ledger: ContentId,
     /// Their keys.
     pub(super) under: Under,
 }
 
-/// The escrows that a patient's lockers get now: of each tier whose guardians hold a key, if the validators do.
+/// The escrows that a patient's lockers get now: of each tier whose guardians hold a key, if the validators do; and one of each
+/// hospital that the patient names for emergencies without a line, if its guardians hold a key.
 ///
 /// # Errors
 /// Of the store.
-pub(super) fn escrow_plans(service: &Service) -> Result<Vec<EscrowPlan>, DeskError> {
+pub(super) fn escrow_plans(
+    service: &Service,
+    offline_at: &BTreeSet<OrganizationId>,
+) -> Result<Vec<EscrowPlan>, DeskError> {
     let mut plans = Vec::new();
+    for organization in offline_at {
+        let Some(own) = service.committee_key(&local_committee(organization))? else { continue };
+        let Some(local) = own.entry.local else { continue };
+        let (organization, guardians) = (local.organization, own.key.public());
+        let under = Under::Witness(WitnessKeys { organization, guardians, witness: local.agreement });
+        let (guardians, ledger) = (own.committee, own.committee);
+        plans.push(EscrowPlan { tier: Tier::Offline, guardians, ledger, under });
+    }
     let Some(ledger) = service.committee_key(LEDGER_COMMITTEE)? else { return Ok(plans) };
     let (tier, under) = (Tier::Card, Under::Card(ledger.key.public()));
     plans.push(EscrowPlan { tier, guardians: ledger.committee, ledger: ledger.committee, under });
@@ -229,6 +254,7 @@ pub(super) fn make_epoch(
     for plan in new.escrows {
         escrows.extend(add_escrow(&new, plan, &secrets, network, (&mut packets, rng))?);
     }
+    escrows.sort_by_key(|e| (e.public.tier, e.public.key.id()));
     let mut rests_on = new.rests_on;
     rests_on.sort_unstable();
     rests_on.dedup();
@@ -266,6 +292,7 @@ fn add_escrow(
         (Under::Card(ledger), Some(half)) => {
             CardSealedEscrow::seal(&secret, &label, (half, ledger), rng).encode()
         }
+        (Under::Witness(keys), _) => WitnessSealedEscrow::seal(&secret, &label, keys, rng)?.encode(),
         (Under::Card(_), None) => return Ok(None),
     };
     let within: Vec<_> = secrets.iter().filter(|s| plan.tier.holds(s.name.category)).cloned().collect();

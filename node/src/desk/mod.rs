@@ -15,6 +15,7 @@
 //! | `unseal`, `reading`, `opening` | from a decision to plaintext in memory; damaged parts come from elsewhere |
 //! | `grants`, `revocations` | consent and its end |
 //! | `break_glass`, `approving`, `glass` | asking for a patient's escrow, a guardian's approval, opening it |
+//! | `alone`, `offline` | by the patient's card alone; in a hospital without a line, by its witness card |
 //! | `search` | looking for a patient who has no card with him |
 //! | `committees`, `guardians` | who guards emergency access, and each guardian's part in making its key |
 //! | `proposals` | what several organizations must sign |
@@ -39,6 +40,7 @@ mod grants;
 mod guardians;
 mod language;
 mod lockers;
+mod offline;
 mod opening;
 mod organization;
 mod patient_text;
@@ -80,6 +82,7 @@ pub(crate) use erasures::Erase;
 pub(crate) use error::DeskError;
 pub(crate) use grants::GrantRequest;
 pub(crate) use language::Language;
+pub(crate) use offline::LocalRequest;
 pub(crate) use organization::{PolicyChoice, RoleRequest};
 pub(crate) use patient_text::{EmergencyNotice, emergency};
 pub(crate) use patients::{CreatePatient, FoundPatient};

@@ -122,6 +122,18 @@ fn study_text(language: Language, study: StudyId, anonymity: Anonymity) -> Strin
     language.say("consent-study", &[("anonymity", anonymity), ("study", Value::Name(&study))])
 }
 
+/// What a patient reads who names hospitals for emergencies without a line, or takes that back by naming none.
+pub(super) fn named_hospitals(language: Language, names: &[String]) -> Shown {
+    if names.is_empty() {
+        return shown(language, &[language.say("emergency-at-none", &[])]);
+    }
+    let names: Vec<_> = names.iter().map(|name| language.name(name)).collect();
+    let list = language.list(&names);
+    let sentences = ["emergency-at", "emergency-at-how", "emergency-at-seen"]
+        .map(|key| language.say(key, &[("hospitals", Value::Words(&list))]));
+    shown(language, &sentences)
+}
+
 fn shown(language: Language, sentences: &[String]) -> Shown {
     Shown { text: language.sentences(sentences), language }
 }

@@ -4,6 +4,7 @@
 //! The recovery code is in the result of the tap, to be printed, and nowhere else. Who the patient is lies sealed in
 //! the patient entry and in this node's store, under the patient's erasable key.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hospes_card::{Card, CardInfo, CardSerial, Object, RecoveryCode, Slot};
@@ -121,7 +122,11 @@ impl Desk {
                 }
                 let members = &service.state().membership;
                 let nodes = treating(members, &[organization], &secret_there);
-                Ok((members.keys.get(&organization).cloned(), nodes, escrow_plans(service)?))
+                Ok((
+                    members.keys.get(&organization).cloned(),
+                    nodes,
+                    escrow_plans(service, &BTreeSet::new())?,
+                ))
             })
             .await?;
         let epoch = newest_key(&*self.0.parts.objects, &organization, certified)?

@@ -439,10 +439,11 @@ fn escrow_secret(
     let label = &parts.ready.request.label;
     let opening = label.opening();
     let guardians = parts.guardians.as_ref().ok_or(BROKEN)?;
+    let ledger = parts.ledger.as_ref().ok_or(BROKEN)?;
     let openings = Openings {
         guardians: signature(guardians, &parts.ready.guardians, &opening, (opener, network))?,
-        ledger: signature(&parts.ledger, &parts.ready.ledger, &opening, (opener, network))?,
+        ledger: signature(ledger, &parts.ready.ledger, &opening, (opener, network))?,
     };
-    let keys = EscrowKeys { guardians: guardians.public(), ledger: parts.ledger.public() };
+    let keys = EscrowKeys { guardians: guardians.public(), ledger: ledger.public() };
     SealedEscrow::decode(&parts.sealed)?.open(label, &keys, &openings).map_err(|_| BROKEN)
 }

@@ -89,7 +89,7 @@ pub(super) fn standing_of(
     let state = service.state();
     Ok(Lockers {
         home,
-        escrows: escrow_plans(service)?,
+        escrows: escrow_plans(service, &service.offline_at(&patient)?)?,
         patient,
         card_entry,
         card,
@@ -204,7 +204,9 @@ pub(super) fn renew_with(
         Some(Reader { key, organization, grant: grant.clone() })
     };
     let readers: Vec<_> = grants.iter().filter_map(of).collect();
-    let organizations: Vec<_> = readers.iter().map(|r| r.organization).collect();
+    // A hospital that the patient names holds the summary, and files under K what it opens.
+    let named = now.escrows.iter().filter_map(|plan| plan.under.hospital());
+    let organizations: Vec<_> = readers.iter().map(|r| r.organization).chain(named).collect();
     let on_card = half_of(card)?;
     let made = make_epoch(
         NewEpoch {

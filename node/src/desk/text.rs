@@ -5,6 +5,7 @@
 
 use hospes_protocol::emergency::{Outcome, Reason, Tier};
 use hospes_protocol::ids::{BlockHash, PersonId};
+use hospes_service::emergency::Witnessing;
 
 use super::guardians::Owed;
 use super::search::Choice;
@@ -130,7 +131,9 @@ pub(super) fn ask_emergency(
             "Nobody else is asked: you open it alone, by the patient's card in the reader".to_owned()
         }
         Some((_, people)) => format!("{people} guardians must approve"),
-        None => "Nobody can approve it".to_owned(),
+        None => {
+            "People of this hospital's own committee must approve, and its witness card must sign".to_owned()
+        }
     };
     Shown::english(format!(
         "{organization} asks to open {} of a patient who can't consent. Why: {}. Until {}. {approve}. {}\
@@ -151,6 +154,27 @@ pub(super) fn find_patient(organization: &str) -> Shown {
     Shown::english(format!(
         "{organization} looks for a patient who has no card with him, by name and date of birth, at every hospital that \
          takes part. Whoever is found will see who looked, and when."
+    ))
+}
+
+/// A hospital's own committee, for its card and the witness card.
+pub(super) fn local_committee(organization: &str, said: &str) -> Shown {
+    Shown::english(format!(
+        "{organization} sets its own committee for emergencies without a line: {said}. With the witness card they open the \
+         emergency summaries of patients who named {organization}."
+    ))
+}
+
+/// The witness card's link.
+pub(super) fn witness_emergency(organization: &str, asked: &Witnessing) -> Shown {
+    let mut requester = asked.request.requester.to_string();
+    requester.truncate(16);
+    let number = asked.link.as_ref().map_or_else(|_| "as before".to_owned(), |link| link.counter.to_string());
+    Shown::english(format!(
+        "Emergency opening without a line at {organization}, number {number} in the log of this witness card: {} of a patient, \
+         for person {requester}, until {}. It stays in the log, and the patient will see it once the line is back.",
+        tier_name(Tier::Offline),
+        minute(asked.request.until),
     ))
 }
 

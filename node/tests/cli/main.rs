@@ -6,6 +6,7 @@
 
 mod cards;
 mod committees;
+mod cut_off;
 mod daemon;
 mod emergencies;
 mod floods;

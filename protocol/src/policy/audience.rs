@@ -3,7 +3,7 @@
 //! | kind | organizations |
 //! |---|---|
 //! | patient, card, locker, proxy | the circle: home, those that hold K, those of current grantees, authors |
-//! | record, amendment | author, home, those of current readers of this record; of a change, also those of its readers before |
+//! | record, amendment | author, home, those of current readers of this record, of summaries hospitals that the patient named to open without a line; of a change, also those of its readers before |
 //! | grant | home, the grantee's, authors in scope |
 //! | revocation | home, the grantees' of what it takes back, authors |
 //! | access | home, the reader's; under a one-time grant or a code, whoever holds that grant |
@@ -11,7 +11,7 @@
 //! | receipt | home, authors |
 //! | recovery | the circle, the other organization that signed it; once it is asked for, whoever judges the request |
 //! | search | every organization that takes part: any may know the patient |
-//! | request, release, close, review | home, the requester's, the guardians', those of the ledger committee's nodes |
+//! | request, release, close, review | home, the requester's, the guardians', those of the ledger committee's nodes, without a line too |
 //!
 //! Who may hold a request may also hold the patient entry, the card and the locker entry on which it stands: who lacks
 //! them judges nothing. While a release is in force, the requester's organization is among the readers of what it opens.
@@ -23,7 +23,7 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use crate::control::CommitteeMember;
+use crate::control::{CommitteeMember, LEDGER_COMMITTEE};
 use crate::emergency::{CloseEntry, RequestEntry, ReviewEntry, Tier};
 use crate::entry::{KindCode, is_control};
 use crate::ids::{ContentId, OrganizationId, PatientId};
@@ -141,6 +141,9 @@ fn of_request(view: &(impl PatientView + ?Sized), e: &RequestEntry) -> Result<Or
         let committee = view.committee(id)?;
         set.extend(committee.iter().flat_map(|c| c.roster.members()).filter_map(|member| of(&member)));
     }
+    // Validators give no share there, but are told: who knows all links sees which one is missing.
+    let watch = members.committee(LEDGER_COMMITTEE).filter(|_| e.tier == Tier::Offline);
+    set.extend(watch.iter().flat_map(|c| c.entry.roster.members()).filter_map(|member| of(&member)));
     Ok(set)
 }
 
@@ -279,9 +282,14 @@ pub(super) fn readers(
     now_ms: u64,
 ) -> Result<Organizations, Unreadable> {
     let mut set = grantees(view, patient, |grant| reach.is_in(grant), Some(now_ms))?;
+    // What is to be opened without a line must be there before.
+    if Tier::Offline.opens(reach.category) {
+        set.extend(view.offline_at(patient)?);
+    }
     view.releases(patient, &mut |release| {
         let of = &release.entry;
-        let in_force = release.height.is_some() && !of.closed && now_ms < of.until;
+        let stands = release.height.is_some() || of.tier == Tier::Offline;
+        let in_force = stands && !of.closed && now_ms < of.until;
         if in_force && of.tier.opens(reach.category) {
             set.insert(of.organization);
         }
@@ -365,6 +373,8 @@ fn of_records_erasure(
         set.insert(facts.organization);
         if summary {
             set.extend(emergency_nodes(view.membership()).map(|(_, organization)| organization));
+            // Hospitals that the patient named for emergencies without a line, or did once, hold K.
+            set.extend(view.key_holders(&e.patient)?);
         }
     }
     let backups: Vec<_> = set.iter().flat_map(|o| backup_partners(view.membership(), o)).collect();

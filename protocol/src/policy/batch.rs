@@ -220,6 +220,10 @@ impl<V: PatientView + ?Sized> PatientView for Batch<'_, V> {
         self.view.requests(patient, visit)
     }
 
+    fn offline_at(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
+        self.view.offline_at(patient)
+    }
+
     fn committee(&self, id: &ContentId) -> Result<Option<CommitteeEntry>, Unreadable> {
         self.view.committee(id)
     }

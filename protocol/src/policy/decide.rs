@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 
 use crate::control::{PractitionerEntry, Standing};
+use crate::emergency::Tier;
 use crate::ids::{ContentId, OrganizationId, PatientId, PersonId, StudyId};
 use crate::personal::{Author, Category, GrantEntry, Grantee, Label, Purpose, Right};
 use crate::policy::force::{counts, is_open, is_replaced, is_withdrawn, proxy_in_force};
@@ -219,7 +220,10 @@ impl<V: View + ?Sized> Search<'_, V> {
                     Rule::EmergencyOver
                 } else if !of.tier.opens(self.matter.category) && !crate::mutant!(ScopeUnread) {
                     Rule::EmergencyScope
-                } else if release.height.is_none() && !crate::mutant!(ReleasePending) {
+                } else if release.height.is_none()
+                    && of.tier != Tier::Offline
+                    && !crate::mutant!(ReleasePending)
+                {
                     Rule::EmergencyPending
                 } else {
                     Rule::Emergency

@@ -3,7 +3,7 @@
 //! | object | where |
 //! |---|---|
 //! | segments and manifest of a record | author, home, organizations of its current readers, the author's backup partners |
-//! | the same of an emergency summary | also the federation's emergency nodes |
+//! | the same of an emergency summary | also the federation's emergency nodes, and hospitals that the patient named to open without a line |
 //! | a packet | the organization whose reader it is for; the patient's own: home and those that hold K |
 //! | a body | its audience |
 //!

@@ -327,6 +327,14 @@ pub trait PatientView: View {
     /// [`Unreadable`].
     fn requests(&self, patient: &PatientId, visit: Visit<'_, RequestEntry>) -> Result<(), Unreadable>;
 
+    /// Hospitals that the patient's newest lockers have an offline escrow for.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    fn offline_at(&self, _patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
+        Ok(BTreeSet::new())
+    }
+
     /// A committee, by its entry.
     ///
     /// # Errors

@@ -221,7 +221,14 @@ impl Judge<'_> {
     }
 
     fn committee(&mut self, committee: StandingCommittee) -> Result<(), Rejected> {
-        self.two_thirds()?;
+        match &committee.entry.local {
+            None => self.two_thirds()?,
+            // The witness card signs too, which proves that the hospital holds it.
+            Some(local) => {
+                self.own_card(&local.organization)?;
+                self.body.signed_by(&local.witness, self.network)?;
+            }
+        }
         self.m.judge_committee(&committee.entry, committee.height)?;
         self.m.committees.insert(committee.id, committee);
         Ok(())

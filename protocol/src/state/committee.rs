@@ -6,8 +6,8 @@
 use super::Membership;
 use crate::check::{Check, Rejected, ensure};
 use crate::control::{
-    CeremonyBlocks, CommitteeEntry, CommitteeMember, DkgEntry, FULL_COMMITTEE, LEDGER_COMMITTEE, Roster,
-    Standing,
+    CeremonyBlocks, CommitteeEntry, CommitteeMember, DkgEntry, FULL_COMMITTEE, LEDGER_COMMITTEE,
+    LOCAL_COMMITTEE, Roster, Standing, local_committee,
 };
 use crate::ids::{ContentId, NetworkId, NodeId};
 use crate::limits::{CEREMONY_BLOCKS_MAX, CEREMONY_BYTES_MAX, COMMITTEE_MEMBERS_MAX};
@@ -38,6 +38,7 @@ impl Membership {
         judge_numbers(entry)?;
         for member in entry.roster.members() {
             self.ensure_takes_part(&member)?;
+            self.ensure_local(entry, &member)?;
         }
         if let Some(previous) = &entry.previous {
             let previous = self.committees.get(previous).ok_or(Check::StandsOnMissing)?;
@@ -49,6 +50,20 @@ impl Membership {
         }
         // The newest of a name is one: two in a block would be equally new.
         ensure(self.committee(&entry.name).is_none_or(|c| c.height < height), Check::AlreadyExists)
+    }
+
+    // A hospital's own committee opens without the others: it is of its people alone, and under its own name.
+    fn ensure_local(&self, entry: &CommitteeEntry, member: &CommitteeMember) -> Result<(), Rejected> {
+        let Some(local) = &entry.local else {
+            return ensure(!entry.name.starts_with(LOCAL_COMMITTEE), Check::ScopeForm);
+        };
+        ensure(entry.name == local_committee(&local.organization), Check::ScopeForm)?;
+        let CommitteeMember::Guardian(person) = member else { return Err(Check::ScopeForm.into()) };
+        let own = self.people.get(person).is_some_and(|p| p.organization == local.organization);
+        ensure(own, Check::WrongOrganization)?;
+        // Whoever has the witness card would otherwise be counted a second time.
+        let taken = [local.witness.id(), local.agreement.id()].iter().any(|key| self.key_taken(key, None));
+        ensure(!taken, Check::AlreadyExists)
     }
 
     fn ensure_takes_part(&self, member: &CommitteeMember) -> Result<(), Rejected> {

@@ -256,7 +256,11 @@ fn control() -> Vec<Sample> {
         provers_needed: 2,
         previous: Some(ContentId([36; 32])),
         blocks: CeremonyBlocks { deal: 10, complain: 20, answer: 30, prove: 40 },
+        local: None,
     };
+    let local = LocalCommittee { organization, witness: key(71), agreement: agreement(72) };
+    let own =
+        CommitteeEntry { name: local_committee(&organization), local: Some(local), ..committee.clone() };
     let dkg = DkgEntry {
         committee: ContentId([37; 32]),
         sender: CommitteeMember::Guardian(PersonId([31; 32])),
@@ -282,6 +286,7 @@ fn control() -> Vec<Sample> {
         sample("5 role", &role),
         sample("6 policy", &policy),
         sample("7 committee", &committee),
+        sample("7 committee of a hospital", &own),
         sample("standing committee", &standing),
         sample("8 checkpoint", &checkpoint),
         sample("9 dkg", &dkg),
@@ -418,6 +423,34 @@ fn escrow() -> EscrowRef {
     }
 }
 
+fn link(request: ContentId, organization: OrganizationId) -> WitnessLink {
+    WitnessLink {
+        network: NET,
+        organization,
+        node: NodeId([62; 32]),
+        witness: KeyId([68; 32]),
+        counter: 3,
+        previous: [70; 32],
+        request,
+        requester: PersonId([26; 32]),
+        label: [71; 32],
+        at: T0,
+        after: (7, BlockHash([60; 32])),
+    }
+}
+
+fn recovery(patient: PatientId, home: OrganizationId) -> RecoveryEntry {
+    RecoveryEntry {
+        patient,
+        home,
+        witness: Some(OrganizationId([73; 32])),
+        lost: ContentId([58; 32]),
+        card: card(patient),
+        delay_ms: 86_400_000,
+        contest: Bytes(vec![9]),
+    }
+}
+
 fn emergencies() -> Vec<Sample> {
     let (patient, organization) = (PatientId([10; 32]), organization().organization);
     let request = RequestEntry {
@@ -443,11 +476,19 @@ fn emergencies() -> Vec<Sample> {
     let id = ContentId([63; 32]);
     let approval = Approval { person: PersonId([64; 32]), index: 2, signed: Bytes(vec![8]), share: [65; 96] };
     let approvals = vec![approval.clone()];
-    let release = ReleaseEntry { patient, request: id, approvals, signature: Some([66; 96]), presence: None };
+    let release = ReleaseEntry {
+        patient,
+        request: id,
+        approvals,
+        signature: Some([66; 96]),
+        presence: None,
+        link: Some(Bytes(vec![10])),
+    };
     let present = ReleaseEntry {
         approvals: vec![],
         signature: None,
         presence: Some(Bytes(vec![9])),
+        link: None,
         ..release.clone()
     };
     let close =
@@ -460,15 +501,6 @@ fn emergencies() -> Vec<Sample> {
         outcome: Outcome::Unclear,
         text: "asked".into(),
     };
-    let recovery = RecoveryEntry {
-        patient,
-        home: organization,
-        witness: Some(OrganizationId([73; 32])),
-        lost: ContentId([58; 32]),
-        card: card(patient),
-        delay_ms: 86_400_000,
-        contest: Bytes(vec![9]),
-    };
     let statement = ApprovalStatement { request: id, text: [69; 32], language: "en".into() };
     vec![
         sample("32 request", &request),
@@ -477,11 +509,12 @@ fn emergencies() -> Vec<Sample> {
         sample("34 close", &close),
         sample("35 review", &review),
         sample("36 search", &search()),
-        sample("37 recovery", &recovery),
+        sample("37 recovery", &recovery(patient, organization)),
         sample("approval", &approval),
         sample("approval statement", &statement),
         sample("release statement", &request.release(NET, id)),
         sample("escrow label", &request.label),
+        sample("witness link", &link(id, organization)),
     ]
 }
 

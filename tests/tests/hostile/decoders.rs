@@ -7,7 +7,9 @@
 use std::io::Write as _;
 
 use hospes_breakglass::ceremony::Said;
-use hospes_breakglass::escrow::{CardSealedEscrow, EscrowLabel, EscrowPublic, SealedEscrow};
+use hospes_breakglass::escrow::{
+    CardSealedEscrow, EscrowLabel, EscrowPublic, SealedEscrow, WitnessSealedEscrow,
+};
 use hospes_breakglass::threshold::{Index, Threshold};
 use hospes_protocol::accumulator::{LockPart, LockProof, Range, RangeProof};
 use hospes_protocol::block::{Block, CommitCertificate, SignedVote, ValidatorSet};
@@ -17,7 +19,7 @@ use hospes_protocol::control::{
     PolicyEntry, PractitionerEntry, RoleEntry, ValidatorSetEntry,
 };
 use hospes_protocol::emergency::{
-    ApprovalStatement, CloseEntry, ReleaseEntry, ReleaseStatement, RequestEntry, ReviewEntry,
+    ApprovalStatement, CloseEntry, ReleaseEntry, ReleaseStatement, RequestEntry, ReviewEntry, WitnessLink,
 };
 use hospes_protocol::entry::{Content, Header};
 use hospes_protocol::genesis::Genesis;
@@ -139,6 +141,8 @@ pub(crate) const DECODERS: &[Decoder] = &[
     decoder("escrow-label", wire::<EscrowLabel>),
     decoder("sealed-escrow", wire::<SealedEscrow>),
     decoder("card-sealed-escrow", wire::<CardSealedEscrow>),
+    decoder("witness-sealed-escrow", wire::<WitnessSealedEscrow>),
+    decoder("witness-link", wire::<WitnessLink>),
     decoder("ceremony", ceremony),
     decoder("engine-message", |b| read(ConsensusMessage::read(b, &NET).map(|m| m.encode()))),
     decoder("wal-entry", wire::<WalEntry>),

@@ -177,6 +177,8 @@ fn small() -> Vec<Seed> {
         ("escrow-label", "full", label.encode()),
         ("sealed-escrow", "sealed", breakglass_vector("SealedEscrow")),
         ("card-sealed-escrow", "sealed", breakglass_vector("CardSealedEscrow")),
+        ("witness-sealed-escrow", "sealed", breakglass_vector("WitnessSealedEscrow")),
+        ("witness-link", "link", vector("witness link")),
         ("share", "approval", Share::Approval(ApprovalShare { request, approval }).encode()),
         ("share", "opening", Share::Opening(opening).encode()),
         ("ceremony", "deal", breakglass_vector("Said::Deal")),

@@ -5,7 +5,7 @@ use hospes_breakglass::threshold::{Index, Purpose, Signature, SignatureShare};
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::{CommitteeMember, Standing};
-use hospes_protocol::emergency::{Approval, ApprovalStatement, ReleaseEntry, RequestEntry};
+use hospes_protocol::emergency::{Approval, ApprovalStatement, ReleaseEntry, RequestEntry, Tier};
 use hospes_protocol::entry::{Content, FORMAT, Kind};
 use hospes_protocol::ids::{ContentId, NodeId};
 use hospes_protocol::mutant;
@@ -146,11 +146,27 @@ impl Service {
     /// Files the release of this node's request, once enough have approved.
     pub(super) fn assemble_release(&mut self, id: &ContentId, request: &RequestEntry) -> Result<(), Fatal> {
         let mine = self.requester_node(id)? == Some(self.me.node);
-        if !mine || self.now >= request.until || !self.follow_ups(rows::RELEASES, id)?.is_empty() {
+        // Without a line nothing is released before the witness card has signed.
+        let waits = request.tier == Tier::Offline;
+        if waits || !mine || self.now >= request.until || !self.follow_ups(rows::RELEASES, id)?.is_empty() {
             return Ok(());
         }
         let Some(entry) = self.release_of(id, request)? else { return Ok(()) };
-        let Some(k) = self.subject_key(&request.patient)? else { return Ok(()) };
+        let Some((_, filing)) = self.release_filing(id, &entry)? else { return Ok(()) };
+        match self.file_in_room(vec![filing], &mut Vec::new()) {
+            Err(FileError::Fatal(fatal)) => Err(fatal),
+            // What is refused now, as while the clock is behind, is tried again with the next turn.
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// A release, ready to be filed; null where this node has no K for its patient.
+    pub(super) fn release_filing(
+        &self,
+        id: &ContentId,
+        entry: &ReleaseEntry,
+    ) -> Result<Option<(ContentId, Filing)>, Fatal> {
+        let Some(k) = self.subject_key(&entry.patient)? else { return Ok(None) };
         let content = Content {
             format: FORMAT,
             network: self.network,
@@ -161,21 +177,17 @@ impl Service {
             stands_on: self.release_stands_on(id)?,
             payload: Bytes(entry.encode()),
         };
-        let filing = Filing {
-            body: body_bytes(&content, Vec::new()),
-            key: Some(k),
-            reveal: Vec::new(),
-            packets: Vec::new(),
-        };
-        match self.file_in_room(vec![filing], &mut Vec::new()) {
-            Err(FileError::Fatal(fatal)) => Err(fatal),
-            // What is refused now, as while the clock is behind, is tried again with the next turn.
-            Ok(()) | Err(_) => Ok(()),
-        }
+        let body = body_bytes(&content, Vec::new());
+        let filing = Filing { body, key: Some(k), reveal: Vec::new(), packets: Vec::new() };
+        Ok(Some((content.id(), filing)))
     }
 
     /// The release that the approvals here make, if they are enough by the rules of its tier.
-    fn release_of(&self, id: &ContentId, request: &RequestEntry) -> Result<Option<ReleaseEntry>, Fatal> {
+    pub(super) fn release_of(
+        &self,
+        id: &ContentId,
+        request: &RequestEntry,
+    ) -> Result<Option<ReleaseEntry>, Fatal> {
         let Some(key) = self.threshold_key(&request.guardians)? else { return Ok(None) };
         let mut approvals = Vec::new();
         // One whose card was suspended since counts no more.
@@ -185,8 +197,7 @@ impl Service {
             }
         }
         approvals.sort_by_key(|a| a.person);
-        let people = request.tier.committee().map_or(usize::MAX, |(_, people)| people);
-        let needed = people.max(usize::from(key.threshold().shares_needed()));
+        let needed = request.tier.people().max(usize::from(key.threshold().shares_needed()));
         let fewer = mutant!(ReleaseByFewer) && approvals.len() + 1 == needed;
         if approvals.len() < needed && !fewer {
             return Ok(None);
@@ -203,6 +214,7 @@ impl Service {
             approvals,
             signature,
             presence: None,
+            link: None,
         }))
     }
 }

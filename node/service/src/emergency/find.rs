@@ -6,8 +6,8 @@
 
 use hospes_protocol::check::{Check, Rejected, ensure};
 use hospes_protocol::context::Context;
-use hospes_protocol::control::Standing;
-use hospes_protocol::emergency::Tier;
+use hospes_protocol::control::{LocalCommittee, Standing};
+use hospes_protocol::emergency::{EscrowRef, Tier};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, KeyId, NodeId, OrganizationId, PatientId, PersonId};
 use hospes_protocol::policy::Personal;
@@ -57,7 +57,13 @@ impl Service {
     fn basis(&self, locker: &ContentId, tier: Tier) -> Result<Option<Basis>, Fatal> {
         let Some(known) = self.known_entry(locker)? else { return Ok(None) };
         let Personal::Locker(entry) = &known.entry else { return Ok(None) };
-        let escrow = entry.escrows.iter().find(|e| e.public.tier == tier && !e.public.staged);
+        // Of the hospitals that a patient named, this one has its own escrow.
+        let ours = |e: &&EscrowRef| {
+            let of = |local: &LocalCommittee| local.organization == self.me.organization;
+            tier != Tier::Offline || self.local_to(&e.guardians).is_some_and(of)
+        };
+        let mut escrows = entry.escrows.iter().filter(|e| e.public.tier == tier && !e.public.staged);
+        let escrow = escrows.find(ours);
         let Some(escrow) = escrow.cloned() else { return Ok(None) };
         // Where the patient was signed in, the entry may lie without what escrows need of it.
         let reader = escrow.public.key.id();

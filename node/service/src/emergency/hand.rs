@@ -1,12 +1,15 @@
 //! Handing over: what opens an escrow leaves a node only once the release is final there, judged by the node itself.
 //!
+//! Without a line a guardian's node keeps the link of the witness card's log first, and gives nothing on one that a copy here
+//! contradicts.
+//!
 //! A guardian's node gives the opening share that it held, a validator's makes its own. Each is given once; the row that
 //! says so and the one that sends it are one write.
 
 use hospes_breakglass::threshold::{Index, KeyShare, Purpose};
 use hospes_protocol::context::Context;
 use hospes_protocol::control::{CommitteeMember, Roster};
-use hospes_protocol::emergency::RequestEntry;
+use hospes_protocol::emergency::{RequestEntry, Tier};
 use hospes_protocol::ids::{ContentId, NodeId};
 use hospes_protocol::policy::PatientView as _;
 use hospes_protocol::seal::envelope::seal_to;
@@ -29,8 +32,11 @@ fn handed_key(release: &ContentId, half: Half, index: u64) -> SealedKey {
 impl Service {
     /// Hands over for a request whose release is final and in force.
     pub(super) fn hand_over(&mut self, id: &ContentId, request: &RequestEntry) -> Result<(), Fatal> {
-        let Some(release) = self.in_force(id, request.until)? else { return Ok(()) };
+        let Some(release) = self.in_force(id, request)? else { return Ok(()) };
         let Some(to) = self.requester_node(id)? else { return Ok(()) };
+        if request.tier == Tier::Offline && !self.takes_link(&release)? {
+            return Ok(());
+        }
         let mut shares = Vec::new();
         rows::each(&*self.objects, HELD, Some(&id.0), |row| {
             if let Ok(index) = <[u8; 8]>::try_from(row.key.item.as_slice()) {

@@ -20,6 +20,7 @@
 //! | `query` | what desk and API ask |
 //! | `search` | a patient without card, looked for by name among those enrolled here |
 //! | `recover` | notices that lost cards are replaced |
+//! | `witness` | a hospital without a line: its witness card's log, and the alarms of it |
 //! | `watch` | patients without a working escrow, reviews that are due |
 //!
 //! Whatever is promised or held is a row before anything leaves: a crash loses a message at most, and it is sent again
@@ -35,6 +36,7 @@ mod recover;
 mod search;
 mod share;
 mod watch;
+mod witness;
 
 pub use alone::{NotAlone, UNREVIEWED_MAX};
 pub use find::Finding;
@@ -46,9 +48,10 @@ pub use search::{
 };
 pub use share::{ApprovalShare, Half, OpeningShare, Share};
 pub use watch::{EscrowCount, HeldKeys, ReviewCount, count_escrows};
+pub use witness::{Alarm, NotWitnessed, Suspicion, Witnessing};
 
 use hospes_breakglass::threshold::{Index, Purpose, Signature, SignatureShare, ThresholdKey};
-use hospes_protocol::emergency::{ReleaseEntry, RequestEntry};
+use hospes_protocol::emergency::{ReleaseEntry, RequestEntry, Tier};
 use hospes_protocol::entry::Kind;
 use hospes_protocol::ids::{ContentId, NodeId, PatientId};
 use hospes_protocol::mutant;
@@ -126,14 +129,19 @@ impl Service {
         Ok(found)
     }
 
-    /// A release of this request that is final, in force and not closed.
-    pub(crate) fn in_force(&self, request: &ContentId, until: u64) -> Result<Option<ContentId>, Fatal> {
-        let over = self.now >= until && !mutant!(ReleaseEndless);
+    /// A release of this request that is final, in force and not closed. Without a line it stands by its link alone.
+    pub(crate) fn in_force(
+        &self,
+        request: &ContentId,
+        asked: &RequestEntry,
+    ) -> Result<Option<ContentId>, Fatal> {
+        let over = self.now >= asked.until && !mutant!(ReleaseEndless);
         if over || self.is_contested(request)? {
             return Ok(None);
         }
         for id in self.follow_ups(rows::RELEASES, request)? {
-            let last = self.known_entry(&id)?.is_some_and(|known| known.height.is_some());
+            let last = asked.tier == Tier::Offline
+                || self.known_entry(&id)?.is_some_and(|known| known.height.is_some());
             let open = self.follow_ups(rows::CLOSES, &id)?.is_empty() || mutant!(CloseUnread);
             if (last || mutant!(ReleasePending)) && open {
                 return Ok(Some(id));

@@ -163,7 +163,7 @@ impl Service {
     /// [`Fatal`] of the store.
     pub fn opening_shares(&self, id: &ContentId) -> Result<Option<Ready>, Fatal> {
         let Some((_, request)) = self.request(id)? else { return Ok(None) };
-        let Some(release) = self.in_force(id, request.until)? else { return Ok(None) };
+        let Some(release) = self.in_force(id, &request)? else { return Ok(None) };
         let (mut guardians, mut ledger) = (Vec::new(), Vec::new());
         rows::each(&*self.objects, OPENINGS, Some(&release.0), |row| {
             let (half, index) = row.key.item.split_at_checked(8).unwrap_or_default();

@@ -231,6 +231,10 @@ impl View for ServiceView<'_> {
 }
 
 impl PatientView for ServiceView<'_> {
+    fn offline_at(&self, patient: &PatientId) -> Result<BTreeSet<OrganizationId>, Unreadable> {
+        self.service.offline_at(patient).map_err(unreadable)
+    }
+
     fn entry(&self, id: &ContentId) -> Result<Option<Known<Personal>>, Unreadable> {
         self.service.known_entry(id).map_err(unreadable)
     }

@@ -67,6 +67,7 @@ impl Play {
             provers_needed: 3,
             previous: None,
             blocks: CeremonyBlocks { deal: 5, complain: 10, answer: 15, prove: 20 },
+            local: None,
         };
         let filing = self.w.control(0, Kind::Committee, &entry, &[0, 1, 2]);
         let filed = self.w.file(0, filing);

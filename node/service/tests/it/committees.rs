@@ -45,6 +45,7 @@ fn entry(w: &World, nodes: &[usize], needed: u64, previous: Option<ContentId>) -
         provers_needed: needed,
         previous,
         blocks: BLOCKS,
+        local: None,
     }
 }
 

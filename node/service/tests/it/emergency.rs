@@ -39,7 +39,7 @@ use zeroize::Zeroizing;
 use crate::people::{Doctor, Patient, Record, key};
 use crate::world::World;
 
-const BLOCKS: CeremonyBlocks = CeremonyBlocks { deal: 5, complain: 6, answer: 7, prove: 12 };
+pub(crate) const BLOCKS: CeremonyBlocks = CeremonyBlocks { deal: 5, complain: 6, answer: 7, prove: 12 };
 /// The hospital that asks: a replica that never saw the patient.
 pub(crate) const AWAY: usize = 4;
 /// How long a recovery can be contested here.
@@ -77,7 +77,7 @@ pub(crate) fn at<R>(w: &mut World, i: usize, act: impl FnOnce(&mut Service) -> R
     done
 }
 
-fn committee(w: &mut World, name: &str, roster: Roster, needed: u64) -> ContentId {
+pub(crate) fn committee(w: &mut World, name: &str, roster: Roster, needed: u64) -> ContentId {
     let entry = CommitteeEntry {
         name: name.into(),
         roster,
@@ -85,6 +85,7 @@ fn committee(w: &mut World, name: &str, roster: Roster, needed: u64) -> ContentI
         provers_needed: needed,
         previous: None,
         blocks: BLOCKS,
+        local: None,
     };
     let filing = w.control(0, Kind::Committee, &entry, &[0, 1, 2, 3]);
     let filed = w.file(0, filing);
@@ -93,7 +94,7 @@ fn committee(w: &mut World, name: &str, roster: Roster, needed: u64) -> ContentI
 }
 
 /// Does what the guardians owe to a ceremony now, with their cards.
-fn perform(w: &mut World, committee: &ContentId, guardians: &[(&Doctor, usize)]) {
+pub(crate) fn perform(w: &mut World, committee: &ContentId, guardians: &[(&Doctor, usize)]) {
     for (n, (doctor, i)) in guardians.iter().enumerate() {
         let member = CommitteeMember::Guardian(doctor.id);
         let part = service(w, *i).ceremony_part(committee, &member).expect("the store holds");
@@ -231,6 +232,7 @@ impl Stage {
             approvals: Vec::new(),
             signature: None,
             presence: Some(Bytes(signed)),
+            link: None,
         };
         self.file(Kind::Release, &[id, request.card], &release)
     }
@@ -386,7 +388,7 @@ impl Stage {
     }
 }
 
-fn rule_at(w: &World, i: usize, (patient, asker): (PatientId, PersonId), record: &Record) -> Rule {
+pub(crate) fn rule_at(w: &World, i: usize, (patient, asker): (PatientId, PersonId), record: &Record) -> Rule {
     let request = Request {
         patient,
         actor: Actor::Person(asker),

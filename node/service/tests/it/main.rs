@@ -16,6 +16,7 @@ mod fuse;
 mod growth;
 mod heal;
 mod leases;
+mod offline;
 mod orders;
 mod orphans;
 mod outdated;

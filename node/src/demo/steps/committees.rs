@@ -13,9 +13,9 @@ use super::super::tap::{follow, needed, text, until};
 use super::super::world::{CLINIC, PIN, VALIDATORS, World};
 
 /// The longest that a phase may take.
-const PHASE_MAX: Duration = Duration::from_secs(60);
+pub(super) const PHASE_MAX: Duration = Duration::from_secs(60);
 /// Blocks of a phase: as many seconds, while idle blocks come each second.
-const PHASE_BLOCKS: u64 = 12;
+pub(super) const PHASE_BLOCKS: u64 = 12;
 /// Idle blocks while keys are made, in milliseconds.
 pub(crate) const FAST_MS: u64 = 1_000;
 /// The guardians, and where they tap.

@@ -12,6 +12,7 @@ pub(crate) mod enrol;
 mod formats;
 mod ledger;
 mod lists;
+mod offline;
 mod peers;
 mod quorum;
 mod recovery;
@@ -130,6 +131,13 @@ pub(super) const TABLE: &[Step] = &[
         10_000,
         &["12c"],
         emergency::alone,
+    ),
+    step(
+        "12e",
+        "the same with the clinic's uplink cut: its own people and its witness card; the patient sees it later [39]",
+        10_000,
+        &["12d", "8b"],
+        offline::cut_off,
     ),
     step(
         "13",

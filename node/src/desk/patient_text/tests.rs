@@ -128,6 +128,8 @@ fn everything(language: Language) -> Vec<String> {
         recovery_contest(language),
         recovery_request(language, "City Hospital", UNTIL),
         recovery_finish(language, "City Hospital"),
+        named_hospitals(language, &names),
+        named_hospitals(language, &[]),
     ]);
     shown.extend(PURPOSES.map(|(_, purpose)| access(language, purpose)));
     shown.extend(

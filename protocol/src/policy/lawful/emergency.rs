@@ -9,19 +9,22 @@ use super::signers::{Slot, card_of, under};
 use super::{Group, Judge, Wanted};
 use crate::check::{Check, Rejected, ensure};
 use crate::context::Context;
-use crate::control::{CommitteeEntry, Roster};
+use crate::control::{CommitteeEntry, LocalCommittee, Roster, local_committee};
 use crate::emergency::{
-    AUDITOR_ROLE, Approval, ApprovalStatement, CloseEntry, ReleaseEntry, RequestEntry, ReviewEntry, Tier,
+    AUDITOR_ROLE, Approval, ApprovalStatement, CloseEntry, EscrowRef, ReleaseEntry, RequestEntry,
+    ReviewEntry, Tier, WitnessLink,
 };
-use crate::ids::{BlockHash, ContentId, OrganizationId, PersonId};
-use crate::limits::{EMERGENCY_BLOCKS_MAX, EMERGENCY_MS_MAX, SEARCH_MS_MAX, SIGNED_AHEAD_MS_MAX};
+use crate::ids::{BlockHash, ContentId, OrganizationId, PersonId, sha256};
+use crate::limits::{
+    EMERGENCY_BLOCKS_MAX, EMERGENCY_MS_MAX, OFFLINE_MS_MAX, SEARCH_MS_MAX, SIGNED_AHEAD_MS_MAX,
+};
 use crate::mutant;
 use crate::personal::LockerEntry;
 use crate::policy::Personal;
 use crate::policy::view::{PatientView, Signed};
 use crate::search::SearchEntry;
 use crate::sign1::Sign1;
-use crate::wire::Wire;
+use crate::wire::{Bytes, Wire};
 
 fn locker_of(personal: &Personal) -> Option<&LockerEntry> {
     match personal {
@@ -77,19 +80,34 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let named = [patient.id, card.id, locker.id] == [e.enrolment, e.card, e.locker];
         ensure(named, Check::StandsOnWrong)?;
         // Whoever opens an epoch's escrow learns the secrets that its packet holds; a staged one has none.
-        let escrows =
-            epoch.escrows.iter().filter(|escrow| escrow.public.tier == e.tier && !escrow.public.staged);
-        let label = |escrow: &crate::emergency::EscrowRef| {
-            escrow.label(self.content.network, &holder.agreement, &enrolment.home)
-        };
-        ensure(escrows.map(label).any(|label| label == e.label), Check::StandsOnWrong)
+        let mut escrows = Vec::new();
+        for escrow in epoch.escrows.iter().filter(|e| !e.public.staged) {
+            if escrow.public.tier == e.tier && self.is_for(escrow, e)? {
+                escrows.push(escrow);
+            }
+        }
+        let label =
+            |escrow: &EscrowRef| escrow.label(self.content.network, &holder.agreement, &enrolment.home);
+        ensure(escrows.into_iter().map(label).any(|label| label == e.label), Check::StandsOnWrong)
     }
 
-    /// The committee that a request names, which is the one of its tier.
+    // An offline escrow is of one hospital that the patient named, and another's people don't ask for it.
+    fn is_for(&self, escrow: &EscrowRef, e: &RequestEntry) -> Result<bool, Rejected> {
+        if e.tier != Tier::Offline {
+            return Ok(true);
+        }
+        let committee = self.view.committee(&escrow.guardians)?.ok_or(Check::StandsOnMissing)?;
+        Ok(committee.local.is_some_and(|local| local.organization == e.organization))
+    }
+
+    /// The committee that a request names, which is the one of its tier; without a line, of the requester's organization.
     fn committee(&self, e: &RequestEntry) -> Result<CommitteeEntry, Rejected> {
         let committee = self.view.committee(&e.guardians)?.ok_or(Check::StandsOnMissing)?;
-        let (name, _) = e.tier.committee().ok_or(Check::ScopeForm)?;
-        ensure(committee.name == name, Check::StandsOnWrong)?;
+        let named = match e.tier.committee() {
+            Some((name, _)) => committee.name == name,
+            None => committee.name == local_committee(&e.organization),
+        };
+        ensure(named, Check::StandsOnWrong)?;
         Ok(committee)
     }
 
@@ -100,7 +118,9 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         ensure(self.facts.signed_at < request.until, Check::PeriodForm)?;
         let height = self.facts.height.unwrap_or(self.view.newest().height);
         let last = request.after.0.saturating_add(EMERGENCY_BLOCKS_MAX);
-        ensure(height <= last, Check::PeriodForm)?;
+        // Without a line it is final once the line is back, however many blocks the others have made since.
+        ensure(height <= last || request.tier == Tier::Offline, Check::PeriodForm)?;
+        ensure(e.link.is_some() == (request.tier == Tier::Offline), Check::ScopeForm)?;
         if request.tier == Tier::Card {
             return self.released_by_card(e, request);
         }
@@ -109,6 +129,9 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         }
         let committee = self.committee(request)?;
         self.judge_people(e, request, &committee)?;
+        if let (Some(signed), Some(local)) = (&e.link, &committee.local) {
+            self.judge_link(signed, local, (&e.request, request))?;
+        }
         for approval in &e.approvals {
             self.judge_approval(&e.request, approval)?;
         }
@@ -141,6 +164,25 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         Ok(by(Vec::new(), Some(under(card)?)))
     }
 
+    // What was opened before is not judged here: who holds one link need not hold the others. Gaps and doubles are an alarm.
+    fn judge_link(
+        &self,
+        signed: &Bytes,
+        local: &LocalCommittee,
+        (id, request): (&ContentId, &RequestEntry),
+    ) -> Result<(), Rejected> {
+        let (signed, link) = WitnessLink::read(signed)?;
+        ensure(signed.kid() == local.witness.id(), Check::WrongSigner)?;
+        signed.verify(&local.witness, Context::WitnessLink, &self.content.network)?;
+        let label = sha256(&[&request.label.encode()]);
+        let of_this = (link.network, link.organization, link.request, link.requester, link.label, link.after)
+            == (self.content.network, request.organization, *id, request.requester, label, request.after);
+        ensure(of_this && link.counter > 0, Check::ContentMismatch)?;
+        ensure(link.at < request.until && link.at <= self.facts.signed_at, Check::PeriodForm)?;
+        let newest = self.view.block_time(request.after.0)?.ok_or(Check::StandsOnMissing)?;
+        ensure(link.at.saturating_sub(newest) <= OFFLINE_MS_MAX, Check::PeriodForm)
+    }
+
     fn judge_people(
         &self,
         e: &ReleaseEntry,
@@ -151,7 +193,7 @@ impl<V: PatientView + ?Sized> Judge<'_, V> {
         let place = |a: &Approval| usize::try_from(a.index).ok()?.checked_sub(1);
         let at_place = |a: &Approval| place(a).and_then(|n| roster.get(n)) == Some(&a.person);
         ensure(e.approvals.iter().all(at_place), Check::NotAuthorized)?;
-        let people = request.tier.committee().map_or(usize::MAX, |(_, people)| people);
+        let people = request.tier.people();
         let needed = usize::try_from(committee.shares_needed).unwrap_or(usize::MAX).max(people);
         let needed = needed - usize::from(mutant!(ReleaseByFewer));
         ensure(e.approvals.len() >= needed, Check::MissingSignature)?;

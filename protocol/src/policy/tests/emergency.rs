@@ -25,7 +25,7 @@ use crate::wire::{Bytes, Wire};
 
 pub(super) const LOCKER: ContentId = id(200);
 pub(super) const REQUEST: ContentId = id(201);
-const RELEASE: ContentId = id(202);
+pub(super) const RELEASE: ContentId = id(202);
 const HOUR: u64 = 3_600_000;
 
 /// Committees are named by their tier; the ledger's, which stands in for guardians at tier 0, by 9.
@@ -42,8 +42,15 @@ pub(super) const EVE: PersonId = person(CITY, 4);
 fn committee(n: u8, name: &str, roster: Roster, shares_needed: u64) -> StandingCommittee {
     let blocks = CeremonyBlocks { deal: 1, complain: 2, answer: 3, prove: 4 };
     let provers_needed = shares_needed;
-    let entry =
-        CommitteeEntry { name: name.into(), roster, shares_needed, provers_needed, previous: None, blocks };
+    let entry = CommitteeEntry {
+        name: name.into(),
+        roster,
+        shares_needed,
+        provers_needed,
+        previous: None,
+        blocks,
+        local: None,
+    };
     StandingCommittee { id: committee_id(n), height: u64::from(n) + 1, entry }
 }
 
@@ -159,7 +166,7 @@ pub(super) fn judged(world: &World) -> Judged<'_> {
     Judged { world, signed_at: NOW, height: None }
 }
 
-fn asks(world: &World, entry: &RequestEntry) -> Option<Check> {
+pub(super) fn asks(world: &World, entry: &RequestEntry) -> Option<Check> {
     let content = content(Kind::BreakGlassRequest, entry, entry.organization, &[PATIENT, CARD, LOCKER]);
     judged(world).check(&content, &[entry.requester])
 }
@@ -180,6 +187,7 @@ fn released(world: &mut World, request: &RequestEntry, approvals: Vec<Approval>)
         approvals: sorted(approvals),
         signature: Some([9; 96]),
         presence: None,
+        link: None,
     };
     verify(world, request, &release);
     release
@@ -202,11 +210,11 @@ pub(super) fn verify(world: &mut World, request: &RequestEntry, release: &Releas
     world.view.threshold_signatures.insert(signed.id(&request.guardians));
 }
 
-fn releases(world: &World, entry: &ReleaseEntry) -> Option<Check> {
+pub(super) fn releases(world: &World, entry: &ReleaseEntry) -> Option<Check> {
     judged(world).check(&content(Kind::Release, entry, CITY, &[REQUEST]), &[])
 }
 
-fn summary_release(world: &mut World) -> ReleaseEntry {
+pub(super) fn summary_release(world: &mut World) -> ReleaseEntry {
     released(world, &ask(Tier::Summary), vec![approval(ANN, 1, REQUEST), approval(HAL, 2, REQUEST)])
 }
 
@@ -398,6 +406,7 @@ fn presence(request: &RequestEntry, id: ContentId, seed: u8, context: Context) -
         approvals: Vec::new(),
         signature: None,
         presence: Some(Bytes(signed)),
+        link: None,
     }
 }
 
@@ -491,7 +500,7 @@ fn a_suspended_card_releases_nothing_nor_does_one_where_policy_is_against_it() {
     assert_eq!(check(&world, None), None, "and with none it is released");
 }
 
-fn reads(world: &World, record: ContentId) -> Rule {
+pub(super) fn reads(world: &World, record: ContentId) -> Rule {
     world.rule(&Request { act: Act::Read(record), purpose: Purpose::EmergencyTreatment, ..request() })
 }
 

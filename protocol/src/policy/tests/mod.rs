@@ -2,6 +2,7 @@
 
 mod emergency;
 mod model;
+mod offline;
 mod reach;
 mod recovery;
 

@@ -185,7 +185,8 @@ fn a_contest_stops_what_is_asked_for_already_and_three_others_release_it() {
     let releases = |world: &mut World, people: Vec<_>, on: &[ContentId]| {
         let approvals = sorted(people);
         let signature = Some([9; 96]);
-        let entry = ReleaseEntry { patient: ADA, request: REQUEST, approvals, signature, presence: None };
+        let entry =
+            ReleaseEntry { patient: ADA, request: REQUEST, approvals, signature, presence: None, link: None };
         verify(world, &asked, &entry);
         check(world, &content(Kind::Release, &entry, HOME, on), &[])
     };

@@ -3,10 +3,12 @@
 use super::world::*;
 use crate::check::Check;
 use crate::control::{
-    CeremonyBlocks, CommitteeEntry, CommitteeMember, DkgEntry, NodeEntry, PractitionerEntry, Roster, Standing,
+    CeremonyBlocks, CommitteeEntry, CommitteeMember, DkgEntry, LocalCommittee, NodeEntry, PractitionerEntry,
+    Roster, Standing, local_committee,
 };
 use crate::entry::Kind;
 use crate::ids::{ContentId, NodeId, PersonId};
+use crate::keys::Signer as _;
 use crate::limits::{CEREMONY_BLOCKS_MAX, CEREMONY_BYTES_MAX};
 use crate::wire::Bytes;
 
@@ -32,7 +34,15 @@ fn world() -> (World, Vec<PersonId>) {
 fn committee(name: &str, roster: Roster, shares_needed: u64) -> CommitteeEntry {
     let blocks = CeremonyBlocks { deal: 1, complain: 2, answer: 3, prove: 4 };
     let provers_needed = shares_needed;
-    CommitteeEntry { name: name.into(), roster, shares_needed, provers_needed, previous: None, blocks }
+    CommitteeEntry {
+        name: name.into(),
+        roster,
+        shares_needed,
+        provers_needed,
+        previous: None,
+        blocks,
+        local: None,
+    }
 }
 
 fn guardians(people: &[PersonId], needed: u64) -> CommitteeEntry {
@@ -217,4 +227,43 @@ fn a_validator_speaks_by_its_node() {
     );
     let other = w.state.judge_control(&content, &body, &nodes[0]);
     assert_eq!(other, Err(Check::NotAuthorized.into()), "and another that it would not");
+}
+
+#[test]
+fn a_hospitals_own_committee_is_of_its_people_and_set_by_its_card_and_a_witness_card() {
+    let (mut w, people) = world();
+    let organization = w.organization(0);
+    let local = |people: &[PersonId], witness: u8| CommitteeEntry {
+        local: Some(LocalCommittee {
+            organization,
+            witness: key(witness).verifying_key(),
+            agreement: agreement(witness),
+        }),
+        ..committee(&local_committee(&organization), Roster::Guardians(people.to_vec()), 2)
+    };
+    let own = local(&people[..2], 80);
+    let mut set = |entry: &CommitteeEntry, cards: &[usize], others: &[u8]| {
+        w.control_with(0, Kind::Committee, entry, cards, others)
+    };
+    assert_eq!(set(&own, &[0], &[]), Some(Check::MissingSignature), "without the witness card");
+    assert_eq!(set(&own, &[1, 2], &[80]), Some(Check::NotAuthorized), "by the cards of others");
+    let mixed = local(&[people[0], people[3]], 80);
+    assert_eq!(set(&mixed, &[0], &[80]), Some(Check::WrongOrganization), "with a person of another hospital");
+    let double = local(&people[..2], 101);
+    assert_eq!(
+        set(&double, &[0], &[101]),
+        Some(Check::AlreadyExists),
+        "a guardian's card as the witness card"
+    );
+    let alone = CommitteeEntry { shares_needed: 1, provers_needed: 1, ..own.clone() };
+    assert_eq!(set(&alone, &[0], &[80]), Some(Check::ScopeForm), "one person alone");
+    let other_name = CommitteeEntry { name: "summary".into(), ..own.clone() };
+    assert_eq!(set(&other_name, &[0], &[80]), Some(Check::ScopeForm), "under the federation's name");
+    let no_witness = CommitteeEntry { local: None, ..own.clone() };
+    assert_eq!(
+        set(&no_witness, &ALL, &[]),
+        Some(Check::ScopeForm),
+        "a hospital's name without a witness card"
+    );
+    assert_eq!(set(&own, &[0], &[80]), None, "its people, by its card and the witness card");
 }

@@ -34,6 +34,7 @@ fn full() -> (World, Vec<[u8; 32]>) {
         provers_needed: 1,
         previous: None,
         blocks: CeremonyBlocks { deal: 1, complain: 2, answer: 3, prove: 4 },
+        local: None,
     };
     let point = CheckpointEntry { height: 1, block: BlockHash([1; 32]), validators };
     let epoch = OrganizationKeyEntry { organization: a, epoch: 1, key: agreement(7), packets: Vec::new() };

@@ -33,6 +33,7 @@ impl World {
             approvals: Vec::new(),
             signature: None,
             presence: Some(Bytes(signed)),
+            link: None,
         };
         let signer = practitioner.signer();
         let content = self.draft(by, Kind::Release, &[id, card], &entry);

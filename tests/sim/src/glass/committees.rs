@@ -69,6 +69,7 @@ impl World {
             provers_needed: needed,
             previous,
             blocks: BLOCKS,
+            local: None,
         };
         let content = self.draft(at, Kind::Committee, &[], &entry);
         let id = content.id();
