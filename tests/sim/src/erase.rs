@@ -55,27 +55,28 @@ impl World {
         None
     }
 
-    fn left_of(&self, i: usize, p: usize) -> Option<&'static str> {
+    fn left_of(&self, i: usize, p: usize) -> Option<String> {
         let (service, store) = (self.nodes[i].service.as_ref()?, self.nodes[i].store.as_ref()?);
         let patient = &self.people.patients[p].id;
         let bodies = store.bodies(Some(patient), None, 0, SOME).ok()?;
         if !bodies.is_empty() {
-            return Some("bodies");
+            let kinds = bodies.iter().filter_map(|id| store.body(id).ok()?.map(|body| body.kind));
+            return Some(format!("bodies of kinds {:?}", kinds.collect::<Vec<_>>()));
         }
         if matches!(service.subject_key(patient), Ok(Some(_))) {
-            return Some("K");
+            return Some("K".into());
         }
         let any = |ids: &[_]| store.has_objects(ids).is_ok_and(|here| here.contains(&true));
         if any(&self.people.patients[p].packets) {
-            return Some("packets");
+            return Some("packets".into());
         }
         let records = || self.people.records.iter().filter(|r| r.patient == p);
         if records().any(|record| any(&record.objects)) {
-            return Some("parts of a blob");
+            return Some("parts of a blob".into());
         }
         let by = self.people.organizations[self.nodes[i].organization].person?;
         let opens =
             |r: &crate::people::Record| service.decide(&self.request(p, by, r.content)).is_permitted();
-        records().any(opens).then_some("a record that it lets be read")
+        records().any(opens).then(|| "a record that it lets be read".into())
     }
 }

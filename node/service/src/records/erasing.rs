@@ -171,6 +171,13 @@ impl Service {
         Ok(if gone { Err(Check::Erased.into()) } else { Ok(()) })
     }
 
+    /// Whether this says who has read what of a patient who is unknown here, and not known to be erased. Nothing that was
+    /// read needs it yet; and were that patient erased by then, the erasure could not be judged here and it would stay.
+    pub(super) fn is_of_a_stranger(&self, payload: &Personal) -> Result<bool, Fatal> {
+        let Personal::Access(e) = payload else { return Ok(false) };
+        Ok(e.reader.is_some() && self.home(&e.patient)?.is_none() && !self.is_gone(&e.patient.0)?)
+    }
+
     /// The erasure of its whole patient that an access here outlived, if it did.
     pub(super) fn outlived(&self, id: &ContentId, facts: &Facts) -> Result<Option<ContentId>, Fatal> {
         if facts.kind != Kind::Access.code() || facts.patient.is_some() {

@@ -182,6 +182,9 @@ impl Service {
             self.write(&packet_writes(payload.patient().copied(), packets))?;
             return Ok(Ok(()));
         }
+        if self.is_of_a_stranger(&payload)? {
+            return Ok(Err(Check::StandsOnMissing.into()));
+        }
         let judged = match self.standing(&content)? {
             Ok(facts) => judge_body(&self.view(), &body, &content, &facts).map(|v| (v, facts.node)),
             Err(rejected) => Err(rejected),

@@ -20,6 +20,7 @@ use hospes_service::records::{Erasure, ErasurePhase};
 use hospes_storage::Objects;
 
 use crate::people::{Patient, Record};
+use crate::records::deliver;
 use crate::world::World;
 
 const LAB: Category = Category::Laboratory;
@@ -229,6 +230,32 @@ fn accesses_of_a_forgotten_patient_go_only_to_those_who_know_that_she_is() {
         assert_eq!(given.contains(&record.content), !forgotten, "the record, forgotten: {forgotten}");
         assert_eq!(given.contains(&access), !forgotten, "and who had read it, forgotten: {forgotten}");
     }
+}
+
+// Were the patient forgotten before the rest comes, the erasure could not be judged here, and it would stay for good.
+#[test]
+fn who_read_what_of_a_patient_who_is_unknown_here_is_kept_once_the_patient_is_known() {
+    let mut w = world(7, 4);
+    let (author, reader) = (w.doctor(0, 100), w.doctor(1, 110));
+    let mut ada = w.patient(0, 140);
+    let record = w.record(&author, &mut ada, LAB, 5_000);
+    let grant = w.grant(0, &mut ada, Grantee::Person(reader.id), LAB);
+    let epoch = w.epoch(0, &mut ada, 1, &[&grant]);
+    w.tap(0, &ada, vec![grant, epoch]);
+    assert!(w.run_until(8_000, |w| has_blob(w, 1, &record)), "the reader's organization holds it");
+    let access = w.access(&reader, &mut ada, &record);
+    let access = w.tap(1, &ada, vec![access])[0].content;
+    w.run(5_000);
+    let store = w.nodes[1].store.clone().unwrap();
+    let body = |id: &ContentId| Delivery {
+        body: Bytes(store.body(id).unwrap().unwrap().bytes),
+        packets: Vec::new(),
+    };
+    let enrolment = store.bodies(Some(&ada.id), Some(Kind::Patient.code()), 0, 2).unwrap();
+    let missing = u64::from(Check::StandsOnMissing.code());
+    assert_eq!(deliver(&mut w, 3, vec![body(&access)]), [missing], "nobody is known here of whom it says so");
+    assert_eq!(deliver(&mut w, 3, enrolment.iter().map(body).collect()), [0], "then she is");
+    assert_eq!(deliver(&mut w, 3, vec![body(&access)]), [0], "and it is kept");
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn the_order_in_which_bodies_arrive_has_no_effect() {
     });
 }
 
-fn deliver(w: &mut World, to: usize, bodies: Vec<Delivery>) -> Vec<u64> {
+pub(crate) fn deliver(w: &mut World, to: usize, bodies: Vec<Delivery>) -> Vec<u64> {
     let (from, now) = (w.id(0), w.now);
     let service = w.nodes[to].service.as_mut().unwrap();
     service.tick(now);
